@@ -1,0 +1,184 @@
+// Changes: everything that differs from the store, and the commits that write it.
+//
+// Items of names change as they happen; inodes and data are only noted, and encoded when a commit begins. Beginning a
+// commit is one synchronous step. Ending one, well or badly, is another.
+
+import type { Op } from '../../lib/op.ts';
+import type { Batch, Durability, Run, Store } from '../../store/store.ts';
+import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
+import type { Inode } from '../shared/inode.ts';
+import type { DirtyTracker, IdbfsData } from './idbfs-data.ts';
+import { encodeFilesystem, encodeInode, filesystemKey, inodeKey, orphanKey } from './items.ts';
+import { PendingItems } from './pending-items.ts';
+import type { CommitSource } from './write-back.ts';
+
+export interface ChangesOwner {
+  /** The next number an inode will get. */
+  nextIno(): number;
+  /** Called after every change. */
+  changed(): void;
+  /** These inodes are as in the store, as far as they have not changed again. */
+  committed(inodes: Iterable<Inode>): void;
+}
+
+interface CommittingChunk {
+  readonly data: IdbfsData;
+  readonly chunk: Chunk;
+  readonly mask: number;
+}
+
+/** What a commit under way is writing. */
+interface Commit {
+  readonly inodes: Set<Inode>;
+  readonly chunks: CommittingChunk[];
+  /** Object → where its end was cut. */
+  readonly discards: Map<number, number>;
+  readonly nextIno: number;
+  readonly bytes: number;
+}
+
+/** What an item that changed counts as, in bytes: about what it takes in the store. */
+const ITEM_BYTES = 64;
+const INODE_BYTES = 128;
+
+export class Changes implements CommitSource, DirtyTracker {
+  readonly items: PendingItems;
+  readonly #store: Store;
+  readonly #owner: ChangesOwner;
+  #inodes = new Set<Inode>();
+  #data = new Set<IdbfsData>();
+  #discards = new Map<number, number>();
+  #dataBytes = 0;
+  #committedNextIno = 0;
+  #commit: Commit | undefined;
+
+  constructor(store: Store, owner: ChangesOwner) {
+    this.#store = store;
+    this.#owner = owner;
+    this.items = new PendingItems(store);
+  }
+
+  get hasChanges(): boolean {
+    return this.dirtyBytes > 0 || this.#discards.size > 0;
+  }
+
+  get dirtyBytes(): number {
+    return this.#dataBytes + this.#inodes.size * INODE_BYTES + this.items.size * ITEM_BYTES;
+  }
+
+  get committingBytes(): number {
+    return this.#commit?.bytes ?? 0;
+  }
+
+  /** Is there anything of this inode that the store doesn't have? */
+  isPending(inode: Inode): boolean {
+    return this.#inodes.has(inode) || this.#commit?.inodes.has(inode) === true;
+  }
+
+  inodeChanged(inode: Inode): void {
+    if (inode.nlink === 0 && inode.refs === 0) return;
+    this.#inodes.add(inode);
+    this.#owner.changed();
+  }
+
+  /** Neither a name nor a user is left. `inode` if it is in memory. */
+  inodeDestroyed(ino: number, inode?: Inode): void {
+    if (inode !== undefined) this.#inodes.delete(inode);
+    this.items.delete(inodeKey(ino));
+    this.items.delete(orphanKey(ino));
+    this.dataCut(ino, 0);
+  }
+
+  /** What the store has of an object from `from` on is to go. */
+  dataCut(ino: number, from: number): void {
+    const at = Math.ceil(from / BLOCK_SIZE) * BLOCK_SIZE;
+    this.#discards.set(ino, Math.min(at, this.#discards.get(ino) ?? Infinity));
+    this.#owner.changed();
+  }
+
+  dataDirtied(data: IdbfsData, bytes: number): void {
+    this.#data.add(data);
+    this.#dataBytes += bytes;
+  }
+
+  dataCleaned(bytes: number): void {
+    this.#dataBytes -= bytes;
+  }
+
+  // Commits.
+
+  *commit(durability: Durability): Op<void> {
+    const { batch, commit } = this.#begin();
+    try {
+      yield* this.#store.commit(batch, { durability });
+    } catch (error) {
+      this.#fail(commit);
+      throw error;
+    }
+    this.#succeed(commit);
+  }
+
+  #begin(): { batch: Batch; commit: Commit } {
+    const bytes = this.dirtyBytes;
+    const nextIno = this.#owner.nextIno();
+    if (nextIno !== this.#committedNextIno) {
+      this.items.put(filesystemKey, encodeFilesystem(nextIno));
+    }
+    for (const inode of this.#inodes) {
+      this.items.put(inodeKey(inode.ino), encodeInode(inode));
+      if (inode.nlink === 0) this.items.put(orphanKey(inode.ino), new Uint8Array(0));
+    }
+    const chunks: CommittingChunk[] = [];
+    const writes: { object: number; run: Run }[] = [];
+    for (const data of this.#data) {
+      for (const chunk of data.chunks.values()) {
+        const mask = chunk.dirty;
+        if (mask === 0) continue;
+        for (const run of data.runsOf(chunk, mask)) writes.push({ object: data.ino, run });
+        chunk.dirty = 0;
+        chunk.committing = mask;
+        chunks.push({ data, chunk, mask });
+      }
+    }
+    const commit = { inodes: this.#inodes, chunks, discards: this.#discards, nextIno, bytes };
+    const discards = [...this.#discards].map(([object, from]) => ({ object, from, to: Infinity }));
+    this.#commit = commit;
+    this.#inodes = new Set();
+    this.#data = new Set();
+    this.#discards = new Map();
+    this.#dataBytes = 0;
+    return { batch: { items: this.items.beginCommit(), discards, writes }, commit };
+  }
+
+  #succeed(commit: Commit): void {
+    this.#commit = undefined;
+    this.items.endCommit({ succeeded: true });
+    this.#committedNextIno = commit.nextIno;
+    for (const { data, chunk } of commit.chunks) {
+      chunk.committing = 0;
+      // A chunk that was dropped meanwhile is on the way out of the store too.
+      if (data.chunks.get(chunk.index) !== chunk) continue;
+      data.storedChunks = Math.max(data.storedChunks, chunk.index + 1);
+      data.generation++;
+    }
+    this.#owner.committed(commit.inodes);
+  }
+
+  #fail(commit: Commit): void {
+    this.#commit = undefined;
+    this.items.endCommit({ succeeded: false });
+    for (const inode of commit.inodes) {
+      if (inode.nlink > 0 || inode.refs > 0) this.#inodes.add(inode);
+    }
+    for (const { data, chunk, mask } of commit.chunks) {
+      chunk.committing = 0;
+      if (data.chunks.get(chunk.index) !== chunk) continue;
+      const again = mask & chunk.written & ~chunk.dirty;
+      chunk.dirty |= again;
+      if (again !== 0) this.dataDirtied(data, popCount(again) * BLOCK_SIZE);
+    }
+    for (const [object, from] of commit.discards) {
+      this.#discards.set(object, Math.min(from, this.#discards.get(object) ?? Infinity));
+    }
+  }
+}

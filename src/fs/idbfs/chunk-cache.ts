@@ -1,0 +1,55 @@
+// ChunkCache: the bound on file data in memory. Chunks that are the same in the store can go; which one goes is decided
+// by a clock (second chance). What is dirty or being committed stays: the write-back limits that.
+
+import type { Chunk } from '../shared/file-data.ts';
+import type { IdbfsData } from './idbfs-data.ts';
+
+export class ChunkCache {
+  readonly #limit: number;
+  readonly #owners = new Map<Chunk, IdbfsData>();
+  #bytes = 0;
+
+  /** `limit` in bytes. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Bytes of all chunks in memory. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(chunk: Chunk, owner: IdbfsData): void {
+    this.#owners.set(chunk, owner);
+    this.#bytes += chunk.bytes.length;
+  }
+
+  remove(chunk: Chunk): void {
+    if (this.#owners.delete(chunk)) this.#bytes -= chunk.bytes.length;
+  }
+
+  resized(byBytes: number): void {
+    this.#bytes += byBytes;
+  }
+
+  /**
+   * Drops clean chunks until the limit is kept, or none is left that could go. Called before a chunk is loaded and after
+   * a commit, when no chunk is about to be changed.
+   */
+  evict(): void {
+    if (this.#bytes <= this.#limit) return;
+    let steps = this.#owners.size * 2;
+    for (const [chunk, owner] of this.#owners) {
+      if (this.#bytes <= this.#limit || steps-- <= 0) return;
+      const isPinned = chunk.dirty !== 0 || chunk.committing !== 0;
+      if (!isPinned && !chunk.isReferenced) {
+        owner.evict(chunk);
+        continue;
+      }
+      // To the other end: the hand comes back after all others.
+      chunk.isReferenced = false;
+      this.#owners.delete(chunk);
+      this.#owners.set(chunk, owner);
+    }
+  }
+}

@@ -1,0 +1,119 @@
+// IdbfsData: a file's data with a store behind it.
+
+import { BLOCK_SIZE, Chunk, CHUNK_SIZE, FileData, popCount } from '../shared/file-data.ts';
+import type { Run } from '../../store/store.ts';
+import type { WaitQueue } from '../../lib/op.ts';
+import type { ChunkCache } from './chunk-cache.ts';
+
+/** What the write-back keeps account of. */
+export interface DirtyTracker {
+  dataCut(ino: number, from: number): void;
+  dataDirtied(data: IdbfsData, bytes: number): void;
+  dataCleaned(bytes: number): void;
+}
+
+export class IdbfsData extends FileData {
+  readonly ino: number;
+  /** Loads under way, by chunk index. */
+  readonly loading = new Map<number, WaitQueue>();
+  /** Changes whenever what the store holds may no longer be what the file holds. */
+  generation = 0;
+  /** The chunk loaded last: a load of the next one reads ahead. */
+  lastLoaded = -2;
+  readonly #cache: ChunkCache;
+  readonly #tracker: DirtyTracker;
+
+  constructor(ino: number, cache: ChunkCache, tracker: DirtyTracker) {
+    super();
+    this.ino = ino;
+    this.#cache = cache;
+    this.#tracker = tracker;
+  }
+
+  override truncate(size: number): number {
+    this.generation++;
+    this.#tracker.dataCut(this.ino, size);
+    return super.truncate(size);
+  }
+
+  /** Forgets a clean chunk: the store has it. */
+  evict(chunk: Chunk): void {
+    this.chunks.delete(chunk.index);
+    this.#cache.remove(chunk);
+  }
+
+  /** Forgets everything in memory, committed or not. */
+  drop(): void {
+    for (const chunk of this.chunks.values()) this.onRemoved(chunk);
+    this.chunks.clear();
+  }
+
+  /** Puts a chunk as the store has it. `runs` are those within the chunk. */
+  insertStored(index: number, runs: readonly Run[]): void {
+    const chunk = new Chunk(index);
+    const start = index * CHUNK_SIZE;
+    const last = runs.at(-1);
+    if (last !== undefined) {
+      chunk.bytes = new Uint8Array(last.offset - start + last.bytes.length);
+      for (const { offset, bytes } of runs) {
+        chunk.bytes.set(bytes, offset - start);
+        const first = (offset - start) / BLOCK_SIZE;
+        const end = first + Math.ceil(bytes.length / BLOCK_SIZE);
+        for (let block = first; block < end; block++) chunk.written |= 1 << block;
+      }
+    }
+    this.chunks.set(index, chunk);
+    this.onAdded(chunk);
+  }
+
+  /** The blocks of `mask` as runs for the store. The bytes are not copied. */
+  runsOf(chunk: Chunk, mask: number): Run[] {
+    const runs: Run[] = [];
+    const blocks = CHUNK_SIZE / BLOCK_SIZE;
+    for (let block = 0; block < blocks; block++) {
+      if ((mask & (1 << block)) === 0) continue;
+      let end = block + 1;
+      while (end < blocks && (mask & (1 << end)) !== 0) end++;
+      runs.push(runOf(chunk, block, end));
+      block = end;
+    }
+    return runs;
+  }
+
+  protected override onAdded(chunk: Chunk): void {
+    this.#cache.add(chunk, this);
+  }
+
+  protected override onRemoved(chunk: Chunk): void {
+    this.#cache.remove(chunk);
+    this.onClean(chunk, popCount(chunk.dirty));
+  }
+
+  protected override onResized(_chunk: Chunk, byBytes: number): void {
+    this.#cache.resized(byBytes);
+  }
+
+  protected override onDirty(_chunk: Chunk, blocks: number): void {
+    this.#tracker.dataDirtied(this, blocks * BLOCK_SIZE);
+  }
+
+  protected override onClean(_chunk: Chunk, blocks: number): void {
+    this.#tracker.dataCleaned(blocks * BLOCK_SIZE);
+  }
+}
+
+/** Blocks [first, end). All but the last must be there in full; what the buffer doesn't reach is zeros. */
+function runOf(chunk: Chunk, first: number, end: number): Run {
+  const from = first * BLOCK_SIZE;
+  const lastBlock = (end - 1) * BLOCK_SIZE;
+  const offset = chunk.index * CHUNK_SIZE + from;
+  if (chunk.bytes.length > lastBlock) {
+    return {
+      offset,
+      bytes: chunk.bytes.subarray(from, Math.min(end * BLOCK_SIZE, chunk.bytes.length)),
+    };
+  }
+  const bytes = new Uint8Array(lastBlock + 1 - from);
+  if (chunk.bytes.length > from) bytes.set(chunk.bytes.subarray(from));
+  return { offset, bytes };
+}

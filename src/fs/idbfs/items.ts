@@ -1,0 +1,195 @@
+// The items idbfs keeps in its store: their keys and the layout of their values. README.md shows them as a table.
+//
+// A key is the inode's number (four UTF-16 units, most significant first), a letter for the kind of item, and a name or a
+// number. So an inode and its directory's entries lie side by side, and ranges of keys are lists.
+
+import { linuxerr } from '../../abi/errno.ts';
+import type { Timespec } from '../../lib/clock.ts';
+import { RecordCodec } from '../../lib/record.ts';
+import { decodeUtf8, encodeUtf8 } from '../../lib/text.ts';
+import type { Inode } from '../shared/inode.ts';
+
+export const ROOT_INO = 1;
+/** Items of the filesystem itself have the number of no inode. */
+const FILESYSTEM_INO = 0;
+export const FORMAT_VERSION = 1;
+
+const KIND = { filesystem: 'f', orphan: 'o', inode: 'i', entryByName: 'n', entryByCookie: 'p' };
+
+/** 64 bits as four UTF-16 units, so that keys sort by number. */
+function numberKey(value: number): string {
+  const high = Math.floor(value / 2 ** 32);
+  const low = value % 2 ** 32;
+  return String.fromCharCode(high >>> 16, high & 0xffff, low >>> 16, low & 0xffff);
+}
+
+function numberFromKey(key: string, at: number): number {
+  let value = 0;
+  for (let unit = 0; unit < 4; unit++) value = value * 0x10000 + key.charCodeAt(at + unit);
+  return value;
+}
+
+export const filesystemKey = numberKey(FILESYSTEM_INO) + KIND.filesystem;
+
+export function inodeKey(ino: number): string {
+  return numberKey(ino) + KIND.inode;
+}
+
+export function nameKey(dir: number, name: string): string {
+  return numberKey(dir) + KIND.entryByName + name;
+}
+
+export function cookieKey(dir: number, cookie: number): string {
+  return numberKey(dir) + KIND.entryByCookie + numberKey(cookie);
+}
+
+/** The cookie in a cookieKey(). */
+export function cookieOf(key: string): number {
+  return numberFromKey(key, 5);
+}
+
+/** The end of the range of a directory's cookieKey()s. */
+export function cookieKeysEnd(dir: number): string {
+  return numberKey(dir) + String.fromCharCode(KIND.entryByCookie.charCodeAt(0) + 1);
+}
+
+export function orphanKey(ino: number): string {
+  return numberKey(FILESYSTEM_INO) + KIND.orphan + numberKey(ino);
+}
+
+export const orphanRange = {
+  from: numberKey(FILESYSTEM_INO) + KIND.orphan,
+  to: numberKey(FILESYSTEM_INO) + String.fromCharCode(KIND.orphan.charCodeAt(0) + 1),
+};
+
+/** The inode number in an orphanKey(). */
+export function orphanOf(key: string): number {
+  return numberFromKey(key, 5);
+}
+
+const filesystemCodec = new RecordCodec([
+  ['formatVersion', 'u32'],
+  /** Numbers from here on have never been used. */
+  ['nextIno', 'f64'],
+]);
+
+/** Times are seconds since 1970 and nanoseconds. A symlink's target follows the record, as UTF-8. */
+const inodeCodec = new RecordCodec([
+  ['mode', 'u32'],
+  ['uid', 'u32'],
+  ['gid', 'u32'],
+  ['nlink', 'u32'],
+  ['rdev', 'u32'],
+  ['size', 'f64'],
+  /** Written blocks of 4 KiB. */
+  ['blockCount', 'f64'],
+  /** Of a directory. */
+  ['entryCount', 'f64'],
+  ['nextCookie', 'f64'],
+  ['atimeSec', 'f64'],
+  ['atimeNsec', 'u32'],
+  ['mtimeSec', 'f64'],
+  ['mtimeNsec', 'u32'],
+  ['ctimeSec', 'f64'],
+  ['ctimeNsec', 'u32'],
+  ['btimeSec', 'f64'],
+  ['btimeNsec', 'u32'],
+]);
+
+/** Of an entry by name: where it points, and its position in the listing. */
+const nameCodec = new RecordCodec([
+  ['ino', 'f64'],
+  ['cookie', 'f64'],
+]);
+
+/** Of an entry by position: what a listing shows. The name follows, as UTF-8. */
+const positionCodec = new RecordCodec([
+  ['ino', 'f64'],
+  ['type', 'u8'],
+]);
+
+/** Errors: EIO, here and below, if the bytes can't be what was written. */
+export function decodeFilesystem(bytes: Uint8Array): { formatVersion: number; nextIno: number } {
+  return checked(filesystemCodec.decode(bytes)).values;
+}
+
+export function encodeFilesystem(nextIno: number): Uint8Array {
+  return filesystemCodec.encode({ formatVersion: FORMAT_VERSION, nextIno });
+}
+
+export function encodeName(ino: number, cookie: number): Uint8Array {
+  return nameCodec.encode({ ino, cookie });
+}
+
+export function decodeName(bytes: Uint8Array): { ino: number; cookie: number } {
+  return checked(nameCodec.decode(bytes)).values;
+}
+
+export function encodePosition(entry: { ino: number; type: number; name: string }): Uint8Array {
+  return positionCodec.encode(entry, encodeUtf8(entry.name));
+}
+
+export function decodePosition(bytes: Uint8Array): { ino: number; type: number; name: string } {
+  const { values, rest } = checked(positionCodec.decode(bytes));
+  return { ...values, name: decodeUtf8(rest) };
+}
+
+export function encodeInode(inode: Inode): Uint8Array {
+  const { atime, mtime, ctime, btime } = inode;
+  return inodeCodec.encode(
+    {
+      mode: inode.mode,
+      uid: inode.uid,
+      gid: inode.gid,
+      nlink: inode.nlink,
+      rdev: inode.rdev,
+      size: inode.size,
+      blockCount: inode.data?.blockCount ?? 0,
+      entryCount: inode.entryCount,
+      nextCookie: inode.nextCookie,
+      atimeSec: atime.sec,
+      atimeNsec: atime.nsec,
+      mtimeSec: mtime.sec,
+      mtimeNsec: mtime.nsec,
+      ctimeSec: ctime.sec,
+      ctimeNsec: ctime.nsec,
+      btimeSec: btime.sec,
+      btimeNsec: btime.nsec,
+    },
+    encodeUtf8(inode.target),
+  );
+}
+
+export interface StoredInode {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly nlink: number;
+  readonly rdev: number;
+  readonly size: number;
+  readonly blockCount: number;
+  readonly entryCount: number;
+  readonly nextCookie: number;
+  readonly atime: Timespec;
+  readonly mtime: Timespec;
+  readonly ctime: Timespec;
+  readonly btime: Timespec;
+  readonly target: string;
+}
+
+export function decodeInode(bytes: Uint8Array): StoredInode {
+  const { values, rest } = checked(inodeCodec.decode(bytes));
+  return {
+    ...values,
+    atime: { sec: values.atimeSec, nsec: values.atimeNsec },
+    mtime: { sec: values.mtimeSec, nsec: values.mtimeNsec },
+    ctime: { sec: values.ctimeSec, nsec: values.ctimeNsec },
+    btime: { sec: values.btimeSec, nsec: values.btimeNsec },
+    target: decodeUtf8(rest),
+  };
+}
+
+function checked<T>(decoded: T | undefined): T {
+  if (decoded === undefined) throw linuxerr.EIO;
+  return decoded;
+}

@@ -1,0 +1,147 @@
+// WriteBack: when changes are committed, and who waits for that.
+//
+// A commit takes everything changed so far in one synchronous step, so what it writes is a state the filesystem really had.
+// One commit is under way at a time. Whoever asks for one while it runs waits for the next, and shares it with all others
+// who do: several fsyncs cost one commit. Nobody who waits drives a commit, so interrupting them doesn't disturb it.
+
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
+import { type Clock, timespecToMs } from '../../lib/clock.ts';
+import { type Op, runAsync, WaitQueue } from '../../lib/op.ts';
+import type { Durability } from '../../store/store.ts';
+import type { CommitStatus } from '../../vfs/filesystem.ts';
+
+/** What the write-back commits. */
+export interface CommitSource {
+  /** Is there anything a commit would write? */
+  readonly hasChanges: boolean;
+  /** Bytes that changed and are in no commit yet. */
+  readonly dirtyBytes: number;
+  /** Bytes a commit under way is writing. */
+  readonly committingBytes: number;
+  /** Takes what has changed and commits it. Starts with a synchronous step. Errors: those of Store.commit(). */
+  commit(durability: Durability): Op<void>;
+}
+
+export interface WriteBackOptions {
+  readonly clock: Clock;
+  /** Milliseconds from a change to its background commit. */
+  readonly intervalMs: number;
+  /** Bytes of changes that start one at once. */
+  readonly dirtyLimit: number;
+}
+
+/** Writers wait when this many times the dirty limit is unwritten. */
+const HARD_LIMIT_FACTOR = 4;
+
+export class WriteBack {
+  readonly #source: CommitSource;
+  readonly #options: WriteBackOptions;
+  readonly #ended = new WaitQueue();
+  #startedCount = 0;
+  #endedCount = 0;
+  #wantsStrict = false;
+  /** The last commit that succeeded was not strict: a crash of the system may lose it. */
+  #isUnsynced = false;
+  #cancelTimer: (() => void) | undefined;
+  #lastCommitMs: number | undefined;
+  #successCount = 0;
+  /** Of the last commit, if it failed. */
+  #failure: { readonly number: number; readonly error: Error } | undefined;
+  #isClosed = false;
+
+  constructor(source: CommitSource, options: WriteBackOptions) {
+    this.#source = source;
+    this.#options = options;
+  }
+
+  get status(): CommitStatus {
+    return {
+      dirtyBytes: this.#source.dirtyBytes + this.#source.committingBytes,
+      isCommitting: this.#isRunning,
+      commitCount: this.#successCount,
+      lastCommitMs: this.#lastCommitMs,
+      lastError: this.#failure?.error.message,
+    };
+  }
+
+  get #isRunning(): boolean {
+    return this.#startedCount > this.#endedCount;
+  }
+
+  /** Something has changed: it is committed within the interval, or at once if a lot has changed. */
+  changed(): void {
+    if (this.#isClosed) return;
+    if (this.#source.dirtyBytes >= this.#options.dirtyLimit && !this.#isRunning) {
+      // A full store is tried again by the timer, not by every write.
+      if (this.#failure === undefined) this.#start();
+    }
+    this.#cancelTimer ??= this.#options.clock.setTimer(this.#options.intervalMs, () => {
+      this.#cancelTimer = undefined;
+      if (this.#source.hasChanges && !this.#isRunning) this.#start();
+    });
+  }
+
+  /**
+   * Commits everything changed before the call; 'strict' resolves when the medium has confirmed it.
+   *
+   * Errors: ENOSPC, EIO of that commit. What it should have written stays pending.
+   */
+  *flush(durability: Durability): Op<void> {
+    const needsBarrier = durability === 'strict' && this.#isUnsynced;
+    if (!this.#isRunning && !this.#source.hasChanges && !needsBarrier) return;
+    if (durability === 'strict') this.#wantsStrict = true;
+    // The commit that starts next has everything there is now.
+    const number = this.#startedCount + 1;
+    while (this.#endedCount < number) {
+      if (this.#isRunning) yield this.#ended;
+      else this.#start();
+    }
+    if (this.#failure !== undefined && this.#failure.number >= number) throw this.#failure.error;
+  }
+
+  /** Waits while far too much is unwritten. Errors: that of a commit that failed while it waited. */
+  *throttle(): Op<void> {
+    const limit = this.#options.dirtyLimit * HARD_LIMIT_FACTOR;
+    while (this.#source.dirtyBytes + this.#source.committingBytes > limit) {
+      if (!this.#isRunning) this.#start();
+      const number = this.#startedCount;
+      while (this.#endedCount < number) yield this.#ended;
+      if (this.#failure !== undefined) throw this.#failure.error;
+    }
+  }
+
+  /** Commits what is left, strictly, and stops. Errors: as flush. */
+  *close(): Op<void> {
+    this.#isClosed = true;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    yield* this.flush('strict');
+    while (this.#isRunning) yield this.#ended;
+  }
+
+  #start(): void {
+    const number = ++this.#startedCount;
+    const durability = this.#wantsStrict ? 'strict' : 'relaxed';
+    this.#wantsStrict = false;
+    runAsync(this.#source.commit(durability)).then(
+      () => {
+        this.#failure = undefined;
+        this.#isUnsynced = durability === 'relaxed';
+        this.#successCount++;
+        this.#lastCommitMs = timespecToMs(this.#options.clock.now());
+        this.#finish(number);
+      },
+      (error: unknown) => {
+        this.#failure = { number, error: error instanceof LinuxError ? error : linuxerr.EIO };
+        this.#finish(number);
+        if (!(error instanceof LinuxError)) throw error;
+      },
+    );
+  }
+
+  #finish(number: number): void {
+    this.#endedCount = number;
+    this.#ended.wakeAll();
+    if (this.#source.hasChanges) this.changed();
+  }
+}

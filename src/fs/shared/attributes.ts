@@ -1,0 +1,143 @@
+// Attributes of inodes: stat, times, and what chmod, chown, utimensat and truncate change.
+// Linux: fs/attr.c, fs/open.c, fs/inode.c touch_atime(). Mirrors gVisor pkg/sentry/fsimpl/tmpfs (inode.setStat).
+
+import { linuxerr } from '../../abi/errno.ts';
+import { UTIME_NOW, UTIME_OMIT } from '../../abi/fcntl.ts';
+import { FILE_SIZE_MAX } from '../../abi/limits.ts';
+import { S_IFMT, S_ISGID, S_PERMISSIONS, type Stat } from '../../abi/stat.ts';
+import { type Credentials, NO_ID } from '../../auth/credentials.ts';
+import { compareTimespec, type Timespec } from '../../lib/clock.ts';
+import type { Op } from '../../lib/op.ts';
+import { encodeUtf8 } from '../../lib/text.ts';
+import type { MountFlags } from '../../vfs/mount.ts';
+import type { SetStat } from '../../vfs/options.ts';
+import { checkSetStat, withoutSetIds } from '../../vfs/permissions.ts';
+import { BLOCK_SIZE, CHUNK_SIZE } from './file-data.ts';
+import type { Inode } from './inode.ts';
+import type { LocalFilesystem } from './local-filesystem.ts';
+
+/** What one directory entry adds to st_size. Linux: include/linux/shmem_fs.h BOGO_DIRENT_SIZE. */
+const DIRENT_SIZE = 20;
+const DAY_SECONDS = 86_400;
+
+export function statOf(fs: LocalFilesystem, inode: Inode): Stat {
+  return {
+    dev: fs.dev,
+    ino: inode.ino,
+    mode: inode.mode,
+    nlink: inode.nlink,
+    uid: inode.uid,
+    gid: inode.gid,
+    rdev: inode.rdev,
+    size: inode.isRegular ? inode.size : sizeOfSpecial(inode),
+    blksize: BLOCK_SIZE,
+    blocks: inode.data === undefined ? 0 : inode.data.blockCount * (BLOCK_SIZE / 512),
+    atime: inode.atime,
+    mtime: inode.mtime,
+    ctime: inode.ctime,
+    btime: inode.btime,
+  };
+}
+
+function sizeOfSpecial(inode: Inode): number {
+  if (inode.isDir) return inode.entryCount * DIRENT_SIZE;
+  return inode.isSymlink ? encodeUtf8(inode.target).length : 0;
+}
+
+/** relatime: the access time moves if it isn't after the last change, or is a day old. Linux: relatime_need_update(). */
+export function touchAtime(fs: LocalFilesystem, inode: Inode, flags: MountFlags): void {
+  if (flags.noatime || flags.readOnly) return;
+  const now = fs.clock.now();
+  const { atime } = inode;
+  const isRecent =
+    compareTimespec(atime, inode.mtime) > 0 &&
+    compareTimespec(atime, inode.ctime) > 0 &&
+    now.sec - atime.sec < DAY_SECONDS;
+  if (isRecent || atime === now) return;
+  inode.atime = now;
+  fs.inodeChanged(inode);
+}
+
+/**
+ * Errors: EISDIR, EINVAL if a size is to be set and the file isn't regular (Linux: vfs_truncate()); EOPNOTSUPP for the
+ * mode of a symlink (Linux: fchmodat2(2)).
+ */
+export function checkSetStatTarget(inode: Inode, change: SetStat): void {
+  if (change.mode !== undefined && inode.isSymlink) throw linuxerr.EOPNOTSUPP;
+  if (change.size === undefined || inode.isRegular) return;
+  throw inode.isDir ? linuxerr.EISDIR : linuxerr.EINVAL;
+}
+
+/**
+ * Checks and makes a change. The caller holds a reference on the inode.
+ *
+ * Errors: those of checkSetStat(); EFBIG; EIO of the store.
+ */
+export function* applySetStat(
+  fs: LocalFilesystem,
+  inode: Inode,
+  change: SetStat,
+  creds: Credentials,
+): Op<void> {
+  checkSetStat(creds, inode, change);
+  if (change.size === undefined) {
+    applyAttributes(fs, inode, change, creds);
+    return;
+  }
+  if (!inode.dataMutex.tryLock()) yield* inode.dataMutex.lock();
+  try {
+    yield* setSize(fs, inode, change.size);
+    if (!creds.isPrivileged) inode.mode = withoutSetIds(inode.mode);
+    inode.mtime = inode.ctime = fs.clock.now();
+    applyAttributes(fs, inode, change, creds);
+  } finally {
+    inode.dataMutex.unlock();
+  }
+}
+
+function* setSize(fs: LocalFilesystem, inode: Inode, size: number): Op<void> {
+  if (size > FILE_SIZE_MAX) throw linuxerr.EFBIG;
+  const data = inode.data;
+  if (data === undefined) return;
+  const cut = Math.floor(size / CHUNK_SIZE) * CHUNK_SIZE;
+  if (size <= inode.size && cut !== size) {
+    // The chunk that stays in part must be here, so that what lies behind the end becomes zeros.
+    for (;;) {
+      const missing = data.firstMissing(cut, cut + 1);
+      if (missing < 0) break;
+      yield* fs.loadChunk(inode, missing);
+    }
+  }
+  // Also at the same size: blocks that fallocate() put behind the end go.
+  if (size <= inode.size) fs.releaseBlocks(data.truncate(size));
+  inode.size = size;
+}
+
+function applyAttributes(
+  fs: LocalFilesystem,
+  inode: Inode,
+  change: SetStat,
+  creds: Credentials,
+): void {
+  const now = fs.clock.now();
+  const { mode, uid, gid, atime, mtime } = change;
+  if (uid !== undefined || gid !== undefined) {
+    if (uid !== undefined && uid !== NO_ID) inode.uid = uid;
+    if (gid !== undefined && gid !== NO_ID) inode.gid = gid;
+    inode.mode = withoutSetIds(inode.mode);
+  }
+  if (mode !== undefined) {
+    let permissions = mode & S_PERMISSIONS;
+    if (!creds.isPrivileged && !creds.inGroup(inode.gid)) permissions &= ~S_ISGID;
+    inode.mode = (inode.mode & S_IFMT) | permissions;
+  }
+  if (atime !== undefined) inode.atime = timeToSet(atime, inode.atime, now);
+  if (mtime !== undefined) inode.mtime = timeToSet(mtime, inode.mtime, now);
+  inode.ctime = now;
+  fs.inodeChanged(inode);
+}
+
+function timeToSet(wanted: Timespec, current: Timespec, now: Timespec): Timespec {
+  if (wanted.nsec === UTIME_NOW) return now;
+  return wanted.nsec === UTIME_OMIT ? current : wanted;
+}

@@ -1,0 +1,325 @@
+// RegularFileDescription: an open regular file of a local filesystem.
+// Mirrors gVisor pkg/sentry/fsimpl/tmpfs/regular_file.go (regularFileFD); Linux: mm/filemap.c, fs/read_write.c.
+//
+// Locks, outer first: the description's offset (POSIX 2.9.7: reads and writes through one description don't
+// interleave), the inode's dataMutex. Both are taken without waiting as long as nobody waits inside.
+
+import { linuxerr } from '../../abi/errno.ts';
+import {
+  O_APPEND,
+  O_DSYNC,
+  O_NOATIME,
+  SEEK_CUR,
+  SEEK_DATA,
+  SEEK_END,
+  SEEK_HOLE,
+  SEEK_SET,
+} from '../../abi/fcntl.ts';
+import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../../abi/limits.ts';
+import { O_SYNC } from '../../abi/fcntl.ts';
+import type { Stat } from '../../abi/stat.ts';
+import type { Credentials } from '../../auth/credentials.ts';
+import { assertDefined } from '../../lib/assert.ts';
+import { Mutex, type Op } from '../../lib/op.ts';
+import type { VirtualDentry } from '../../vfs/dentry.ts';
+import { FileDescription } from '../../vfs/file-description.ts';
+import type { SetStat } from '../../vfs/options.ts';
+import { withoutSetIds } from '../../vfs/permissions.ts';
+import { applySetStat, statOf, touchAtime } from './attributes.ts';
+import { BLOCK_SIZE, type FileData } from './file-data.ts';
+import type { Inode } from './inode.ts';
+import type { LocalFilesystem } from './local-filesystem.ts';
+
+/** A read or write of more than this is done piece by piece, so that it needs no more memory than a piece. */
+const PIECE_SIZE = 1 << 20;
+
+export class RegularFileDescription extends FileDescription {
+  readonly #fs: LocalFilesystem;
+  readonly #inode: Inode;
+  readonly #data: FileData;
+  readonly #creds: Credentials;
+  readonly #offsetMutex = new Mutex();
+  #offset = 0;
+
+  constructor(
+    fs: LocalFilesystem,
+    options: {
+      readonly vd: VirtualDentry;
+      readonly inode: Inode;
+      readonly flags: number;
+      readonly creds: Credentials;
+    },
+  ) {
+    super(options.vd, options.flags);
+    this.#fs = fs;
+    this.#inode = options.inode;
+    this.#data = assertDefined(options.inode.data);
+    this.#creds = options.creds;
+  }
+
+  // eslint-disable-next-line require-yield -- an Op by contract
+  override *stat(): Op<Stat> {
+    return statOf(this.#fs, this.#inode);
+  }
+
+  protected override *setStatImpl(change: SetStat, creds: Credentials): Op<void> {
+    if (change.size !== undefined && !this.isWritable) throw linuxerr.EINVAL;
+    this.vd.mount.checkWritable();
+    yield* applySetStat(this.#fs, this.#inode, change, creds);
+  }
+
+  // Reading.
+
+  protected override *readImpl(buffer: Uint8Array): Op<number> {
+    if (!this.#offsetMutex.tryLock()) yield* this.#offsetMutex.lock();
+    try {
+      let count = this.#readNow(buffer, this.#offset);
+      if (count < 0) count = yield* this.#readWaiting(buffer, this.#offset);
+      this.#offset += count;
+      return count;
+    } finally {
+      this.#offsetMutex.unlock();
+    }
+  }
+
+  protected override *preadImpl(buffer: Uint8Array, offset: number): Op<number> {
+    const count = this.#readNow(buffer, offset);
+    return count >= 0 ? count : yield* this.#readWaiting(buffer, offset);
+  }
+
+  /** Reads what is in memory; -1 if something has to be loaded first. */
+  #readNow(buffer: Uint8Array, offset: number): number {
+    const inode = this.#inode;
+    const count = Math.min(buffer.length, inode.size - offset);
+    if (count <= 0) {
+      if (buffer.length > 0) this.#touchAtime();
+      return 0;
+    }
+    if (this.#data.firstMissing(offset, offset + count) >= 0) return -1;
+    this.#data.read(buffer, offset, count);
+    this.#touchAtime();
+    return count;
+  }
+
+  *#readWaiting(buffer: Uint8Array, offset: number): Op<number> {
+    const wanted = Math.min(buffer.length, RW_COUNT_MAX);
+    let done = 0;
+    while (done < wanted) {
+      const size = this.#inode.size;
+      const count = Math.min(wanted - done, size - offset - done, PIECE_SIZE);
+      if (count <= 0) break;
+      const missing = this.#data.firstMissing(offset + done, offset + done + count);
+      if (missing >= 0) {
+        yield* this.#fs.loadChunk(this.#inode, missing);
+        continue;
+      }
+      const target = buffer.subarray(done, done + count);
+      this.#data.read(target, offset + done, count);
+      done += count;
+    }
+    this.#touchAtime();
+    return done;
+  }
+
+  #touchAtime(): void {
+    if ((this.statusFlags & O_NOATIME) !== 0) return;
+    touchAtime(this.#fs, this.#inode, this.vd.mount.flags);
+  }
+
+  // Writing.
+
+  protected override *writeImpl(bytes: Uint8Array): Op<number> {
+    if (!this.#offsetMutex.tryLock()) yield* this.#offsetMutex.lock();
+    try {
+      const end = yield* this.#write(bytes, this.#offset);
+      const count = end.count;
+      if (count > 0) this.#offset = end.offset;
+      return count;
+    } finally {
+      this.#offsetMutex.unlock();
+    }
+  }
+
+  protected override *pwriteImpl(bytes: Uint8Array, offset: number): Op<number> {
+    return (yield* this.#write(bytes, offset)).count;
+  }
+
+  /** Returns how much was written, and the offset behind it. O_APPEND is decided here, under the lock. */
+  *#write(bytes: Uint8Array, at: number): Op<{ count: number; offset: number }> {
+    if (bytes.length === 0) return { count: 0, offset: at };
+    const { dataMutex } = this.#inode;
+    if (!dataMutex.tryLock()) yield* dataMutex.lock();
+    let offset: number;
+    let count = 0;
+    try {
+      offset = (this.statusFlags & O_APPEND) !== 0 ? this.#inode.size : at;
+      if (offset >= FILE_SIZE_MAX) throw linuxerr.EFBIG;
+      const wanted = Math.min(bytes.length, FILE_SIZE_MAX - offset, RW_COUNT_MAX);
+      while (count < wanted) {
+        const piece = bytes.subarray(count, Math.min(wanted, count + PIECE_SIZE));
+        const written = yield* this.#writePiece(piece, offset + count);
+        count += written;
+        if (written < piece.length) break;
+      }
+    } finally {
+      dataMutex.unlock();
+    }
+    if (count === 0) throw linuxerr.ENOSPC;
+    if ((this.statusFlags & O_DSYNC) !== 0) {
+      const dataOnly = (this.statusFlags & O_SYNC) !== O_SYNC;
+      yield* this.#fs.syncInode(this.#inode, { dataOnly });
+    }
+    return { count, offset: offset + count };
+  }
+
+  *#writePiece(piece: Uint8Array, offset: number): Op<number> {
+    const data = this.#data;
+    yield* this.#fs.throttle();
+    for (;;) {
+      const missing = data.firstMissingForWrite(offset, offset + piece.length);
+      if (missing < 0) break;
+      yield* this.#fs.loadChunk(this.#inode, missing);
+    }
+    const needed = data.countHoles(offset, offset + piece.length);
+    let length = piece.length;
+    const granted = needed === 0 ? 0 : this.#fs.reserveBlocks(needed);
+    if (granted < needed) length = this.#fitting(offset, length, granted);
+    if (length === 0) {
+      this.#fs.releaseBlocks(granted);
+      return 0;
+    }
+    const before = data.blockCount;
+    data.write(length === piece.length ? piece : piece.subarray(0, length), offset);
+    this.#fs.releaseBlocks(granted - (data.blockCount - before));
+    this.#changed(offset + length);
+    return length;
+  }
+
+  /** How much of [offset, offset + length) can be written if only `blocks` more blocks may become data. */
+  #fitting(offset: number, length: number, blocks: number): number {
+    let end = offset;
+    let left = blocks;
+    while (end < offset + length) {
+      if (!this.#data.isWritten(end) && left-- === 0) break;
+      end = (Math.floor(end / BLOCK_SIZE) + 1) * BLOCK_SIZE;
+    }
+    return Math.min(end, offset + length) - offset;
+  }
+
+  /** The data up to `end` was written: size, times and set-id bits follow. */
+  #changed(end: number): void {
+    const inode = this.#inode;
+    if (end > inode.size) inode.size = end;
+    inode.mtime = inode.ctime = this.#fs.clock.now();
+    if (!this.#creds.isPrivileged) inode.mode = withoutSetIds(inode.mode);
+    this.#fs.inodeChanged(inode);
+  }
+
+  protected override *allocateImpl(
+    offset: number,
+    length: number,
+    options: { readonly keepsSize: boolean },
+  ): Op<void> {
+    const end = offset + length;
+    if (end > FILE_SIZE_MAX) throw linuxerr.EFBIG;
+    const { dataMutex } = this.#inode;
+    if (!dataMutex.tryLock()) yield* dataMutex.lock();
+    try {
+      // So many blocks are needed at least: what can't be is refused before anything is looked at.
+      const needed = Math.ceil(length / BLOCK_SIZE) - this.#data.blockCount;
+      if (needed > (yield* this.#fs.freeBlocks())) throw linuxerr.ENOSPC;
+      yield* this.#allocateReserved(offset, end);
+      this.#changed(options.keepsSize ? this.#inode.size : end);
+    } finally {
+      dataMutex.unlock();
+    }
+  }
+
+  /** What is not in memory counts as holes until it is: more is reserved than needed, never less. */
+  *#allocateReserved(offset: number, end: number): Op<void> {
+    const wanted = this.#data.countHoles(offset, end);
+    const granted = this.#fs.reserveBlocks(wanted);
+    const before = this.#data.blockCount;
+    try {
+      if (granted < wanted) throw linuxerr.ENOSPC;
+      yield* this.#allocatePieces(offset, end);
+    } finally {
+      this.#fs.releaseBlocks(granted - (this.#data.blockCount - before));
+    }
+  }
+
+  *#allocatePieces(offset: number, end: number): Op<void> {
+    for (let position = offset; position < end;) {
+      const next = Math.min(end, (Math.floor(position / PIECE_SIZE) + 1) * PIECE_SIZE);
+      yield* this.#fs.throttle();
+      yield* this.#load(position, next);
+      this.#data.allocate(position, next);
+      position = next;
+    }
+  }
+
+  *#load(from: number, to: number): Op<void> {
+    for (;;) {
+      const missing = this.#data.firstMissing(from, to);
+      if (missing < 0) return;
+      yield* this.#fs.loadChunk(this.#inode, missing);
+    }
+  }
+
+  // Seeking.
+
+  protected override *seekImpl(offset: number, whence: number): Op<number> {
+    if (!this.#offsetMutex.tryLock()) yield* this.#offsetMutex.lock();
+    try {
+      const target = yield* this.#seekTarget(offset, whence);
+      if (target < 0 || target > FILE_SIZE_MAX) throw linuxerr.EINVAL;
+      this.#offset = target;
+      return target;
+    } finally {
+      this.#offsetMutex.unlock();
+    }
+  }
+
+  *#seekTarget(offset: number, whence: number): Op<number> {
+    const { size } = this.#inode;
+    switch (whence) {
+      case SEEK_SET:
+        return offset;
+      case SEEK_CUR:
+        return this.#offset + offset;
+      case SEEK_END:
+        return size + offset;
+      case SEEK_DATA:
+      case SEEK_HOLE:
+        if (offset < 0 || offset >= size) throw linuxerr.ENXIO;
+        return whence === SEEK_DATA ? yield* this.#findData(offset) : yield* this.#findHole(offset);
+      default:
+        throw linuxerr.EINVAL;
+    }
+  }
+
+  *#findData(from: number): Op<number> {
+    let found = Infinity;
+    for (const chunk of this.#data.chunks.values()) {
+      found = Math.min(found, this.#data.firstWrittenIn(chunk, from));
+    }
+    if (this.#data.storedChunks > 0) {
+      found = Math.min(found, yield* this.#fs.nextStoredData(this.#inode, from));
+    }
+    if (found >= this.#inode.size) throw linuxerr.ENXIO;
+    return Math.max(from, found);
+  }
+
+  *#findHole(from: number): Op<number> {
+    const start = Math.floor(from / BLOCK_SIZE) * BLOCK_SIZE;
+    for (let position = start; position < this.#inode.size; position += BLOCK_SIZE) {
+      yield* this.#load(position, position + 1);
+      if (!this.#data.isWritten(position)) return Math.max(from, position);
+    }
+    return this.#inode.size;
+  }
+
+  protected override syncImpl(options: { readonly dataOnly: boolean }): Op<void> {
+    return this.#fs.syncInode(this.#inode, options);
+  }
+}

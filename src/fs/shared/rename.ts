@@ -1,0 +1,161 @@
+// rename(2) within a local filesystem. Linux: fs/namei.c do_renameat2(), vfs_rename(): the order of checks is theirs.
+// The errors are listed in vfs/filesystem.ts, Filesystem.renameAt().
+
+import { linuxerr } from '../../abi/errno.ts';
+import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/fcntl.ts';
+import { assertDefined } from '../../lib/assert.ts';
+import type { Op } from '../../lib/op.ts';
+import type { VirtualDentry } from '../../vfs/dentry.ts';
+import type { RenameOptions } from '../../vfs/options.ts';
+import { checkAccess, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
+import type { ResolvingPath } from '../../vfs/resolving-path.ts';
+import type { LocalDentry } from './inode.ts';
+import { checkMayRemove, checkName, isDots, type LocalFilesystem } from './local-filesystem.ts';
+
+interface Rename {
+  readonly rp: ResolvingPath;
+  readonly oldParent: LocalDentry;
+  readonly newParent: LocalDentry;
+  readonly newName: string;
+  readonly oldMustBeDir: boolean;
+  readonly isExchange: boolean;
+  readonly isNoReplace: boolean;
+}
+
+export function* renameLocal(
+  fs: LocalFilesystem,
+  rp: ResolvingPath,
+  source: { readonly parent: VirtualDentry; readonly name: string; readonly mustBeDir: boolean },
+  options: RenameOptions,
+): Op<void> {
+  const newParent = yield* fs.parentOf(rp);
+  const rename: Rename = {
+    rp,
+    oldParent: source.parent.dentry as LocalDentry,
+    newParent,
+    newName: rp.component,
+    oldMustBeDir: source.mustBeDir,
+    isExchange: (options.flags & RENAME_EXCHANGE) !== 0,
+    isNoReplace: (options.flags & RENAME_NOREPLACE) !== 0,
+  };
+  if (source.parent.mount !== rp.mount) throw linuxerr.EXDEV;
+  if (isDots(source.name)) throw linuxerr.EBUSY;
+  if (isDots(rename.newName)) throw rename.isNoReplace ? linuxerr.EEXIST : linuxerr.EBUSY;
+  rp.mount.checkWritable();
+  checkName(source.name);
+  checkName(rename.newName);
+  newParent.incRef();
+  try {
+    const [old, target] = yield* loadBoth(fs, rename, source.name);
+    // From here on nothing waits.
+    if (checkRename(rename, old, target)) perform(fs, rename, assertDefined(old), target);
+  } finally {
+    newParent.decRef();
+  }
+}
+
+/** Both entries as they are at one moment. */
+function* loadBoth(
+  fs: LocalFilesystem,
+  rename: Rename,
+  oldName: string,
+): Op<[LocalDentry | undefined, LocalDentry | undefined]> {
+  const { oldParent, newParent, newName } = rename;
+  const loaded = yield* fs.child(oldParent, oldName);
+  loaded?.incRef();
+  try {
+    const target = yield* fs.child(newParent, newName);
+    // The old one may have been removed or replaced while the new one was loaded.
+    return [assertDefined(oldParent.children).get(oldName), target];
+  } finally {
+    loaded?.decRef();
+  }
+}
+
+/** All checks in Linux's order. False: both names are of the same file, and nothing is to be done. */
+function checkRename(
+  rename: Rename,
+  old: LocalDentry | undefined,
+  target: LocalDentry | undefined,
+): boolean {
+  const { rp, oldParent, newParent, isExchange, isNoReplace } = rename;
+  if (old === undefined) throw linuxerr.ENOENT;
+  if (isNoReplace && target !== undefined) throw linuxerr.EEXIST;
+  if (isExchange && target === undefined) throw linuxerr.ENOENT;
+  checkSlashes(rename, old, target);
+  if (isSameOrBelow(newParent, old)) throw linuxerr.EINVAL;
+  if (target !== undefined && isSameOrBelow(oldParent, target)) {
+    throw isExchange ? linuxerr.EINVAL : linuxerr.ENOTEMPTY;
+  }
+  if (target?.inode === old.inode) return false;
+  checkMayRemove(rp, oldParent, old);
+  if (target === undefined) {
+    if (newParent.isDead) throw linuxerr.ENOENT;
+    checkAccess(rp.creds, newParent.inode, MAY_WRITE | MAY_EXEC);
+  } else {
+    checkMayRemove(rp, newParent, target);
+    if (!isExchange) checkSameKind(old, target);
+  }
+  if (oldParent !== newParent) {
+    // ".." of what moves changes.
+    if (old.inode.isDir) checkAccess(rp.creds, old.inode, MAY_WRITE);
+    if (isExchange && target?.inode.isDir) checkAccess(rp.creds, target.inode, MAY_WRITE);
+  }
+  if (old.mountCount > 0 || (target !== undefined && target.mountCount > 0)) throw linuxerr.EBUSY;
+  if (!isExchange && target !== undefined && target.inode.entryCount > 0) {
+    throw linuxerr.ENOTEMPTY;
+  }
+  return true;
+}
+
+function checkSlashes(rename: Rename, old: LocalDentry, target: LocalDentry | undefined): void {
+  const { rp, isExchange, oldMustBeDir } = rename;
+  if (isExchange && rp.mustBeDir && target?.inode.isDir !== true) throw linuxerr.ENOTDIR;
+  if (old.inode.isDir) return;
+  if (oldMustBeDir) throw linuxerr.ENOTDIR;
+  if (!isExchange && rp.mustBeDir) throw linuxerr.ENOTDIR;
+}
+
+function checkSameKind(old: LocalDentry, target: LocalDentry): void {
+  if (old.inode.isDir && !target.inode.isDir) throw linuxerr.ENOTDIR;
+  if (!old.inode.isDir && target.inode.isDir) throw linuxerr.EISDIR;
+}
+
+function isSameOrBelow(dentry: LocalDentry, ancestor: LocalDentry): boolean {
+  for (let at: LocalDentry | undefined = dentry; at !== undefined; at = at.parent) {
+    if (at === ancestor) return true;
+  }
+  return false;
+}
+
+function perform(
+  fs: LocalFilesystem,
+  rename: Rename,
+  old: LocalDentry,
+  target: LocalDentry | undefined,
+): void {
+  const { oldParent, newParent, newName, isExchange } = rename;
+  const oldName = old.name;
+  const now = fs.clock.now();
+  if (target !== undefined) {
+    fs.unlink(target);
+    if (target.inode.isDir) newParent.inode.nlink--;
+  }
+  fs.unlink(old);
+  if (old.inode.isDir) oldParent.inode.nlink--;
+  if (target !== undefined && !isExchange) fs.dropLink(target, now);
+  old.name = newName;
+  fs.link(newParent, old);
+  if (old.inode.isDir) newParent.inode.nlink++;
+  old.inode.ctime = now;
+  fs.inodeChanged(old.inode);
+  if (target !== undefined && isExchange) {
+    target.name = oldName;
+    fs.link(oldParent, target);
+    if (target.inode.isDir) oldParent.inode.nlink++;
+    target.inode.ctime = now;
+    fs.inodeChanged(target.inode);
+  }
+  fs.touchDirectory(oldParent, now);
+  if (newParent !== oldParent) fs.touchDirectory(newParent, now);
+}

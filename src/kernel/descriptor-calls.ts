@@ -1,0 +1,214 @@
+// The system calls that take a descriptor. Linux: fs/read_write.c, fs/stat.c, fs/readdir.c, fs/fcntl.c, fs/select.c.
+// Arguments and results: syscalls/table.ts. Errors: man 2, and the FileDescription methods they call.
+
+import { linuxerr } from '../abi/errno.ts';
+import { O_CLOEXEC } from '../abi/fcntl.ts';
+import { OPEN_MAX, FILE_SIZE_MAX } from '../abi/limits.ts';
+import { POLLERR, POLLHUP, POLLNVAL } from '../abi/poll.ts';
+import type { Stat, Statfs } from '../abi/stat.ts';
+import type { Clock, Timespec } from '../lib/clock.ts';
+import { anyOf, type Op, timer, type Wait } from '../lib/op.ts';
+import { encodeUtf8 } from '../lib/text.ts';
+import type { DirentRecord, PollFd } from '../syscalls/table.ts';
+import type { FileDescription } from '../vfs/file-description.ts';
+import type { SetStat } from '../vfs/options.ts';
+import type { Task } from './task.ts';
+import { checkTimes } from './times.ts';
+
+/** linux_dirent64: ino, off, reclen, type, then the name with its NUL, padded to 8. */
+const DIRENT64_HEADER = 19;
+/** Linux takes the size as a signed int. */
+const GETDENTS_SIZE_MAX = 0x7fff_ffff;
+
+export class DescriptorCalls {
+  readonly task: Task;
+  readonly #clock: Clock;
+
+  constructor(task: Task, clock: Clock) {
+    this.task = task;
+    this.#clock = clock;
+  }
+
+  /** Runs an operation of a description, which may be closed meanwhile: it lives until the operation has ended. */
+  protected *withFile<T>(fd: number, run: (file: FileDescription) => Op<T>): Op<T> {
+    const file = this.task.fds.get(fd);
+    file.incRef();
+    try {
+      return yield* run(file);
+    } finally {
+      file.decRef();
+    }
+  }
+
+  *close(fd: number): Op<void> {
+    this.task.fds.close(fd);
+  }
+
+  *read(fd: number, buffer: Uint8Array): Op<number> {
+    const file = this.task.fds.get(fd);
+    file.incRef();
+    try {
+      return yield* file.read(buffer);
+    } finally {
+      file.decRef();
+    }
+  }
+
+  *pread(fd: number, buffer: Uint8Array, offset: number): Op<number> {
+    if (offset < 0) throw linuxerr.EINVAL;
+    const file = this.task.fds.get(fd);
+    file.incRef();
+    try {
+      return yield* file.pread(buffer, offset);
+    } finally {
+      file.decRef();
+    }
+  }
+
+  *write(fd: number, bytes: Uint8Array): Op<number> {
+    const file = this.task.fds.get(fd);
+    file.incRef();
+    try {
+      return yield* file.write(bytes);
+    } finally {
+      file.decRef();
+    }
+  }
+
+  *pwrite(fd: number, bytes: Uint8Array, offset: number): Op<number> {
+    if (offset < 0) throw linuxerr.EINVAL;
+    const file = this.task.fds.get(fd);
+    file.incRef();
+    try {
+      return yield* file.pwrite(bytes, offset);
+    } finally {
+      file.decRef();
+    }
+  }
+
+  lseek(fd: number, offset: number, whence: number): Op<number> {
+    return this.withFile(fd, (file) => file.seek(offset, whence));
+  }
+
+  *ftruncate(fd: number, length: number): Op<void> {
+    if (length < 0) throw linuxerr.EINVAL;
+    yield* this.#setStat(fd, { size: length });
+  }
+
+  *fallocate(fd: number, mode: number, offset: number, length: number): Op<void> {
+    if (offset + length > FILE_SIZE_MAX) throw linuxerr.EFBIG;
+    yield* this.withFile(fd, (file) => file.allocate(mode, offset, length));
+  }
+
+  fstat(fd: number): Op<Stat> {
+    return this.withFile(fd, (file) => file.stat());
+  }
+
+  fstatfs(fd: number): Op<Statfs> {
+    return this.withFile(fd, (file) => file.statfs());
+  }
+
+  fchmod(fd: number, mode: number): Op<void> {
+    return this.#setStat(fd, { mode });
+  }
+
+  fchown(fd: number, uid: number, gid: number): Op<void> {
+    return this.#setStat(fd, { uid: uid >>> 0, gid: gid >>> 0 });
+  }
+
+  *futimens(fd: number, atime: Timespec, mtime: Timespec): Op<void> {
+    if (!checkTimes(atime, mtime)) return;
+    yield* this.#setStat(fd, { atime, mtime });
+  }
+
+  #setStat(fd: number, change: SetStat): Op<void> {
+    return this.withFile(fd, (file) => file.setStat(change, this.task.creds));
+  }
+
+  /** Errors besides: EINVAL if not even the first entry fits. */
+  *getdents(fd: number, size: number): Op<DirentRecord[]> {
+    if (size < 0 || size > GETDENTS_SIZE_MAX) throw linuxerr.EINVAL;
+    const entries: DirentRecord[] = [];
+    let used = 0;
+    let isFull = false;
+    yield* this.withFile(fd, (file) =>
+      file.iterDirents((entry) => {
+        const record = DIRENT64_HEADER + encodeUtf8(entry.name).length + 1;
+        const padded = Math.ceil(record / 8) * 8;
+        isFull = used + padded > size;
+        if (isFull) return false;
+        used += padded;
+        entries.push(entry);
+        return true;
+      }),
+    );
+    if (isFull && entries.length === 0) throw linuxerr.EINVAL;
+    return entries;
+  }
+
+  fsync(fd: number): Op<void> {
+    return this.withFile(fd, (file) => file.sync({ dataOnly: false }));
+  }
+
+  fdatasync(fd: number): Op<void> {
+    return this.withFile(fd, (file) => file.sync({ dataOnly: true }));
+  }
+
+  *syncfs(fd: number): Op<void> {
+    const file = this.task.fds.get(fd);
+    if (file.isPathOnly) throw linuxerr.EBADF;
+    yield* this.withFile(fd, () => file.vd.mount.filesystem.sync());
+  }
+
+  *getfl(fd: number): Op<number> {
+    return this.task.fds.get(fd).statusFlags;
+  }
+
+  setfl(fd: number, flags: number): Op<void> {
+    return this.withFile(fd, (file) => file.setStatusFlags(flags, this.task.creds));
+  }
+
+  *dup(fd: number): Op<number> {
+    const file = this.task.fds.get(fd);
+    file.incRef();
+    return this.task.fds.install(file);
+  }
+
+  /** Errors: EINVAL if the descriptors are the same, or for unknown flags. */
+  *dup3(oldFd: number, newFd: number, flags: number): Op<number> {
+    if ((flags & ~O_CLOEXEC) !== 0 || oldFd === newFd) throw linuxerr.EINVAL;
+    if (newFd < 0 || newFd >= OPEN_MAX) throw linuxerr.EBADF;
+    const file = this.task.fds.get(oldFd);
+    file.incRef();
+    this.task.fds.installAt(file, newFd);
+    return newFd;
+  }
+
+  *isatty(fd: number): Op<number> {
+    return this.task.fds.get(fd).isTerminal ? 1 : 0;
+  }
+
+  /** Linux: fs/select.c do_poll(). A descriptor that isn't open is ready with POLLNVAL. */
+  *poll(descriptors: readonly PollFd[], timeoutMs: number): Op<number[]> {
+    const files = descriptors.map(({ fd }) => this.task.fds.find(fd));
+    for (const file of files) file?.incRef();
+    try {
+      const deadline = this.#clock.monotonicMs() + timeoutMs;
+      for (;;) {
+        const revents = descriptors.map(({ events }, index) => {
+          const file = files[index];
+          return file === undefined ? POLLNVAL : file.readiness(events | POLLERR | POLLHUP);
+        });
+        if (revents.some((bits) => bits !== 0)) return revents;
+        const left = deadline - this.#clock.monotonicMs();
+        if (timeoutMs >= 0 && left <= 0) return revents;
+        const waits: Wait[] = [];
+        for (const file of files) if (file !== undefined) waits.push(file.readinessChanged);
+        if (timeoutMs >= 0) waits.push(timer(this.#clock, left));
+        yield anyOf(waits);
+      }
+    } finally {
+      for (const file of files) file?.decRef();
+    }
+  }
+}

@@ -1,0 +1,65 @@
+// Task: a program as the kernel sees it: its rights, its place in the tree and its descriptors.
+// Mirrors gVisor pkg/sentry/kernel/task.go; Linux: struct task_struct, fs_struct.
+//
+// References: a task holds one on its root and its working directory, and its descriptors'.
+
+import { linuxerr } from '../abi/errno.ts';
+import type { Credentials } from '../auth/credentials.ts';
+import type { Interruption } from '../lib/op.ts';
+import { decRefVd, incRefVd, type VirtualDentry } from '../vfs/dentry.ts';
+import type { VirtualFilesystem } from '../vfs/virtual-filesystem.ts';
+import { FdTable } from './fd-table.ts';
+
+export interface TaskOptions {
+  readonly pid: number;
+  readonly vfs: VirtualFilesystem;
+  readonly creds: Credentials;
+  readonly root: VirtualDentry;
+  readonly cwd: VirtualDentry;
+  readonly umask: number;
+}
+
+export class Task implements Interruption {
+  readonly pid: number;
+  readonly vfs: VirtualFilesystem;
+  readonly creds: Credentials;
+  readonly root: VirtualDentry;
+  readonly cwd: VirtualDentry;
+  readonly fds = new FdTable();
+  umask: number;
+  #isEnded = false;
+  readonly #interrupts = new Set<(reason: Error) => void>();
+
+  constructor(options: TaskOptions) {
+    this.pid = options.pid;
+    this.vfs = options.vfs;
+    this.creds = options.creds;
+    this.root = options.root;
+    this.cwd = options.cwd;
+    this.umask = options.umask;
+    incRefVd(this.root);
+    incRefVd(this.cwd);
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Told to stop waiting when the task ends. */
+  subscribe(onInterrupt: (reason: Error) => void): () => void {
+    this.#interrupts.add(onInterrupt);
+    return () => {
+      this.#interrupts.delete(onInterrupt);
+    };
+  }
+
+  /** Ends the task: interrupts what waits (EINTR), closes its descriptors, leaves its directories. Idempotent. */
+  end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    for (const interrupt of [...this.#interrupts]) interrupt(linuxerr.EINTR);
+    this.fds.closeAll();
+    decRefVd(this.cwd);
+    decRefVd(this.root);
+  }
+}

@@ -1,0 +1,55 @@
+// Records: fixed layouts of fields as bytes, from a table of their fields in order. Little-endian.
+
+/** Kinds of fields: an unsigned integer of 8 or 32 bits, or an integer up to 2^53 (a double). */
+export type FieldKind = 'u8' | 'u32' | 'f64';
+
+export type FieldTable = readonly (readonly [name: string, kind: FieldKind])[];
+
+/** The values of a record: a number for each field of the table. */
+export type RecordValues<Table extends FieldTable> = {
+  readonly [Name in Table[number][0]]: number;
+};
+
+const SIZES: Readonly<Record<FieldKind, number>> = { u8: 1, u32: 4, f64: 8 };
+
+export class RecordCodec<const Table extends FieldTable> {
+  readonly #table: Table;
+  /** Bytes. */
+  readonly size: number;
+
+  constructor(table: Table) {
+    this.#table = table;
+    this.size = table.reduce((sum, [, kind]) => sum + SIZES[kind], 0);
+  }
+
+  /** The record, followed by `rest`. */
+  encode(values: RecordValues<Table>, rest?: Uint8Array): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.size + (rest?.length ?? 0));
+    const view = new DataView(bytes.buffer);
+    let at = 0;
+    for (const [name, kind] of this.#table) {
+      const value = values[name as keyof typeof values];
+      if (kind === 'u8') view.setUint8(at, value);
+      else if (kind === 'u32') view.setUint32(at, value, true);
+      else view.setFloat64(at, value, true);
+      at += SIZES[kind];
+    }
+    if (rest !== undefined) bytes.set(rest, at);
+    return bytes;
+  }
+
+  /** The record and what follows it; undefined if there are too few bytes. */
+  decode(bytes: Uint8Array): { values: RecordValues<Table>; rest: Uint8Array } | undefined {
+    if (bytes.length < this.size) return undefined;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const values: Record<string, number> = {};
+    let at = 0;
+    for (const [name, kind] of this.#table) {
+      if (kind === 'u8') values[name] = view.getUint8(at);
+      else if (kind === 'u32') values[name] = view.getUint32(at, true);
+      else values[name] = view.getFloat64(at, true);
+      at += SIZES[kind];
+    }
+    return { values: values as RecordValues<Table>, rest: bytes.subarray(this.size) };
+  }
+}

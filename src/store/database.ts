@@ -1,0 +1,210 @@
+// The database of a store: opening and formatting it, its transactions, and what browsers say when
+// they lose it. Nothing is written to a database whose format is not known.
+
+import { promisifyRequest } from 'idb-keyval';
+import type { UseStore } from 'idb-keyval';
+import { LinuxError, linuxerr } from '../abi/errno.ts';
+import { encodeLeafPage } from './leaf-page.ts';
+import type { Markers } from './markers.ts';
+import { INTERNAL_PREFIX } from './preconditions.ts';
+import { pageKey, RECORDS, SUPERBLOCK_KEY } from './records.ts';
+import type { IndexedDb } from './records.ts';
+import { StoreError } from './store-error.ts';
+import type { Durability } from './store.ts';
+import { checkSuperblock, newSuperblock, unknownFormat } from './superblock.ts';
+import type { Superblock } from './superblock.ts';
+
+export interface DatabaseOptions {
+  readonly idb: IndexedDb;
+  readonly markers: Markers | undefined;
+  readonly source: string;
+  readonly onDataLoss: 'fail' | 'format';
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** Chromium adds to the event of a database that is made anew what became of the old one. */
+interface UpgradeEvent extends IDBVersionChangeEvent {
+  readonly dataLoss?: string;
+  readonly dataLossMessage?: string;
+}
+
+/** An open database. Every operation fails with EIO once it is closed, by us or by the browser. */
+export class Database {
+  readonly #db: IDBDatabase;
+  #isOpen = true;
+
+  constructor(db: IDBDatabase) {
+    this.#db = db;
+    // The user cleared the site's data, or the disk failed.
+    db.onclose = () => {
+      this.#isOpen = false;
+    };
+    // Someone deletes the database.
+    db.onversionchange = () => {
+      this.close();
+    };
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    this.#db.close();
+  }
+
+  /** The records, for transactions of the given durability. Errors are LinuxErrors. */
+  records(durability: Durability): UseStore {
+    return async (mode, callback) => {
+      try {
+        if (!this.#isOpen) throw linuxerr.EIO;
+        const transaction = this.#db.transaction(RECORDS, mode, { durability });
+        return await callback(transaction.objectStore(RECORDS));
+      } catch (error) {
+        throw toLinuxError(error);
+      }
+    };
+  }
+
+  /** One transaction: all that `fill` requests, or nothing. Resolved when it is complete. */
+  write(durability: Durability, fill: (store: IDBObjectStore) => void): Promise<void> {
+    return this.records(durability)('readwrite', (store) => {
+      const { transaction } = store;
+      let cause: unknown;
+      transaction.addEventListener('error', ({ target }) => {
+        cause ??= (target as IDBRequest).error;
+      });
+      try {
+        fill(store);
+        transaction.commit();
+      } catch (error) {
+        cause = error;
+        transaction.abort();
+      }
+      // A transaction that a request failed has no error of its own yet when that is reported.
+      return promisifyRequest(transaction).catch((error: unknown) => {
+        const reason: unknown = error ?? cause;
+        throw reason;
+      });
+    });
+  }
+}
+
+/** Errors: StoreError 'unavailable', 'unknown-format', 'data-loss'. */
+export async function openDatabase(
+  options: DatabaseOptions,
+): Promise<{ database: Database; superblock: Superblock }> {
+  const marker = await options.markers?.read(options.source);
+  const database = new Database(await openConnection(options, marker));
+  try {
+    const superblock = await readSuperblock(database, options);
+    if (marker !== markerText(superblock)) {
+      await options.markers?.write(options.source, markerText(superblock));
+    }
+    return { database, superblock };
+  } catch (error) {
+    database.close();
+    if (error !== linuxerr.EIO) throw error;
+    throw new StoreError('unavailable', `The browser could not read ${describe(options)}.`);
+  }
+}
+
+async function openConnection(
+  options: DatabaseOptions,
+  marker: string | undefined,
+): Promise<IDBDatabase> {
+  try {
+    // Without a version: a database that exists is opened as it is, whatever its version.
+    const request = options.idb.factory.open(databaseName(options));
+    request.onupgradeneeded = (event) => {
+      const store = request.result.createObjectStore(RECORDS);
+      const lost = lossMessage(event, marker);
+      format(store, options, options.onDataLoss === 'format' ? undefined : lost);
+    };
+    const db = await promisifyRequest(request);
+    if (db.objectStoreNames.contains(RECORDS)) return db;
+    db.close();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new StoreError(
+      'unavailable',
+      `The browser refused to open ${describe(options)}: ${message} ` +
+        'Private windows, blocked site data or a full disk can be the reason.',
+      { cause: error },
+    );
+  }
+  throw unknownFormat(databaseName(options), 'another program’s records');
+}
+
+/** Why a database that is made now ought to have been there; undefined if it is a new one. */
+function lossMessage(event: UpgradeEvent, marker: string | undefined): string | undefined {
+  if (event.dataLoss !== undefined && event.dataLoss !== 'none') {
+    return event.dataLossMessage ?? 'it was corrupt';
+  }
+  return marker === undefined ? undefined : 'it is missing, though it was there before';
+}
+
+/** Writes an empty store, or what says that there was one. */
+function format(store: IDBObjectStore, options: DatabaseOptions, lost: string | undefined): void {
+  const superblock = newSuperblock({ source: options.source, createdAt: options.now, lost });
+  store.put(superblock, SUPERBLOCK_KEY);
+  if (lost !== undefined) return;
+  // Two empty pages, on both sides of the barrier.
+  for (const [first, end] of [
+    ['', INTERNAL_PREFIX],
+    [INTERNAL_PREFIX, undefined],
+  ] as const) {
+    const { record } = encodeLeafPage({ first, end, keys: [], values: [] });
+    store.put(record, pageKey(first));
+  }
+}
+
+async function readSuperblock(database: Database, options: DatabaseOptions): Promise<Superblock> {
+  const read = async (): Promise<Superblock> => {
+    const found: unknown = await database.records('relaxed')('readonly', (store) =>
+      promisifyRequest(store.get(SUPERBLOCK_KEY)),
+    );
+    return checkSuperblock(found, databaseName(options));
+  };
+  const superblock = await read();
+  if (superblock.lost === undefined) return superblock;
+  if (options.onDataLoss === 'fail') throw dataLoss(options, superblock.lost);
+  await database.write('strict', (store) => {
+    store.clear();
+    format(store, options, undefined);
+  });
+  return read();
+}
+
+function dataLoss(
+  options: DatabaseOptions,
+  { at, message }: NonNullable<Superblock['lost']>,
+): StoreError {
+  return new StoreError(
+    'data-loss',
+    `The browser reports that it lost ${describe(options)} (${message}; noticed ` +
+      `${new Date(at).toISOString()}). What was stored there is gone. Restore it from a copy if ` +
+      "there is one; to start with an empty filesystem, open it with onDataLoss: 'format'.",
+  );
+}
+
+function databaseName({ source }: DatabaseOptions): string {
+  return `burrow:${source}`;
+}
+
+function describe(options: DatabaseOptions): string {
+  return `the database "${databaseName(options)}" of the filesystem "${options.source}"`;
+}
+
+function markerText({ source, createdAt }: Superblock): string {
+  return JSON.stringify({ source, createdAt });
+}
+
+function toLinuxError(error: unknown): unknown {
+  if (error instanceof DOMException) {
+    return error.name === 'QuotaExceededError' ? linuxerr.ENOSPC : linuxerr.EIO;
+  }
+  return error instanceof LinuxError || error instanceof Error ? error : linuxerr.EIO;
+}

@@ -1,0 +1,38 @@
+// The preconditions of the contract, asserted alike by every implementation.
+
+import { assert } from '../lib/assert.ts';
+import { BLOCK_SIZE, ITEM_KEY_MAX, ITEM_VALUE_MAX } from './store.ts';
+import type { Batch } from './store.ts';
+
+/** Keys of the ordered map that start with this are the store's own. They sort after all others. */
+export const INTERNAL_PREFIX = '\uffff';
+
+export function checkKey(key: string): void {
+  assert(key.length <= ITEM_KEY_MAX, 'store key too long');
+  assert(key < INTERNAL_PREFIX, 'store key starts with U+FFFF');
+}
+
+export function checkObject(object: number): void {
+  assert(Number.isSafeInteger(object) && object >= 0, 'object number');
+}
+
+export function checkOffset(offset: number): void {
+  assert(Number.isSafeInteger(offset) && offset >= 0, 'offset in an object');
+  assert(offset % BLOCK_SIZE === 0, 'offset in an object is no multiple of the block size');
+}
+
+export function checkBatch(batch: Batch): void {
+  for (const [key, value] of batch.items) {
+    checkKey(key);
+    assert(value === undefined || value.length <= ITEM_VALUE_MAX, 'store value too long');
+  }
+  for (const { object, from, to } of batch.discards) {
+    checkObject(object);
+    checkOffset(from);
+    if (to !== Infinity) checkOffset(to);
+  }
+  for (const { object, run } of batch.writes) {
+    checkObject(object);
+    checkOffset(run.offset);
+  }
+}

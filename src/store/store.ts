@@ -1,0 +1,125 @@
+// Store: the contract between a persistent filesystem (fs/idbfs) and the storage engine below it.
+//
+// A store holds two things and changes both in one atomic commit:
+//  - an ordered map of small items: key (string) → value (bytes);
+//  - objects: sparse byte spaces named by a number, for file data.
+// It knows nothing of paths, inodes or directories. store/README.md says what the implementations are
+// and what they write; nothing here depends on it.
+//
+// Ordering: keys compare by UTF-16 code units, which is what JavaScript's `<` and IndexedDB both do.
+// Crash: after any crash the store holds exactly the state of the last commit whose transaction
+// completed; a strict commit that resolved is never lost by us.
+
+import type { Op } from '../lib/op.ts';
+
+/** Granularity of object data, in bytes. A block is either written (data) or a hole; holes read as zeros. */
+export const BLOCK_SIZE = 4096;
+
+/** Largest value of an item, in bytes. Larger ones are refused by assertion: they belong in an object. */
+export const ITEM_VALUE_MAX = 8192;
+/** Longest key, in UTF-16 code units. */
+export const ITEM_KEY_MAX = 512;
+
+export interface Item {
+  readonly key: string;
+  /** Owned by the store: callers must not change it. */
+  readonly value: Uint8Array;
+}
+
+export interface ScanOptions {
+  /** First key wanted (inclusive). */
+  readonly from: string;
+  /** End of the range (exclusive). */
+  readonly to: string;
+  /** Largest number of items returned. */
+  readonly limit: number;
+}
+
+/** A run of written blocks of an object. Whatever lies between runs is a hole. */
+export interface Run {
+  /** Bytes from the start of the object; a multiple of BLOCK_SIZE. */
+  readonly offset: number;
+  /** The blocks' bytes. The last block may be cut short: the rest of it is zeros. */
+  readonly bytes: Uint8Array;
+}
+
+/** One atomic change. Within a batch, discards happen before writes. */
+export interface Batch {
+  /** Key → new value, or undefined to delete. A key that isn't there may be deleted. */
+  readonly items: ReadonlyMap<string, Uint8Array | undefined>;
+  /** Ranges of objects that become holes: [from, to) in bytes, multiples of BLOCK_SIZE; to may be Infinity. */
+  readonly discards: readonly {
+    readonly object: number;
+    readonly from: number;
+    readonly to: number;
+  }[];
+  /** Blocks that become data. Runs of one object don't overlap. */
+  readonly writes: readonly { readonly object: number; readonly run: Run }[];
+}
+
+/**
+ * 'relaxed': the commit is atomic and ordered, and reaches the medium soon.
+ * 'strict': resolved only when the medium has confirmed it.
+ */
+export type Durability = 'relaxed' | 'strict';
+
+export interface StoreUsage {
+  /** Bytes in use by the store, as far as the platform tells. */
+  readonly used: number;
+  /** Bytes that may still be added. */
+  readonly available: number;
+}
+
+export interface Store {
+  /**
+   * The value of a key, or undefined.
+   *
+   * Errors:
+   *  - EIO if the medium fails.
+   */
+  get(key: string): Op<Uint8Array | undefined>;
+
+  /**
+   * Items with from ≤ key < to in ascending order, at most `limit` of them. Fewer than `limit` means that the
+   * range is exhausted.
+   *
+   * Errors:
+   *  - EIO if the medium fails.
+   */
+  scan(options: ScanOptions): Op<Item[]>;
+
+  /**
+   * The data within [offset, offset + length) of an object, both multiples of BLOCK_SIZE: runs in ascending order, cut
+   * to the range. An object never written reads as one hole. The caller owns the returned bytes.
+   *
+   * Errors:
+   *  - EIO if the medium fails.
+   */
+  read(object: number, offset: number, length: number): Op<Run[]>;
+
+  /**
+   * Where the first written block at or after `offset` (a multiple of BLOCK_SIZE) of an object starts, or undefined if
+   * only a hole follows. Reads no data it doesn't need: for SEEK_DATA in large sparse files.
+   *
+   * Errors:
+   *  - EIO if the medium fails.
+   */
+  nextData(object: number, offset: number): Op<number | undefined>;
+
+  /**
+   * Applies a batch atomically. Commits happen in the order of the calls. The batch's bytes must not
+   * change until the commit has ended; get, scan and read may show the batch as soon as this is called and
+   * do show it once it has succeeded.
+   *
+   * Errors (nothing of the batch is applied):
+   *  - ENOSPC if the origin's quota is exceeded.
+   *  - EIO if the medium fails or the store was closed.
+   */
+  commit(batch: Batch, options: { readonly durability: Durability }): Op<void>;
+
+  /** Space in use and left. */
+  usage(): Op<StoreUsage>;
+
+  /** Waits for a commit under way, then gives up the medium and its lock. Idempotent. */
+  close(): Op<void>;
+}

@@ -1,0 +1,69 @@
+// The superblock: what a store says of itself. It is part of every commit.
+
+import { StoreError } from './store-error.ts';
+
+const MAGIC = 'burrow';
+/** Raised when an older version of Burrow could no longer read what this one writes. */
+const FORMAT_VERSION = 1;
+
+export interface Superblock {
+  readonly magic: typeof MAGIC;
+  readonly formatVersion: typeof FORMAT_VERSION;
+  /** Names of additions to the format that a reader must know. This version knows of none. */
+  readonly features: readonly string[];
+  readonly source: string;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** Number of commits. */
+  readonly generation: number;
+  /** No object from this number on has ever had data. */
+  readonly objectsEnd: number;
+  /** The browser lost what was here. Nothing else is, until the user agrees to start afresh. */
+  readonly lost?: { readonly at: number; readonly message: string };
+}
+
+export function newSuperblock(options: {
+  source: string;
+  createdAt: number;
+  /** What the browser said of the loss, if this takes the place of a lost database. */
+  lost: string | undefined;
+}): Superblock {
+  const { source, createdAt, lost } = options;
+  return {
+    magic: MAGIC,
+    formatVersion: FORMAT_VERSION,
+    features: [],
+    source,
+    createdAt,
+    generation: 0,
+    objectsEnd: 0,
+    ...(lost === undefined ? {} : { lost: { at: createdAt, message: lost } }),
+  };
+}
+
+/** Errors: StoreError 'unknown-format' if this is not a superblock of a format that we read. */
+export function checkSuperblock(found: unknown, database: string): Superblock {
+  const block = (typeof found === 'object' ? found : undefined) as
+    Partial<Record<keyof Superblock, unknown>> | null | undefined;
+  if (block?.magic !== MAGIC) throw unknownFormat(database, 'not a filesystem of Burrow');
+  if (block.formatVersion !== FORMAT_VERSION) {
+    const version = String(block.formatVersion);
+    throw unknownFormat(database, `format version ${version}, and this version reads 1`);
+  }
+  if (!Array.isArray(block.features) || block.features.length > 0) {
+    const features = JSON.stringify(block.features);
+    throw unknownFormat(database, `features that this version doesn't know: ${features}`);
+  }
+  for (const field of ['createdAt', 'generation', 'objectsEnd'] as const) {
+    if (!Number.isSafeInteger(block[field])) throw unknownFormat(database, `a broken ${field}`);
+  }
+  return found as Superblock;
+}
+
+export function unknownFormat(database: string, found: string): StoreError {
+  return new StoreError(
+    'unknown-format',
+    `The database "${database}" was not written by this version of Burrow: found ${found}. ` +
+      'Nothing was changed. Open it with the version that wrote it, or use another source.',
+  );
+}

@@ -1,0 +1,146 @@
+// The system calls: one row each with its arguments and result. The Syscalls interface, the codec of the
+// channel between a process worker and the kernel, and the dispatcher all derive from this table.
+//
+// Names, argument order and errors are Linux's (man 2). A path is a string; a dirfd may be AT_FDCWD, which stands
+// for the task's working directory. Failures are thrown LinuxErrors.
+
+import type { Op } from '../lib/op.ts';
+import type { Timespec } from '../lib/clock.ts';
+import type { Stat, Statfs } from '../abi/stat.ts';
+
+/** One directory entry. `cookie` resumes a listing after this entry. */
+export interface DirentRecord {
+  readonly ino: number;
+  readonly cookie: number;
+  /** DT_ constant. */
+  readonly type: number;
+  readonly name: string;
+}
+
+/** One descriptor poll() is asked about. `events` and `revents` are POLL constants. */
+export interface PollFd {
+  readonly fd: number;
+  readonly events: number;
+}
+
+/** Argument kind → its TypeScript type. */
+export interface ArgumentTypes {
+  /** A 32-bit integer: descriptor, flags, mode, id. */
+  int: number;
+  /** An offset or size: an integer up to 2^53, or NaN-free double. */
+  offset: number;
+  text: string;
+  /** Seconds and nanoseconds; nsec may be UTIME_NOW or UTIME_OMIT where the call says so. */
+  timespec: Timespec;
+  /** Bytes the kernel reads. */
+  bytes: Uint8Array;
+  /** Bytes the kernel fills; the call's result says how many. */
+  buffer: Uint8Array;
+  pollfds: readonly PollFd[];
+}
+
+/** Result kind → its TypeScript type. */
+export interface ResultTypes {
+  void: void;
+  int: number;
+  offset: number;
+  text: string;
+  stat: Stat;
+  statfs: Statfs;
+  dirents: DirentRecord[];
+  /** revents of each descriptor asked about, in order. */
+  ints: number[];
+}
+
+export type ArgumentKind = keyof ArgumentTypes;
+export type ResultKind = keyof ResultTypes;
+
+interface Row {
+  readonly args: readonly ArgumentKind[];
+  readonly result: ResultKind;
+}
+
+/** New rows go at the end: the position is the number on the channel. */
+export const SYSCALLS = {
+  // (dirfd, path, flags, mode) → fd
+  openat: { args: ['int', 'text', 'int', 'int'], result: 'int' },
+  close: { args: ['int'], result: 'void' },
+  // (fd, buffer) → bytes read
+  read: { args: ['int', 'buffer'], result: 'int' },
+  // (fd, buffer, offset) → bytes read
+  pread: { args: ['int', 'buffer', 'offset'], result: 'int' },
+  // (fd, bytes) → bytes written
+  write: { args: ['int', 'bytes'], result: 'int' },
+  // (fd, bytes, offset) → bytes written
+  pwrite: { args: ['int', 'bytes', 'offset'], result: 'int' },
+  // (fd, offset, whence) → new offset
+  lseek: { args: ['int', 'offset', 'int'], result: 'offset' },
+  // (fd, length)
+  ftruncate: { args: ['int', 'offset'], result: 'void' },
+  // (path, length)
+  truncate: { args: ['text', 'offset'], result: 'void' },
+  // (fd, mode, offset, length)
+  fallocate: { args: ['int', 'int', 'offset', 'offset'], result: 'void' },
+  fstat: { args: ['int'], result: 'stat' },
+  // (dirfd, path, flags)
+  fstatat: { args: ['int', 'text', 'int'], result: 'stat' },
+  fchmod: { args: ['int', 'int'], result: 'void' },
+  // (dirfd, path, mode, flags)
+  fchmodat: { args: ['int', 'text', 'int', 'int'], result: 'void' },
+  // (fd, uid, gid); NO_ID leaves one as it is
+  fchown: { args: ['int', 'int', 'int'], result: 'void' },
+  // (dirfd, path, uid, gid, flags)
+  fchownat: { args: ['int', 'text', 'int', 'int', 'int'], result: 'void' },
+  // (fd, atime, mtime)
+  futimens: { args: ['int', 'timespec', 'timespec'], result: 'void' },
+  // (dirfd, path, atime, mtime, flags)
+  utimensat: { args: ['int', 'text', 'timespec', 'timespec', 'int'], result: 'void' },
+  // (olddirfd, oldpath, newdirfd, newpath, flags)
+  linkat: { args: ['int', 'text', 'int', 'text', 'int'], result: 'void' },
+  // (target, newdirfd, linkpath, flags); flags may be AT_RESOLVE_BENEATH
+  symlinkat: { args: ['text', 'int', 'text', 'int'], result: 'void' },
+  // (dirfd, path, flags) → target; flags may be AT_RESOLVE_BENEATH
+  readlinkat: { args: ['int', 'text', 'int'], result: 'text' },
+  // (dirfd, path, flags)
+  unlinkat: { args: ['int', 'text', 'int'], result: 'void' },
+  // (dirfd, path, mode, flags); flags may be AT_RESOLVE_BENEATH
+  mkdirat: { args: ['int', 'text', 'int', 'int'], result: 'void' },
+  // (olddirfd, oldpath, newdirfd, newpath, flags)
+  renameat2: { args: ['int', 'text', 'int', 'text', 'int'], result: 'void' },
+  // (fd, size): entries from the description's position on that fit `size` bytes as linux_dirent64
+  getdents: { args: ['int', 'int'], result: 'dirents' },
+  // (dirfd, path, mode, flags)
+  faccessat: { args: ['int', 'text', 'int', 'int'], result: 'void' },
+  fstatfs: { args: ['int'], result: 'statfs' },
+  statfs: { args: ['text'], result: 'statfs' },
+  fsync: { args: ['int'], result: 'void' },
+  fdatasync: { args: ['int'], result: 'void' },
+  syncfs: { args: ['int'], result: 'void' },
+  sync: { args: [], result: 'void' },
+  // F_GETFL: (fd) → status flags and access mode
+  getfl: { args: ['int'], result: 'int' },
+  // F_SETFL: (fd, flags)
+  setfl: { args: ['int', 'int'], result: 'void' },
+  dup: { args: ['int'], result: 'int' },
+  // (oldfd, newfd, flags) → newfd
+  dup3: { args: ['int', 'int', 'int'], result: 'int' },
+  // (descriptors, timeout in ms; negative waits for ever) → revents
+  poll: { args: ['pollfds', 'offset'], result: 'ints' },
+  // (fd) → 1 or 0
+  isatty: { args: ['int'], result: 'int' },
+  // (mask) → old mask
+  umask: { args: ['int'], result: 'int' },
+} as const satisfies Record<string, Row>;
+
+export type SyscallName = keyof typeof SYSCALLS;
+
+type Arguments<Kinds extends readonly ArgumentKind[]> = {
+  -readonly [Index in keyof Kinds]: ArgumentTypes[Kinds[Index]];
+};
+
+/** The calls a task can make. The kernel's task implements it; so does the channel's client. */
+export type Syscalls = {
+  readonly [Name in SyscallName]: (
+    ...args: Arguments<(typeof SYSCALLS)[Name]['args']>
+  ) => Op<ResultTypes[(typeof SYSCALLS)[Name]['result']]>;
+};

@@ -1,0 +1,52 @@
+// Dentry: a name in a directory, as far as the VFS needs to know it.
+// Mirrors gVisor pkg/sentry/vfs/dentry.go; Linux: struct dentry, struct path.
+//
+// References: an open file description, a mount (on its root and on its mount point), a task's root
+// and working directory, and every operation that waits while it stands on a dentry hold one each.
+// A dentry without references may be dropped by its filesystem.
+
+import { assert } from '../lib/assert.ts';
+import type { Mount } from './mount.ts';
+
+export abstract class Dentry {
+  #refs = 0;
+  /** Mounts whose mount point this is. */
+  mountCount = 0;
+  /** Removed from the tree. Never becomes false again. */
+  isDead = false;
+
+  get refs(): number {
+    return this.#refs;
+  }
+
+  incRef(): void {
+    if (this.#refs++ === 0) this.onFirstRef();
+  }
+
+  decRef(): void {
+    assert(this.#refs > 0, 'dentry reference dropped twice');
+    if (--this.#refs === 0) this.onZeroRefs();
+  }
+
+  /** The count went from 0 to 1. */
+  protected abstract onFirstRef(): void;
+  /** The count went to 0: the filesystem may cache or drop the dentry. Must not wait. */
+  protected abstract onZeroRefs(): void;
+}
+
+/** A dentry as seen through a mount. Linux: struct path. Holds no reference by itself. */
+export interface VirtualDentry {
+  readonly mount: Mount;
+  readonly dentry: Dentry;
+}
+
+export function incRefVd(vd: VirtualDentry): void {
+  vd.mount.incRef();
+  vd.dentry.incRef();
+}
+
+/** Drops the dentry first: dropping the mount may release the filesystem the dentry belongs to. */
+export function decRefVd(vd: VirtualDentry): void {
+  vd.dentry.decRef();
+  vd.mount.decRef();
+}

@@ -1,0 +1,93 @@
+// Mount: the attachment of a filesystem's subtree at a mount point.
+// Mirrors gVisor pkg/sentry/vfs/mount.go; Linux: struct mount.
+//
+// References: open descriptions, task roots and working directories, and operations under way in
+// the mount. Without MNT_DETACH only a mount without references and children can be unmounted.
+
+import { linuxerr } from '../abi/errno.ts';
+import { ST_NOATIME, ST_RDONLY } from '../abi/stat.ts';
+import { assert } from '../lib/assert.ts';
+import type { Dentry, VirtualDentry } from './dentry.ts';
+import type { Filesystem } from './filesystem.ts';
+
+export interface MountFlags {
+  readonly readOnly: boolean;
+  readonly noatime: boolean;
+}
+
+export class Mount {
+  readonly filesystem: Filesystem;
+  /** The root of the mounted subtree. */
+  readonly root: Dentry;
+  /** Name shown in the mount table: idbfs's store, a bind mount's origin. */
+  readonly source: string;
+  /** What is covered; undefined for the root of the namespace and after unmounting. */
+  point: VirtualDentry | undefined;
+  /** Mounts whose mount point lies in this mount. */
+  readonly children = new Set<Mount>();
+  isUnmounted = false;
+  #refs = 0;
+  #writers = 0;
+  #flags: MountFlags;
+
+  constructor(options: {
+    filesystem: Filesystem;
+    root: Dentry;
+    source: string;
+    flags: MountFlags;
+  }) {
+    this.filesystem = options.filesystem;
+    this.root = options.root;
+    this.source = options.source;
+    this.#flags = options.flags;
+    this.root.incRef();
+  }
+
+  get flags(): MountFlags {
+    return this.#flags;
+  }
+
+  get isReadOnly(): boolean {
+    return this.#flags.readOnly;
+  }
+
+  get isBusy(): boolean {
+    return this.#refs > 0 || this.children.size > 0;
+  }
+
+  /** ST_ flags for statfs(2). */
+  get statfsFlags(): number {
+    return (this.#flags.readOnly ? ST_RDONLY : 0) | (this.#flags.noatime ? ST_NOATIME : 0);
+  }
+
+  incRef(): void {
+    this.#refs++;
+  }
+
+  decRef(): void {
+    assert(this.#refs > 0, 'mount reference dropped twice');
+    this.#refs--;
+  }
+
+  /** Errors: EROFS on a read-only mount. */
+  checkWritable(): void {
+    if (this.#flags.readOnly) throw linuxerr.EROFS;
+  }
+
+  /** Registers a writable description. Errors: EROFS. */
+  beginWrite(): void {
+    this.checkWritable();
+    this.#writers++;
+  }
+
+  endWrite(): void {
+    assert(this.#writers > 0, 'mount writer dropped twice');
+    this.#writers--;
+  }
+
+  /** Errors: EBUSY when made read-only while something is open for writing. */
+  setFlags(flags: MountFlags): void {
+    if (flags.readOnly && !this.#flags.readOnly && this.#writers > 0) throw linuxerr.EBUSY;
+    this.#flags = flags;
+  }
+}

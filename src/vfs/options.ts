@@ -1,0 +1,34 @@
+// Options of VFS operations. Mirrors gVisor pkg/sentry/vfs/options.go.
+
+import type { Timespec } from '../lib/clock.ts';
+
+export interface OpenOptions {
+  /** O_ flags, reduced to O_VALID. */
+  readonly flags: number;
+  /** Permissions of a file this call creates; the umask has been applied. */
+  readonly mode: number;
+}
+
+export interface MkdirOptions {
+  /** Permissions; the umask has been applied. */
+  readonly mode: number;
+}
+
+export interface RenameOptions {
+  /** RENAME_ flags. */
+  readonly flags: number;
+}
+
+/** A change of attributes; undefined fields stay as they are. */
+export interface SetStat {
+  readonly mode?: number;
+  /** NO_ID leaves it. */
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly size?: number;
+  /** nsec may be UTIME_NOW or UTIME_OMIT. */
+  readonly atime?: Timespec;
+  readonly mtime?: Timespec;
+  /** Setting the size needs write permission on the file (truncate); a writable description has it already. */
+  readonly checkWrite?: boolean;
+}

@@ -1,0 +1,106 @@
+// Who may do what. Mirrors gVisor pkg/sentry/vfs/permissions.go; Linux: fs/namei.c generic_permission(),
+// may_delete(), check_sticky(), may_linkat(); fs/attr.c setattr_prepare().
+
+import { linuxerr } from '../abi/errno.ts';
+import { O_ACCMODE, O_RDONLY, O_TRUNC, O_WRONLY } from '../abi/fcntl.ts';
+import { S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_ISVTX, S_IXGRP } from '../abi/stat.ts';
+import { type Credentials, NO_ID } from '../auth/credentials.ts';
+import { UTIME_NOW, UTIME_OMIT } from '../abi/fcntl.ts';
+import type { SetStat } from './options.ts';
+
+/** Bits of an access check, as in mode bits. */
+export const MAY_EXEC = 1;
+export const MAY_WRITE = 2;
+export const MAY_READ = 4;
+
+/** What permission checks look at. */
+export interface Owned {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Exactly one class of bits is consulted: owner's, else the group's, else the others'. */
+export function mayAccess(creds: Credentials, file: Owned, bits: number): boolean {
+  let granted = file.mode;
+  if (creds.uid === file.uid) granted >>= 6;
+  else if (creds.inGroup(file.gid)) granted >>= 3;
+  if ((granted & bits) === bits) return true;
+  if (!creds.isPrivileged) return false;
+  // CAP_DAC_OVERRIDE: everything except executing a file nobody may execute.
+  return (file.mode & S_IFMT) === S_IFDIR || (bits & MAY_EXEC) === 0 || (file.mode & 0o111) !== 0;
+}
+
+/** Errors: EACCES. */
+export function checkAccess(creds: Credentials, file: Owned, bits: number): void {
+  if (!mayAccess(creds, file, bits)) throw linuxerr.EACCES;
+}
+
+/** The access an open asks for. Access mode 3 wants both and gives neither (Linux: fs/open.c). */
+export function accessOfOpenFlags(flags: number): number {
+  const mode = flags & O_ACCMODE;
+  const write = mode !== O_RDONLY || (flags & O_TRUNC) !== 0;
+  return (mode === O_WRONLY ? 0 : MAY_READ) | (write ? MAY_WRITE : 0);
+}
+
+/** May chmod, set times and remove from sticky directories: the owner or CAP_FOWNER. */
+export function isOwner(creds: Credentials, file: Owned): boolean {
+  return creds.uid === file.uid || creds.isPrivileged;
+}
+
+/** Errors: EPERM when `dir` is sticky and neither it nor `child` is the caller's. */
+export function checkSticky(creds: Credentials, dir: Owned, child: Owned): void {
+  if ((dir.mode & S_ISVTX) === 0) return;
+  if (creds.uid === child.uid || creds.uid === dir.uid || creds.isPrivileged) return;
+  throw linuxerr.EPERM;
+}
+
+/** Errors: EPERM as with Linux's protected_hardlinks: only one's own files, or plain readable and writable ones. */
+export function checkMayLink(creds: Credentials, file: Owned): void {
+  if (isOwner(creds, file)) return;
+  if ((file.mode & S_IFMT) !== S_IFREG) throw linuxerr.EPERM;
+  if ((file.mode & S_ISUID) !== 0) throw linuxerr.EPERM;
+  if ((file.mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP)) throw linuxerr.EPERM;
+  if (!mayAccess(creds, file, MAY_READ | MAY_WRITE)) throw linuxerr.EPERM;
+}
+
+/**
+ * Checks a change of attributes.
+ *
+ * Errors, first one wins:
+ *  - EPERM: mode by a non-owner; uid by anyone but root (the owner may set it to itself); gid by a
+ *    non-owner or to a group the owner isn't in; times other than "now" by a non-owner.
+ *  - EACCES: size or times set to "now" without write permission.
+ */
+export function checkSetStat(creds: Credentials, file: Owned, change: SetStat): void {
+  const { uid, gid, mode, size } = change;
+  if (uid !== undefined && uid !== NO_ID && !creds.isPrivileged) {
+    if (creds.uid !== file.uid || uid !== file.uid) throw linuxerr.EPERM;
+  }
+  if (gid !== undefined && gid !== NO_ID && !creds.isPrivileged) {
+    const allowed = creds.uid === file.uid && (gid === file.gid || creds.inGroup(gid));
+    if (!allowed) throw linuxerr.EPERM;
+  }
+  if (mode !== undefined && !isOwner(creds, file)) throw linuxerr.EPERM;
+  if (size !== undefined && change.checkWrite) checkAccess(creds, file, MAY_WRITE);
+  checkSetTimes(creds, file, change);
+}
+
+function checkSetTimes(creds: Credentials, file: Owned, change: SetStat): void {
+  const { atime, mtime } = change;
+  if (atime === undefined || mtime === undefined) return;
+  if (isOwner(creds, file)) return;
+  const isNow = atime.nsec === UTIME_NOW && mtime.nsec === UTIME_NOW;
+  const isOmitted = atime.nsec === UTIME_OMIT && mtime.nsec === UTIME_OMIT;
+  if (isOmitted) return;
+  if (!isNow) throw linuxerr.EPERM;
+  checkAccess(creds, file, MAY_WRITE);
+}
+
+/** The mode after a write, truncation or chown by someone: set-id bits go. Not for directories. */
+export function withoutSetIds(mode: number): number {
+  if ((mode & S_IFMT) === S_IFDIR) return mode;
+  let cleared = mode & ~S_ISUID;
+  if ((mode & S_IXGRP) !== 0) cleared &= ~S_ISGID;
+  return cleared;
+}

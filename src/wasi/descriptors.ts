@@ -1,0 +1,72 @@
+// What WASI knows of a descriptor beyond what the kernel does: rights, preopens, and listings under way.
+
+import { wasi } from '@bjorn3/browser_wasi_shim';
+import type { DirentRecord } from '../syscalls/table.ts';
+
+export interface Preopen {
+  /** The path the program sees. */
+  readonly name: string;
+  /** It is the root of the task: nothing lies outside of it. */
+  readonly isRoot: boolean;
+}
+
+export interface Rights {
+  base: bigint;
+  inheriting: bigint;
+}
+
+export interface Descriptor {
+  rights: Rights;
+  preopen: Preopen | undefined;
+  /** Entries fetched and not yet handed out, and the cookie at which they start. */
+  listing: { cookie: number; entries: readonly DirentRecord[]; isEnd: boolean } | undefined;
+}
+
+const BITS = {
+  FD_DATASYNC: wasi.RIGHTS_FD_DATASYNC,
+  FD_READ: wasi.RIGHTS_FD_READ,
+  FD_SEEK: wasi.RIGHTS_FD_SEEK,
+  FD_FDSTAT_SET_FLAGS: wasi.RIGHTS_FD_FDSTAT_SET_FLAGS,
+  FD_SYNC: wasi.RIGHTS_FD_SYNC,
+  FD_TELL: wasi.RIGHTS_FD_TELL,
+  FD_WRITE: wasi.RIGHTS_FD_WRITE,
+  FD_ADVISE: wasi.RIGHTS_FD_ADVISE,
+  FD_ALLOCATE: wasi.RIGHTS_FD_ALLOCATE,
+  FD_FILESTAT_GET: wasi.RIGHTS_FD_FILESTAT_GET,
+  FD_FILESTAT_SET_SIZE: wasi.RIGHTS_FD_FILESTAT_SET_SIZE,
+  FD_FILESTAT_SET_TIMES: wasi.RIGHTS_FD_FILESTAT_SET_TIMES,
+  POLL_FD_READWRITE: wasi.RIGHTS_POLL_FD_READWRITE,
+};
+
+export const RIGHT_READ = BigInt(BITS.FD_READ);
+export const RIGHT_WRITE = BigInt(BITS.FD_WRITE);
+
+/** Everything that can be done with a file. */
+export const FILE_RIGHTS = Object.values(BITS).reduce((all, bit) => all | BigInt(bit), 0n);
+/** Every right there is: bits 0 to 29. */
+export const ALL_RIGHTS = (1n << 30n) - 1n;
+/** A terminal: a file that can't be positioned. wasi-libc's isatty() looks for exactly that. */
+export const TERMINAL_RIGHTS = FILE_RIGHTS & ~(BigInt(BITS.FD_SEEK) | BigInt(BITS.FD_TELL));
+
+export class Descriptors {
+  readonly #byFd = new Map<number, Descriptor>();
+
+  find(fd: number): Descriptor | undefined {
+    return this.#byFd.get(fd);
+  }
+
+  add(fd: number, rights: Rights, preopen?: Preopen): void {
+    this.#byFd.set(fd, { rights, preopen, listing: undefined });
+  }
+
+  delete(fd: number): void {
+    this.#byFd.delete(fd);
+  }
+
+  move(from: number, to: number): void {
+    const descriptor = this.#byFd.get(from);
+    this.#byFd.delete(from);
+    this.#byFd.delete(to);
+    if (descriptor !== undefined) this.#byFd.set(to, descriptor);
+  }
+}

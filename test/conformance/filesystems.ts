@@ -1,0 +1,46 @@
+// The filesystems the cases run on besides the real Linux. A new filesystem adds one row.
+
+import type { Syscalls } from '../../src/syscalls/table.ts';
+import type { Credentials } from '../../src/auth/credentials.ts';
+import type { KernelMountSpec } from '../../src/kernel/kernel.ts';
+import { runAsync } from '../../src/lib/op.ts';
+import { MemoryStore } from '../../src/store/memory-store.ts';
+import { bootKernel, type KernelOptions, makeTask } from '../support/kernels.ts';
+
+/** A mounted filesystem, fresh and empty. */
+export interface FilesystemUnderTest {
+  /** An absolute path on it where the cases make their directories; every user may search it. */
+  readonly directory: string;
+  /** A new task with working directory '/', its own descriptor table and its own umask. */
+  makeTask(credentials: Credentials): Syscalls;
+  close(): Promise<void>;
+}
+
+export interface FilesystemRow {
+  readonly name: string;
+  readonly create: () => Promise<FilesystemUnderTest>;
+  /** Title of a case that fails here → why it has to. The case is expected to fail. */
+  readonly knownDifferences: Readonly<Record<string, string>>;
+}
+
+async function onKernel(
+  spec: KernelMountSpec,
+  options?: KernelOptions,
+): Promise<FilesystemUnderTest> {
+  const kernel = await bootKernel(spec, options);
+  return {
+    directory: '/',
+    makeTask: (credentials) => makeTask(kernel, credentials),
+    close: () => runAsync(kernel.shutdown()),
+  };
+}
+
+export const FILESYSTEMS: readonly FilesystemRow[] = [
+  { name: 'tmpfs', create: () => onKernel({ type: 'tmpfs' }), knownDifferences: {} },
+  { name: 'idbfs', create: () => onKernel({ type: 'idbfs' }, { store: new MemoryStore({ capacityBytes: 2 ** 30 }) }), knownDifferences: {} },
+  {
+    name: 'idbfs on a store that always waits',
+    create: () => onKernel({ type: 'idbfs' }, { store: new MemoryStore({ yields: true, capacityBytes: 2 ** 30 }) }),
+    knownDifferences: {},
+  },
+];

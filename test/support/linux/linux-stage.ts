@@ -1,0 +1,195 @@
+// The real Linux as a stage for conformance cases: a python3 process (agent.py) that forks one
+// child for each subject and makes the system calls there.
+
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import type { Stage } from '../../conformance/case.ts';
+import type { AsyncSyscalls, SubjectCredentials } from '../../conformance/subject.ts';
+import type { ArgumentKind, ResultKind, SyscallName } from '../../../src/syscalls/table.ts';
+import { spawn } from 'node:child_process';
+import { chmod, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { allLinuxErrors } from '../../../src/abi/errno.ts';
+import { O_CREAT, O_RDONLY, AT_FDCWD } from '../../../src/abi/fcntl.ts';
+import { ST_NOATIME, TMPFS_MAGIC } from '../../../src/abi/stat.ts';
+import { assert, assertDefined } from '../../../src/lib/assert.ts';
+import { SYSCALLS } from '../../../src/syscalls/table.ts';
+
+export interface LinuxDirectory {
+  /** The type of the filesystem it is on. */
+  readonly type: string;
+  readonly path: string;
+}
+
+type Answer = { value: unknown } | { errno: number } | { bug: string };
+
+/** Filesystems whose behaviour is Linux's common one, by the magic number statfs(2) gives. */
+const KNOWN_TYPES: ReadonlyMap<number, string> = new Map([
+  [TMPFS_MAGIC, 'tmpfs'],
+  [0xef53, 'ext4'],
+  [0x58465342, 'xfs'],
+  [0x794c7630, 'overlay'],
+]);
+
+/** The directories of this machine that cases can run in, one a filesystem type. */
+export async function findLinuxDirectories(): Promise<LinuxDirectory[]> {
+  const found = new Map<string, LinuxDirectory>();
+  for (const path of ['/dev/shm', tmpdir()]) {
+    const info = await statfs(path).catch(() => undefined);
+    const type = info === undefined ? undefined : KNOWN_TYPES.get(info.type);
+    if (type !== undefined && !found.has(type)) found.set(type, { type, path });
+  }
+  assert(found.size > 0, 'neither /dev/shm nor the temporary directory is tmpfs, ext4 or the like');
+  return [...found.values()];
+}
+
+/** Starts an agent and makes a directory for its cases below `parent`. */
+export async function openLinuxStage(parent: string): Promise<Stage> {
+  if (process.getuid?.() !== 0) {
+    throw new Error('the cases on the real Linux act as several users: run them as root');
+  }
+  const directory = await mkdtemp(`${parent}/burrow-conformance-`);
+  await chmod(directory, 0o755);
+  const stage = new LinuxStage(directory);
+  try {
+    await stage.checkAssumptions();
+  } catch (error) {
+    await stage.close();
+    throw error;
+  }
+  return stage;
+}
+
+class LinuxStage implements Stage {
+  readonly directory: string;
+  readonly #process: ChildProcessWithoutNullStreams;
+  readonly #pending: { resolve: (answer: Answer) => void; reject: (reason: Error) => void }[] = [];
+  #failure: Error | undefined;
+  #agentCount = 0;
+  #agents: number[] = [];
+
+  constructor(directory: string) {
+    this.directory = directory;
+    const script = fileURLToPath(new URL('agent.py', import.meta.url));
+    this.#process = spawn('python3', [script]);
+    this.#process.stderr.pipe(process.stderr);
+    this.#process.on('error', (error) => {
+      this.#fail(
+        new Error(`python3, which makes the system calls, doesn't start: ${error.message}`),
+      );
+    });
+    this.#process.on('exit', (code) => {
+      this.#fail(new Error(`the agent on the real Linux ended with ${String(code)}`));
+    });
+    this.#process.stdin.on('error', (error) => {
+      this.#fail(error);
+    });
+    createInterface({ input: this.#process.stdout }).on('line', (line) => {
+      assertDefined(this.#pending.shift()).resolve(JSON.parse(line) as Answer);
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#pending.splice(0)) reject(this.#failure);
+  }
+
+  #ask(request: object): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      this.#pending.push({ resolve, reject });
+      this.#process.stdin.write(`${JSON.stringify(request)}\n`);
+    });
+  }
+
+  async #call(agent: number, name: SyscallName, args: readonly unknown[]): Promise<unknown> {
+    const kinds: readonly ArgumentKind[] = SYSCALLS[name].args;
+    const encoded = args.map((value, index) => encodeArgument(kinds[index], value));
+    const answer = await this.#ask({ op: 'call', agent, name, args: encoded });
+    if ('bug' in answer) throw new Error(answer.bug);
+    if ('errno' in answer) {
+      const error = allLinuxErrors.find(({ errno }) => errno === answer.errno);
+      throw error ?? new Error(`${name}: unknown errno ${answer.errno}`);
+    }
+    const bufferIndex = kinds.indexOf('buffer');
+    if (bufferIndex < 0) return decodeResult(SYSCALLS[name].result, answer.value);
+    const bytes = Buffer.from(answer.value as string, 'base64');
+    (args[bufferIndex] as Uint8Array).set(bytes);
+    return bytes.length;
+  }
+
+  async start(credentials: SubjectCredentials): Promise<AsyncSyscalls> {
+    this.#agentCount += 1;
+    const agent = this.#agentCount;
+    await this.#ask({ op: 'fork', agent, ...credentials, groups: credentials.groups ?? [] });
+    this.#agents.push(agent);
+    const names = Object.keys(SYSCALLS) as SyscallName[];
+    const call =
+      (name: SyscallName) =>
+      (...args: readonly unknown[]) =>
+        this.#call(agent, name, args);
+    const calls: unknown = Object.fromEntries(names.map((name) => [name, call(name)]));
+    // The functions derive from the same table as the type does.
+    return calls as AsyncSyscalls;
+  }
+
+  async endCase(): Promise<void> {
+    for (const agent of this.#agents.splice(0)) await this.#ask({ op: 'exit', agent });
+  }
+
+  async close(): Promise<void> {
+    this.#process.removeAllListeners('exit');
+    const exited = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#process.stdin.end();
+    if (this.#process.pid !== undefined && this.#process.exitCode === null) await exited;
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** What the cases take for granted and a machine may have set otherwise. */
+  async checkAssumptions(): Promise<void> {
+    const root = await this.start({ uid: 0, gid: 0 });
+    const path = `${this.directory}/probe`;
+    await root.close(await root.openat(AT_FDCWD, path, O_RDONLY | O_CREAT, 0o600));
+    const { flags } = await root.statfs(path);
+    if ((flags & ST_NOATIME) !== 0) throw new Error(`${this.directory} is mounted noatime`);
+    const user = await this.start({ uid: 1000, gid: 1000 });
+    await user.fstatat(AT_FDCWD, path, 0).catch((cause: unknown) => {
+      throw new Error(`other users can't search the way to ${this.directory}`, { cause });
+    });
+    await this.endCase();
+    const protectedHardlinks = await readFile('/proc/sys/fs/protected_hardlinks', 'utf8');
+    if (protectedHardlinks.trim() !== '1') {
+      throw new Error('fs.protected_hardlinks is off: set it to 1, as distributions do');
+    }
+  }
+}
+
+function encodeArgument(kind: ArgumentKind | undefined, value: unknown): unknown {
+  switch (kind) {
+    case 'bytes':
+      return Buffer.from(value as Uint8Array).toString('base64');
+    case 'buffer':
+      return (value as Uint8Array).length;
+    case 'timespec': {
+      const { sec, nsec } = value as { sec: number; nsec: number };
+      return [sec, nsec];
+    }
+    default:
+      return value;
+  }
+}
+
+function decodeResult(kind: ResultKind, value: unknown): unknown {
+  if (kind === 'void') return undefined;
+  if (kind !== 'stat') return value;
+  const stat = value as Record<string, unknown>;
+  for (const name of ['atime', 'mtime', 'ctime', 'btime']) {
+    const [sec, nsec] = stat[name] as [number, number];
+    stat[name] = { sec, nsec };
+  }
+  return stat;
+}

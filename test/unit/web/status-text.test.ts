@@ -1,0 +1,90 @@
+// What the status bar and progress lines say.
+
+import { describe, expect, test } from 'vitest';
+import type { CommitState } from '../../../src/index.ts';
+import { progressLine } from '../../../web/install/progress-text.ts';
+import { formatBytes, fractionOf } from '../../../web/ui/format.ts';
+import {
+  describeCommit,
+  describeIsolation,
+  describeStorage,
+  joinCommits,
+} from '../../../web/ui/status-text.ts';
+
+const SAVED: CommitState = {
+  dirtyBytes: 0,
+  committing: false,
+  commits: 1,
+  lastCommit: 1000,
+  error: null,
+};
+
+test.each([
+  [0, '0 bytes'],
+  [1, '1 byte'],
+  [999, '999 bytes'],
+  [1000, '1.0 kB'],
+  [9949, '9.9 kB'],
+  [9960, '10 kB'],
+  [999_499, '999 kB'],
+  [999_500, '1.0 MB'],
+  [3_200_000, '3.2 MB'],
+  [26_267_204, '26 MB'],
+  [5e12, '5.0 TB'],
+])('%d bytes are %j', (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
+});
+
+test('a fraction lies between 0 and 1', () => {
+  expect([fractionOf(1, 2), fractionOf(3, 2), fractionOf(-1, 2), fractionOf(0, 0)]).toEqual([
+    0.5, 1, 0, 1,
+  ]);
+});
+
+describe('the last commit', () => {
+  test.each<[string, Partial<CommitState>, string]>([
+    ['saved', {}, 'good'],
+    ['saving…', { committing: true, dirtyBytes: 5 }, 'busy'],
+    ['3.2 MB not yet saved', { dirtyBytes: 3_200_000 }, 'busy'],
+    ['not saved: disk full', { error: 'disk full', dirtyBytes: 1 }, 'bad'],
+  ])('%s', (text, change, tone) => {
+    const status = describeCommit({ ...SAVED, ...change });
+    expect([status.text, status.tone]).toEqual([text, tone]);
+  });
+
+  test('is missing if nothing is kept', () => {
+    expect(describeCommit(joinCommits([])).tone).toBe('bad');
+  });
+
+  test('of several filesystems is their sum', () => {
+    const other = { ...SAVED, dirtyBytes: 7, commits: 2, lastCommit: 2000, error: 'full' };
+    expect(joinCommits([SAVED, other])).toEqual({ ...other, commits: 3 });
+    expect(joinCommits([{ ...SAVED, lastCommit: null }])?.lastCommit).toBeNull();
+  });
+});
+
+test('storage is told in bytes', () => {
+  const statfs = {
+    type: 0,
+    bsize: 4096,
+    blocks: 1000,
+    bfree: 750,
+    bavail: 500,
+    files: 0,
+    ffree: 0,
+  };
+  expect(describeStorage(statfs, {}).text).toBe('1.0 MB used, 2.0 MB available');
+});
+
+test('isolation says why it is inline', () => {
+  expect(describeIsolation('worker', true).text).toBe('threads');
+  expect(describeIsolation('inline', true).title).toContain('asked for');
+  expect(describeIsolation('inline', false).title).toContain('not cross-origin isolated');
+});
+
+test('a progress line never wraps', () => {
+  const long = progressLine('python', 13_000_000, 26_000_000, 80);
+  expect(long).toBe('\r\x1b[Kpython  ████████████░░░░░░░░░░░░  50%  13 MB of 26 MB');
+  expect(progressLine('python', 1, 2, 20)).toBe('\r\x1b[Kpython  50%');
+  expect(progressLine('python', 1, 2, 5)).toBe('\r\x1b[Kpyth');
+});

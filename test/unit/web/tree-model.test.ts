@@ -1,0 +1,87 @@
+// The file tree's model.
+
+import { beforeEach, describe, expect, test } from 'vitest';
+import { CHILDREN_MAX, TreeModel } from '../../../web/files/tree-model.ts';
+import { FakeFileSystem } from './fake-file-system.ts';
+
+let fs: FakeFileSystem;
+let tree: TreeModel;
+
+beforeEach(async () => {
+  fs = new FakeFileSystem();
+  await fs.fill({ '/b.txt': '', '/a.txt': '', '/dir/inner/x': '', '/dir/y': '' });
+  await fs.symlink('dir', '/link');
+  await fs.symlink('nowhere', '/broken');
+  tree = new TreeModel(fs);
+  await tree.expand('/');
+});
+
+/** The rows, indented by their level. */
+function show(): string[] {
+  return tree.rows().map(({ node, level, isExpanded }) => {
+    const sign = node.canExpand ? (isExpanded ? '-' : '+') : '';
+    return `${' '.repeat(level - 1)}${sign}${node.name}`;
+  });
+}
+
+describe('the tree', () => {
+  test('lists directories and links to them first', () => {
+    expect(show()).toEqual(['-/', ' +dir', ' +link', ' a.txt', ' b.txt', ' broken']);
+    expect(tree.rows().map(({ node }) => node.target)).toEqual([
+      null,
+      null,
+      'dir',
+      null,
+      null,
+      'nowhere',
+    ]);
+  });
+
+  test('opens and closes directories, also through links', async () => {
+    await tree.expand('/link');
+    expect(show()).toContain('  +inner');
+    tree.collapse('/link');
+    expect(show()).not.toContain('  +inner');
+  });
+
+  test('opens the way to a path', async () => {
+    await tree.reveal('/dir/inner/x');
+    expect(show().slice(0, 5)).toEqual(['-/', ' -dir', '  -inner', '   x', '  y']);
+  });
+
+  test('sees new and removed files, and only then says that it changed', async () => {
+    expect(await tree.refresh()).toBe(false);
+    await fs.writeFile('/c.txt', '');
+    expect(await tree.refresh()).toBe(true);
+    expect(show()).toContain(' c.txt');
+    await fs.unlink('/c.txt');
+    expect(await tree.refresh()).toBe(true);
+    expect(show()).not.toContain(' c.txt');
+    await fs.writeFile('/dir/unseen', '');
+    expect(await tree.refresh()).toBe(false);
+  });
+
+  test('forgets a directory that is gone', async () => {
+    await tree.expand('/dir');
+    await fs.rename('/dir', '/moved');
+    await tree.refresh();
+    expect(show()).toContain(' +moved');
+    expect(tree.isExpanded('/dir')).toBe(false);
+  });
+
+  test('tells where a row stands among its siblings', () => {
+    const [root, dir] = tree.rows();
+    expect([root?.position, root?.siblingCount]).toEqual([1, 1]);
+    expect([dir?.position, dir?.siblingCount]).toEqual([1, 5]);
+  });
+
+  test('shows a limited number of entries, and says so', async () => {
+    for (let index = 0; index < CHILDREN_MAX + 10; index += 1) {
+      await fs.writeFile(`/dir/${String(index)}`, '');
+    }
+    await tree.expand('/dir');
+    const row = tree.rows().find(({ node }) => node.path === '/dir');
+    expect(row?.note).toBe('… and 12 more');
+    expect(tree.rows().filter(({ level }) => level === 3)).toHaveLength(CHILDREN_MAX);
+  });
+});

@@ -1,0 +1,286 @@
+// Puts the parts of the page together around a booted kernel.
+
+import type { Kernel, Process, SpawnOptions } from '../src/index.ts';
+import { EditorPane } from './editor/editor-pane.ts';
+import { installDropZone } from './files/drop-zone.ts';
+import { FileActions } from './files/file-actions.ts';
+import { FileTree } from './files/file-tree.ts';
+import type { Incoming } from './files/transfer.ts';
+import { readChosen } from './files/transfer.ts';
+import { spawnClang } from './install/clang-process.ts';
+import { Installer } from './install/installer.ts';
+import type { ProgramEntry } from './install/manifest.ts';
+import { parseManifest } from './install/manifest.ts';
+import { INSTALL_DIRECTORY } from './shell/command-lookup.ts';
+import { describeError } from './shell/errors.ts';
+import type { ShellHost } from './shell/host.ts';
+import { baseName, parentPath } from './shell/paths.ts';
+import { HOME, HistoryFile, runShells } from './shell-loop.ts';
+import { StatusBar } from './status-bar.ts';
+import { Console } from './terminal/console.ts';
+import { Screen } from './terminal/screen.ts';
+import { byId, make, makeButton } from './ui/dom.ts';
+import { makeIcon } from './ui/icons.ts';
+import { showMenu } from './ui/menu.ts';
+import { installSplitter } from './ui/splitter.ts';
+
+/** How often changes made by programs are looked for. */
+const POLL_INTERVAL_MS = 1000;
+const DIRECTORIES = ['/bin', '/tmp', HOME];
+
+/** Below this width the file tree lies over the terminal instead of beside it. */
+const NARROW = '(max-width: 720px)';
+
+const BOLD = '\x1b[1m';
+const DIM = '\x1b[2m';
+const PLAIN = '\x1b[0m';
+
+const WELCOME = [
+  `${BOLD}Burrow${PLAIN}: a filesystem and a small kernel for WebAssembly programs, in this page.`,
+  `${DIM}Programs are fetched when first used. Files stay in this browser. Try:${PLAIN}`,
+  '',
+  `  python -c 'open("hello.txt", "w").write("hi\\n")'   ${DIM}then reload the page, and${PLAIN}`,
+  `  cat hello.txt && ls -l                            ${DIM}what was written is still there${PLAIN}`,
+  `  seq 1 1000 | rg 7 | wc -l > count.txt             ${DIM}click on count.txt to edit it${PLAIN}`,
+  `  programs                                          ${DIM}what else there is; help: the shell${PLAIN}`,
+  '',
+  '',
+].join('\n');
+
+/** Resolves when the page can be used. */
+export async function startPlayground(kernel: Kernel): Promise<void> {
+  for (const directory of DIRECTORIES) await kernel.fs.mkdir(directory, { recursive: true });
+  const programs = await loadManifest();
+  const playground = new Playground(kernel, programs);
+  await playground.start();
+}
+
+/** The programs that can be had; none if the list can't be read, which is said then. */
+async function loadManifest(): Promise<readonly ProgramEntry[] | Error> {
+  try {
+    const response = await fetch(new URL('programs.json', document.baseURI));
+    if (!response.ok) throw new Error(`the server answered ${String(response.status)}`);
+    return parseManifest(await response.json());
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+class Playground {
+  readonly #kernel: Kernel;
+  readonly #status: StatusBar;
+  readonly #console: Console;
+  readonly #screen: Screen;
+  readonly #tree: FileTree;
+  readonly #editor: EditorPane;
+  readonly #actions: FileActions;
+  readonly #installer: Installer;
+  readonly #history: HistoryFile;
+  readonly #manifestError: Error | null;
+  #cwd = HOME;
+
+  constructor(kernel: Kernel, programs: readonly ProgramEntry[] | Error) {
+    this.#kernel = kernel;
+    this.#manifestError = programs instanceof Error ? programs : null;
+    this.#status = new StatusBar(kernel);
+    this.#screen = new Screen(byId('terminal'));
+    this.#console = new Console(this.#screen);
+    this.#history = new HistoryFile(kernel.fs);
+    const entries = programs instanceof Error ? [] : programs;
+    this.#installer = new Installer(entries, kernel.fs, this.#console, document.baseURI);
+    this.#editor = new EditorPane(byId('editor'), kernel.fs, {
+      onVisibility: (isVisible) => {
+        byId('work').classList.toggle('has-editor', isVisible);
+        if (!isVisible) this.#screen.focus();
+      },
+      onDownload: (path) => void this.#actions.download(path),
+      onMessage: (text) => {
+        this.#status.say(text, 'bad');
+      },
+    });
+    this.#actions = new FileActions(kernel.fs, this.#status, {
+      onCreated: (path) => void this.#tree.reveal(path),
+      onOpen: (path) => {
+        this.#openFile(path);
+      },
+      onRenamed: (from, to) => {
+        this.#editor.onRenamed(from, to);
+      },
+      onUpload: (directory) => {
+        this.#chooseFiles(directory);
+      },
+    });
+    this.#tree = new FileTree(byId('tree'), kernel.fs, {
+      onOpen: ({ path }) => {
+        this.#openFile(path);
+      },
+      onMenu: (node, x, y) => {
+        showMenu(this.#actions.menuFor(node), x, y);
+      },
+      onRename: ({ path }) => void this.#actions.rename(path),
+      onDelete: (node) => void this.#actions.remove(node),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#history.load();
+    await this.#tree.expand('/');
+    await this.#tree.reveal(HOME);
+    await this.#tree.expand(HOME);
+    this.#installToolbar();
+    this.#installDropZones();
+    this.#installSplitters();
+    window.addEventListener('beforeunload', (event) => {
+      if (this.#editor.isDirty) event.preventDefault();
+    });
+    await this.#status.refresh();
+    setInterval(() => {
+      if (document.visibilityState === 'visible') this.#refresh();
+    }, POLL_INTERVAL_MS);
+    await this.#console.write(WELCOME);
+    if (this.#manifestError !== null) {
+      await this.#console.write(`No programs: ${this.#manifestError.message}\n`);
+    }
+    this.#runShells();
+    this.#screen.focus();
+  }
+
+  #runShells(): void {
+    const events = {
+      onState: (state: 'prompt' | 'running', cwd: string): void => {
+        byId('terminal').dataset['state'] = state;
+        this.#cwd = cwd;
+        this.#tree.showWorkingDirectory(cwd);
+        if (state === 'prompt') this.#refresh();
+      },
+    };
+    runShells(this.#console, this.#makeHost(), this.#history, events).catch((error: unknown) => {
+      this.#status.say(`The terminal stopped: ${describeError(error)}`, 'bad');
+    });
+  }
+
+  #makeHost(): ShellHost {
+    return {
+      fs: this.#kernel.fs,
+      programs: this.#installer,
+      spawn: (path, options) => this.#spawn(path, options),
+      openTerminal: (options) => this.#console.openTerminal(options),
+      write: (text) => this.#console.write(text),
+      clear: () => {
+        this.#console.clear();
+      },
+      size: () => this.#console.size(),
+      history: () => this.#history.entries,
+      clearHistory: () => {
+        this.#history.clear();
+      },
+    };
+  }
+
+  #spawn(path: string, options: SpawnOptions): Promise<Process> {
+    const name = parentPath(path) === INSTALL_DIRECTORY ? baseName(path) : '';
+    if (this.#installer.entry(name)?.driver === 'clang') {
+      return spawnClang(this.#kernel, path, options);
+    }
+    return this.#kernel.spawn(path, options);
+  }
+
+  /** Shows what programs have changed. */
+  #refresh(): void {
+    const onError = (error: unknown): void => {
+      const commit = byId('status-commit');
+      commit.textContent = `the kernel does not answer: ${describeError(error)}`;
+      commit.dataset['tone'] = 'bad';
+    };
+    Promise.all([this.#tree.refresh(), this.#editor.refresh(), this.#status.refresh()]).catch(
+      onError,
+    );
+  }
+
+  #openFile(path: string): void {
+    if (window.matchMedia(NARROW).matches) this.#showTree(false);
+    void this.#editor.open(path);
+  }
+
+  #showTree(isShown: boolean): void {
+    document.body.classList.toggle('hides-tree', !isShown);
+    byId('toggle-tree').setAttribute('aria-expanded', String(isShown));
+  }
+
+  #installToolbar(): void {
+    const toggle = byId('toggle-tree');
+    toggle.append(makeIcon('panel'));
+    toggle.addEventListener('click', () => {
+      this.#showTree(document.body.classList.contains('hides-tree'));
+    });
+    const narrow = window.matchMedia(NARROW);
+    narrow.addEventListener('change', () => {
+      this.#showTree(!narrow.matches);
+    });
+    this.#showTree(!narrow.matches);
+    const here = (): string => this.#tree.selectedDirectory;
+    byId('tree-tools').append(
+      makeButton(
+        { label: 'New file', children: [makeIcon('new-file')] },
+        () => void this.#actions.newFile(here()),
+      ),
+      makeButton(
+        { label: 'New folder', children: [makeIcon('new-folder')] },
+        () => void this.#actions.newFolder(here()),
+      ),
+      makeButton({ label: 'Upload files', children: [makeIcon('upload')] }, () => {
+        this.#chooseFiles(here());
+      }),
+    );
+  }
+
+  #installDropZones(): void {
+    const onDrop = (incoming: Promise<Incoming[]>, directory: string): void => {
+      incoming
+        .then((files) => this.#actions.bring(files, directory))
+        .catch((error: unknown) => {
+          this.#status.say(`What was dropped could not be read: ${describeError(error)}`, 'bad');
+        });
+    };
+    installDropZone(byId('terminal'), { directoryAt: () => this.#cwd, onDrop });
+    installDropZone(byId('sidebar'), {
+      directoryAt: (target) => {
+        const node = this.#tree.nodeAt(target);
+        if (node === null) return this.#cwd;
+        return node.canExpand ? node.path : parentPath(node.path);
+      },
+      onDrop,
+    });
+    // A file dropped beside the zones would replace the page.
+    for (const type of ['dragover', 'drop']) {
+      window.addEventListener(type, (event) => {
+        event.preventDefault();
+      });
+    }
+  }
+
+  #installSplitters(): void {
+    const sidebar = byId('sidebar');
+    installSplitter(byId('split-tree'), {
+      axis: 'horizontal',
+      property: '--tree-width',
+      measure: () => sidebar.getBoundingClientRect().width,
+      limit: () => window.innerWidth * 0.6,
+    });
+    const editor = byId('editor');
+    installSplitter(byId('split-editor'), {
+      axis: 'vertical',
+      property: '--editor-height',
+      measure: () => editor.getBoundingClientRect().height,
+      limit: () => byId('work').getBoundingClientRect().height - 120,
+    });
+  }
+
+  #chooseFiles(directory: string): void {
+    const input = make('input', { attributes: { type: 'file', multiple: '' } });
+    input.addEventListener('change', () => {
+      void this.#actions.bring(readChosen(input.files ?? []), directory);
+    });
+    input.click();
+  }
+}
