@@ -40,9 +40,9 @@ const WELCOME = [
   `${DIM}Programs are fetched when first used. Files stay in this browser. Try:${PLAIN}`,
   '',
   `  python -c 'open("hello.txt", "w").write("hi\\n")'   ${DIM}then reload the page, and${PLAIN}`,
-  `  cat hello.txt && ls -l                            ${DIM}what was written is still there${PLAIN}`,
+  `  cat hello.txt && ls -l                            ${DIM}what you wrote is there${PLAIN}`,
   `  seq 1 1000 | rg 7 | wc -l > count.txt             ${DIM}click on count.txt to edit it${PLAIN}`,
-  `  programs                                          ${DIM}what else there is; help: the shell${PLAIN}`,
+  `  programs                                          ${DIM}lists what else there is${PLAIN}`,
   '',
   '',
 ].join('\n');
@@ -58,7 +58,7 @@ export async function startPlayground(kernel: Kernel): Promise<void> {
 /** The programs that can be had; none if the list can't be read, which is said then. */
 async function loadManifest(): Promise<readonly ProgramEntry[] | Error> {
   try {
-    const response = await fetch(new URL('programs.json', document.baseURI));
+    const response = await fetch(new URL('./programs.json', import.meta.url));
     if (!response.ok) throw new Error(`the server answered ${String(response.status)}`);
     return parseManifest(await response.json());
   } catch (error) {
@@ -130,6 +130,7 @@ class Playground {
     this.#installToolbar();
     this.#installDropZones();
     this.#installSplitters();
+    this.#installPaneKey();
     window.addEventListener('beforeunload', (event) => {
       if (this.#editor.isDirty) event.preventDefault();
     });
@@ -273,6 +274,20 @@ class Playground {
       property: '--editor-height',
       measure: () => editor.getBoundingClientRect().height,
       limit: () => byId('work').getBoundingClientRect().height - 120,
+    });
+  }
+
+  /** F6 goes on to the next pane: in the terminal and the editor, Tab has another meaning. */
+  #installPaneKey(): void {
+    window.addEventListener('keydown', (event) => {
+      if (event.key !== 'F6' || document.querySelector('dialog') !== null) return;
+      event.preventDefault();
+      const { activeElement } = document;
+      if (byId('tree').contains(activeElement) && this.#editor.focus()) return;
+      if (byId('terminal').contains(activeElement)) {
+        this.#showTree(true);
+        this.#tree.focus();
+      } else this.#screen.focus();
     });
   }
 

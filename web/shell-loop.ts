@@ -19,7 +19,6 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   HOSTNAME: 'burrow',
   LANG: 'C.UTF-8',
   PATH: '/bin',
-  SHELL: '/bin/sh',
   TERM: 'xterm-256color',
   TMPDIR: '/tmp',
   USER: 'user',

@@ -177,11 +177,16 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     yield* this.#at(dirfd, path, flags, (operation) => vfs.symlinkAt(creds, operation, target));
   }
 
-  readlinkat(dirfd: number, path: string, flags: number): Op<string> {
+  /** An empty path reads the link that `dirfd` was opened on; ENOENT if it isn't one (Linux: do_readlinkat()). */
+  *readlinkat(dirfd: number, path: string, flags: number): Op<string> {
     const { vfs, creds } = this.task;
-    return this.#at(dirfd, path, flags | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, (operation) =>
-      vfs.readlinkAt(creds, operation),
-    );
+    const at = flags | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+    try {
+      return yield* this.#at(dirfd, path, at, (operation) => vfs.readlinkAt(creds, operation));
+    } catch (error) {
+      if (path === '' && error === linuxerr.EINVAL) throw linuxerr.ENOENT;
+      throw error;
+    }
   }
 
   /** Errors besides: EINVAL for flags other than AT_REMOVEDIR and AT_RESOLVE_BENEATH. */

@@ -6,14 +6,7 @@
 // Changes to the mount tree are made in one go after everything has been resolved: nothing waits within.
 
 import { linuxerr } from '../abi/errno.ts';
-import {
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_PATH,
-  O_VALID,
-} from '../abi/fcntl.ts';
+import { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_VALID } from '../abi/fcntl.ts';
 import { MOUNT_MAX } from '../abi/limits.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import type { Credentials } from '../auth/credentials.ts';

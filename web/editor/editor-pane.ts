@@ -24,7 +24,7 @@ export interface EditorPaneEvents {
 /** The file being edited. */
 interface OpenFile {
   path: string;
-  /** The file's time when it was read or saved last: another one means that somebody else wrote it. */
+  /** The file's time when it was read or saved: another means that somebody else wrote it. */
   mtimeNs: bigint;
 }
 
@@ -32,7 +32,11 @@ export class EditorPane {
   readonly #fs: EditorFileSystem;
   readonly #events: EditorPaneEvents;
   readonly #name = make('span', { class: 'file-name' });
-  readonly #dirty = make('span', { class: 'dirty', text: '●', attributes: { title: 'not saved' } });
+  readonly #dirty = make('span', {
+    class: 'dirty',
+    text: '●',
+    attributes: { role: 'img', 'aria-label': 'not saved', title: 'not saved' },
+  });
   readonly #saveButton: HTMLButtonElement;
   readonly #message = make('div', { class: 'message' });
   readonly #body = make('div', { class: 'text' });
@@ -71,6 +75,13 @@ export class EditorPane {
 
   get isDirty(): boolean {
     return this.#isDirty;
+  }
+
+  /** Goes to the text; false if none is shown. */
+  focus(): boolean {
+    if (this.#file === null) return false;
+    this.#editor.focus();
+    return true;
   }
 
   /** Opens a file, after asking what to do with changes to the one before. */

@@ -106,8 +106,12 @@ export class FileActions {
 
   async remove(node: TreeNode): Promise<void> {
     const isDirectory = node.kind === 'directory';
-    const what = isDirectory ? 'The directory and everything in it are' : 'It is';
-    const isSure = await confirm(`Delete ${node.name}?`, `${what} gone for good.`, 'Delete');
+    const what = isDirectory ? 'The directory and everything in it' : 'It';
+    const isSure = await confirm(
+      `Delete ${node.name}?`,
+      `${what} will be gone for good.`,
+      'Delete',
+    );
     if (!isSure) return;
     await this.#attempt(`${node.name} was not deleted`, () =>
       isDirectory ? this.#fs.rm(node.path, { recursive: true }) : this.#fs.unlink(node.path),

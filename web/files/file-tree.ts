@@ -78,6 +78,10 @@ export class FileTree {
     this.#render();
   }
 
+  focus(): void {
+    this.#elementOf(this.#selected)?.focus();
+  }
+
   /** The node of the row that an event happened in. */
   nodeAt(target: EventTarget | null): TreeNode | null {
     const row = target instanceof Element ? target.closest<HTMLElement>('[data-path]') : null;

@@ -167,7 +167,7 @@ function openSink(target: OutputTarget): Sink {
       try {
         for await (const chunk of stream) await writer.write(chunk);
       } catch {
-        // Nobody reads any more. Leaving the loop has cancelled the stream, so the program learns it.
+        // Nobody reads any more. Leaving the loop has cancelled the stream: the program learns it.
       }
     },
     write: (chunk) => writer.write(chunk),

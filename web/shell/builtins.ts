@@ -1,10 +1,11 @@
 // The commands that the shell runs itself, because they change it or know only what it knows.
 
 import type { Resolution } from './command-lookup.ts';
-import { describeError } from './errors.ts';
+import { ShellError, describeError } from './errors.ts';
 import type { ShellHost } from './host.ts';
 import { leadingName } from './lexer.ts';
-import { resolvePath } from './paths.ts';
+import { applyMode } from './mode.ts';
+import { joinPath, resolvePath } from './paths.ts';
 import type { ShellState } from './state.ts';
 
 export interface BuiltinContext {
@@ -135,7 +136,8 @@ async function help(context: BuiltinContext): Promise<number> {
       'Words: \'as it is\', "with $VARIABLES", \\escaped, ~, * ? [a-z]\n' +
       'Lists: a ; b    a && b    a || b    a | b    # comment\n' +
       'Files: < in    > out    >> appended    2> errors    2>&1    &> both\n' +
-      'Keys:  Tab completes, ↑ ↓ history, Ctrl-C stops a program, Ctrl-D ends its input\n',
+      'Keys:  Tab completes, ↑ ↓ history, Ctrl-C stops a program, Ctrl-D ends its input\n' +
+      '       F6 goes to the next part of the page\n',
   );
   return 0;
 }
@@ -180,8 +182,49 @@ async function echo(context: BuiltinContext, args: readonly string[]): Promise<n
   return 0;
 }
 
+async function chmod(context: BuiltinContext, args: readonly string[]): Promise<number> {
+  const [mode, ...paths] = args;
+  if (mode === undefined || paths.length === 0) return fail(context, 'chmod: mode file…', 2);
+  const { fs } = context.host;
+  return forEachFile(context, 'chmod', paths, async (path) => {
+    const stats = await fs.stat(path);
+    const wanted = applyMode(mode, stats.mode, stats.isDirectory());
+    if (wanted === undefined) throw new ShellError(`“${mode}” is not a mode`);
+    await fs.chmod(path, wanted);
+  });
+}
+
+async function touch(context: BuiltinContext, args: readonly string[]): Promise<number> {
+  if (args.length === 0) return fail(context, 'touch: file…', 2);
+  const { fs } = context.host;
+  return forEachFile(context, 'touch', args, async (path) => {
+    const handle = await fs.open(path, 'a');
+    await handle.close();
+    const now = new Date();
+    await fs.utimes(path, now, now);
+  });
+}
+
+/** Does something to every file, and says for which it failed. */
+async function forEachFile(
+  context: BuiltinContext,
+  name: string,
+  files: readonly string[],
+  action: (path: string) => Promise<void>,
+): Promise<number> {
+  let status = 0;
+  for (const file of files) {
+    try {
+      await action(file.startsWith('/') ? file : joinPath(context.state.cwd, file));
+    } catch (error) {
+      status = await fail(context, `${name}: ${file}: ${describeError(error)}`);
+    }
+  }
+  return status;
+}
+
 /** A value as the shell reads it back. */
-export function quote(value: string): string {
+function quote(value: string): string {
   return /^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
 }
 
@@ -206,7 +249,10 @@ const TABLE: readonly Row[] = [
   ['exit', 'exit [code]', 'end this shell', exit],
 ];
 
+/** For where no program of that name can be had. */
 const FALLBACKS: readonly Row[] = [
+  ['chmod', 'chmod mode file…', 'change modes: 755, or u+x,go-w', chmod],
+  ['touch', 'touch file…', 'make files, or set their times to now', touch],
   ['echo', 'echo [-n] [text]…', 'print its arguments', echo],
   ['true', 'true', 'succeed', () => Promise.resolve(0)],
   ['false', 'false', 'fail', () => Promise.resolve(1)],

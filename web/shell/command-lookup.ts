@@ -80,9 +80,8 @@ export async function listCommands(state: ShellState, host: ShellHost): Promise<
 
 async function notFound(name: string, state: ShellState, host: ShellHost): Promise<string> {
   const similar = (await listCommands(state, host)).find((known) => isSimilar(name, known));
-  const hint =
-    similar === undefined ? 'type “programs” to see what there is' : `did you mean “${similar}”?`;
-  return `${name}: command not found (${hint})`;
+  if (similar !== undefined) return `${name}: command not found (did you mean “${similar}”?)`;
+  return `${name}: command not found (type “programs” to see what there is)`;
 }
 
 /** True if one changed, added, removed or swapped character makes the two the same. */

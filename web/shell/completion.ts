@@ -107,7 +107,7 @@ async function findPaths(word: PartialWord, context: CompletionContext): Promise
  * Finds the word that the end of `line` is in. Unlike the lexer it takes lines that are unfinished,
  * so it can't be the lexer.
  */
-export function findPartialWord(line: string, variables: Variables): PartialWord {
+function findPartialWord(line: string, variables: Variables): PartialWord {
   return new Scanner(line, variables).scan();
 }
 
@@ -246,10 +246,7 @@ export function commonPrefix(texts: readonly string[]): string {
 }
 
 /** `text` as it stands in a line, inside the quote that is open there. */
-export function quoteCompletion(
-  text: string,
-  context: Pick<PartialWord, 'quote' | 'ownsQuote'>,
-): string {
+function quoteCompletion(text: string, context: Pick<PartialWord, 'quote' | 'ownsQuote'>): string {
   if (context.quote === 'single') {
     return (context.ownsQuote ? "'" : '') + text.replaceAll("'", "'\\''");
   }

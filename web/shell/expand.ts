@@ -39,7 +39,7 @@ export function expandValue(word: Word, variables: Variables): string {
 }
 
 /** The fields of a word, each as a pattern (see glob.ts) in which quoted characters are escaped. */
-export function splitFields(word: Word, variables: Variables): string[] {
+function splitFields(word: Word, variables: Variables): string[] {
   const fields: string[] = [];
   let current: string | undefined;
   for (const part of withTilde(word.parts, variables)) {

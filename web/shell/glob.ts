@@ -11,7 +11,7 @@ export interface GlobSource {
 }
 
 /** Expansion stops here, so that a pattern for every level of a huge tree can't fill the memory. */
-export const GLOB_RESULTS_MAX = 65_536;
+const GLOB_RESULTS_MAX = 65_536;
 
 const CLASSES: Readonly<Record<string, string>> = {
   alpha: '\\p{L}',
@@ -205,7 +205,7 @@ function translateBracket(
   return { expression: isValid(expression) ? expression : '(?!)', end: index + 1 };
 }
 
-/** A range the wrong way round (`[z-a]`) matches nothing; as a regular expression it is an error. */
+/** A range the wrong way round (`[z-a]`) matches nothing; a regular expression can't hold it. */
 function isValid(expression: string): boolean {
   try {
     return new RegExp(expression, 'su').source !== '';

@@ -1,5 +1,5 @@
-// The lines entered, and how they are kept in a file: one a line, as zsh keeps them. A newline inside
-// an entry is preceded by a backslash.
+// The lines entered, and how they are kept in a file: one a line, as zsh keeps them. A newline
+// inside an entry is preceded by a backslash.
 
 /** Entries beyond this number are forgotten, the oldest first. */
 export const HISTORY_MAX = 1000;

@@ -6,6 +6,7 @@ import type { FileSystem, Process, SpawnOptions, Terminal } from '../../src/inde
 export type ShellFileSystem = Pick<
   FileSystem,
   | 'appendFile'
+  | 'chmod'
   | 'lstat'
   | 'open'
   | 'readFile'
@@ -13,6 +14,7 @@ export type ShellFileSystem = Pick<
   | 'readlink'
   | 'realpath'
   | 'stat'
+  | 'utimes'
   | 'writeFile'
 >;
 

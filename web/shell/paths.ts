@@ -1,6 +1,6 @@
 // Paths as text: no filesystem is asked, so symlinks are not seen here.
 
-/** The absolute path that `path` names when the working directory is `cwd`; `.` and `..` removed. */
+/** The absolute path that `path` names seen from the directory `cwd`; `.` and `..` removed. */
 export function resolvePath(cwd: string, path: string): string {
   const parts: string[] = [];
   const whole = path.startsWith('/') ? path : `${cwd}/${path}`;

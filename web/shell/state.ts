@@ -1,7 +1,7 @@
 // What a shell remembers between two commands.
 
 /** Where programs are looked for when PATH is not set. */
-export const DEFAULT_PATH = '/bin';
+const DEFAULT_PATH = '/bin';
 
 export class ShellState {
   cwd: string;

@@ -76,7 +76,7 @@ const SEQUENCE = /^\x1b(?:\[[0-9;?<>=]*[ -/]*[@-~]|O[@-~]|[^[O])/;
 // eslint-disable-next-line no-control-regex -- text is what has none
 const TEXT = /^[^\x00-\x1f\x7f]+/;
 
-/** The keys in `data`, one chunk from the terminal. Sequences that mean nothing here are dropped. */
+/** The keys in `data`, a chunk from the terminal. Sequences that mean nothing here are dropped. */
 export function decodeKeys(data: string): Key[] {
   const keys: Key[] = [];
   let rest = data;

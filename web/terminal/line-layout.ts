@@ -1,7 +1,7 @@
-// Draws the line being edited: pure functions from what is to be shown to what the terminal is sent.
+// Draws the line being edited: pure functions from what to show to what the terminal is sent.
 //
-// Positions count from the row in which the drawing began. A terminal leaves the cursor *on* the last
-// column when a row is full; the drawing never rests there, so row and column are always known.
+// Positions count from the row in which the drawing began. A terminal leaves the cursor *on* the
+// last column when a row is full; the drawing never rests there, so row and column are known.
 
 import { splitGraphemes, widthOfText } from './width.ts';
 
@@ -104,7 +104,7 @@ class Pen {
     this.#column += widthOfText(shown);
   }
 
-  /** Counts the row as full if `char` doesn't fit into it: the terminal puts it into the next one. */
+  /** Counts the row as full if `char` doesn't fit into it: the terminal puts it into the next. */
   makeRoom(char: string): void {
     if (char === '\n' || char === '\r\n') return;
     if (this.#column + widthOfText(this.#shown(char)) <= this.#columns) return;

@@ -57,7 +57,7 @@ export class Screen {
     this.#terminal.unicode.register(unicodeProvider);
     this.#terminal.unicode.activeVersion = unicodeProvider.version;
     this.#terminal.open(element);
-    this.#terminal.attachCustomKeyEventHandler((event) => !isClipboardKey(event, this.#terminal));
+    this.#terminal.attachCustomKeyEventHandler((event) => !isKeyOfThePage(event, this.#terminal));
     this.#terminal.write(BRACKETED_PASTE_ON);
     new ResizeObserver(() => {
       this.#refit();
@@ -126,8 +126,9 @@ export class Screen {
   }
 }
 
-/** Keys left to the browser: copying a selection, and pasting. */
-function isClipboardKey(event: KeyboardEvent, terminal: Terminal): boolean {
+/** Keys left to the page and the browser: F6, copying a selection, and pasting. */
+function isKeyOfThePage(event: KeyboardEvent, terminal: Terminal): boolean {
+  if (event.key === 'F6') return true;
   if (event.type !== 'keydown' || !event.ctrlKey || event.altKey || event.metaKey) return false;
   const key = event.key.toLowerCase();
   return key === 'v' || (key === 'c' && terminal.hasSelection());

@@ -37,8 +37,8 @@ export class TypedInput {
   }
 
   /**
-   * A stream for one program. It takes a chunk only when the program asks for one. The streams before
-   * it end: programs run one after the other, and one that has ended must not take the next line.
+   * A stream for one program. It takes a chunk only when the program asks for one. The streams
+   * before it end: programs run one after the other, and one that is over must not take a line.
    */
   open(): ReadableStream<Uint8Array> {
     this.#closeAll();

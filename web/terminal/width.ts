@@ -26,7 +26,7 @@ const EMOJI = /\p{Emoji_Presentation}/u;
 const SOFT_HYPHEN = 0xad;
 
 /** Columns that a code point takes on the screen. */
-export function widthOfCodePoint(codePoint: number): 0 | 1 | 2 {
+function widthOfCodePoint(codePoint: number): 0 | 1 | 2 {
   if (codePoint < 0x300) return codePoint < 0x20 || (codePoint >= 0x7f && codePoint < 0xa0) ? 0 : 1;
   if (codePoint === SOFT_HYPHEN) return 1;
   const char = String.fromCodePoint(codePoint);

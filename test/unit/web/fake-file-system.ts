@@ -38,6 +38,7 @@ function bytesOf(data: Data): Uint8Array {
 type FakeFileSystemContract = Pick<
   FileSystem,
   | 'appendFile'
+  | 'chmod'
   | 'link'
   | 'lstat'
   | 'mkdir'
@@ -50,6 +51,7 @@ type FakeFileSystemContract = Pick<
   | 'stat'
   | 'symlink'
   | 'unlink'
+  | 'utimes'
   | 'writeFile'
 >;
 
@@ -70,7 +72,7 @@ export class FakeFileSystem implements FakeFileSystemContract {
     }
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- a filesystem's answers are promises
+  // eslint-disable-next-line @typescript-eslint/require-await -- answers are promises
   async stat(path: string): Promise<Stats> {
     return statsOf(this.#node(this.#resolve(path, 'stat'), 'stat'));
   }
@@ -200,6 +202,16 @@ export class FakeFileSystem implements FakeFileSystemContract {
         : this.#file(path, isReading ? undefined : mode);
     if (flags === 'w') node.data = new Uint8Array();
     return new FakeFileHandle(node) as unknown as FileHandle;
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  async chmod(path: string, mode: number): Promise<void> {
+    this.#node(this.#resolve(path, 'chmod'), 'chmod').mode = mode;
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  async utimes(path: string): Promise<void> {
+    this.#touch(this.#resolve(path, 'utime'));
   }
 
   #newNode(kind: FakeNode['kind'], mode: number): FakeNode {

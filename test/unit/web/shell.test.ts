@@ -2,6 +2,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { isSimilar } from '../../../web/shell/command-lookup.ts';
+import { applyMode } from '../../../web/shell/mode.ts';
 import { Shell, isIncomplete } from '../../../web/shell/shell.ts';
 import { FakeHost } from './fake-host.ts';
 
@@ -289,6 +290,18 @@ describe('commands of the shell', () => {
     expect(await run('echo x')).toBe('echo: exec format error\n');
   });
 
+  test('chmod and touch stand in as well', async () => {
+    expect(await run('touch new && chmod +x,go-r new')).toBe('');
+    expect((await host.fs.stat('/home/user/new')).mode & 0o777).toBe(0o711);
+    const { mtimeNs } = await host.fs.stat('/home/user/new');
+    await run('touch new');
+    expect((await host.fs.stat('/home/user/new')).mtimeNs).toBeGreaterThan(mtimeNs);
+    expect(await run('chmod u+q new')).toBe('chmod: new: “u+q” is not a mode\n');
+    expect(await run('chmod 755 nosuch')).toBe('chmod: nosuch: no such file or directory\n');
+    expect(await run('touch no/such')).toBe('touch: no/such: no such file or directory\n');
+    expect(shell.state.status).toBe(1);
+  });
+
   test('exit ends the shell', async () => {
     expect(await run('exit 3; args x')).toBe('');
     expect(shell.state.exitCode).toBe(3);
@@ -347,4 +360,29 @@ test.each([
   ['ruby', 'python', false],
 ])('%j is like %j: %s', (a, b, expected) => {
   expect(isSimilar(a, b)).toBe(expected);
+});
+
+test.each([
+  ['755', 0o644, 0o755],
+  ['4711', 0o644, 0o4711],
+  ['+x', 0o644, 0o755],
+  ['u+x', 0o644, 0o744],
+  ['go-rwx', 0o755, 0o700],
+  ['a=r', 0o755, 0o444],
+  ['u=rw,go=', 0o755, 0o600],
+  ['ug+s', 0o755, 0o6755],
+  ['+t', 0o777, 0o1777],
+  ['a+X', 0o644, 0o644],
+  ['a+X', 0o744, 0o755],
+  ['-', 0o644, 0o644],
+])('the mode %j makes %o to %o', (text, before, after) => {
+  expect(applyMode(text, 0o100000 | before, false)).toBe(after);
+});
+
+test.each(['', '8', '12345', 'x', 'u', 'u+q', 'u+x,'])('%j is no mode', (text) => {
+  expect(applyMode(text, 0o644, false)).toBeUndefined();
+});
+
+test('X makes a directory open to all', () => {
+  expect(applyMode('a+X', 0o600, true)).toBe(0o711);
 });

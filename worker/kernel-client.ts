@@ -1,0 +1,338 @@
+// KernelClient: the page's side of the kernel: boot(), spawn(), fs. Calls go to the kernel worker through comlink, which
+// knows nothing of workers that die: every pending call is rejected here when that happens.
+
+import { proxy, releaseProxy, type Remote, transfer, wrap } from 'comlink';
+import type {
+  BootOptions,
+  ExitStatus,
+  FileSystem,
+  Isolation,
+  Kernel,
+  MountInfo,
+  MountOptions,
+  MountSpec,
+  Process,
+  Program,
+  SpawnOptions,
+  StdinSpec,
+  StdoutSpec,
+  Terminal,
+} from '../src/api.ts';
+import { FsError, KernelError } from '../src/fs-error.ts';
+import { FileSystemClient } from './file-system.ts';
+import type {
+  Failure,
+  KernelService,
+  KillSignal,
+  Outcome,
+  ProgramSource,
+  SpawnRequest,
+  StdioSource,
+  TerminalStreams,
+} from './protocol.ts';
+
+const PANIC = 'burrow-panic';
+
+/** Page-side state of the kernel worker: its service, and what to do when it dies. */
+class KernelWorker {
+  readonly #worker: Worker;
+  readonly #service: Remote<KernelService>;
+  readonly #died: Promise<never>;
+  #isTerminated = false;
+  #die: (error: Error) => void = () => undefined;
+
+  constructor() {
+    this.#worker = new Worker(new URL('./kernel.worker.ts', import.meta.url), {
+      type: 'module',
+      name: 'burrow-kernel',
+    });
+    this.#service = wrap<KernelService>(this.#worker);
+    this.#died = new Promise<never>((_, reject) => {
+      this.#die = reject;
+    });
+    this.#died.catch(() => undefined);
+    this.#worker.addEventListener('error', (event) => {
+      const detail = event.message === '' ? 'its worker could not be loaded' : event.message;
+      this.terminate(new KernelError(`the kernel has stopped: ${detail}`, 'stopped'));
+    });
+    this.#worker.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
+      if (typeof data !== 'object' || data === null) return;
+      const { type, message } = data as { type?: unknown; message?: unknown };
+      if (type !== PANIC) return;
+      const text = `the kernel has stopped because of a bug in Burrow: ${String(message)}`;
+      this.terminate(new KernelError(text, 'stopped'));
+    });
+  }
+
+  /** Calls the service. Errors: KernelError when the worker dies or has died. */
+  call<T>(run: (service: Remote<KernelService>) => Promise<T>): Promise<T> {
+    return Promise.race([run(this.#service), this.#died]);
+  }
+
+  terminate(reason: Error): void {
+    if (this.#isTerminated) return;
+    this.#isTerminated = true;
+    this.#die(reason);
+    this.#service[releaseProxy]();
+    this.#worker.terminate();
+  }
+}
+
+/** Errors: an FsError with the given call and paths, or a KernelError. */
+function valueOf<T>(outcome: Outcome<T>, syscall: string, path?: string, dest?: string): T {
+  if ('value' in outcome) return outcome.value;
+  throw errorOf(outcome.failure, syscall, path, dest);
+}
+
+function errorOf(failure: Failure, syscall: string, path?: string, dest?: string): Error {
+  return failure.kind === 'errno'
+    ? new FsError(failure.code, syscall, path, dest)
+    : new KernelError(failure.message, failure.reason);
+}
+
+function defaultIsolation(): Isolation {
+  return globalThis.crossOriginIsolated ? 'worker' : 'inline';
+}
+
+/** Errors: KernelError for an isolation the page can't have. */
+function checkIsolation(isolation: Isolation): Isolation {
+  if (isolation === 'worker' && !globalThis.crossOriginIsolated) {
+    throw new KernelError(
+      "isolation 'worker' needs a cross-origin isolated page: serve it with the headers " +
+        'Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, ' +
+        "or use isolation 'inline'",
+    );
+  }
+  return isolation;
+}
+
+/**
+ * Starts a kernel: a worker with the mounts of `options`.
+ *
+ * Errors: KernelError with a reason if a store can't be opened (another tab has it, the browser lost it …); FsError if
+ * something can't be mounted; the signal's reason.
+ */
+export async function boot(options: BootOptions = {}): Promise<Kernel> {
+  const { signal, ...rest } = options;
+  signal?.throwIfAborted();
+  const isolation = checkIsolation(options.isolation ?? defaultIsolation());
+  const worker = new KernelWorker();
+  const onAbort = (): void => {
+    const reason: unknown = signal?.reason;
+    worker.terminate(reason instanceof Error ? reason : new KernelError('booting was aborted'));
+  };
+  signal?.addEventListener('abort', onAbort);
+  try {
+    const outcome = await worker.call((service) => service.boot({ ...rest, isolation }));
+    valueOf(outcome, 'mount');
+    return new KernelClient(worker, isolation);
+  } catch (error) {
+    worker.terminate(new KernelError('the kernel did not start', 'stopped'));
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+class KernelClient implements Kernel {
+  readonly fs: FileSystem;
+  readonly isolation: Isolation;
+  readonly #worker: KernelWorker;
+
+  constructor(worker: KernelWorker, isolation: Isolation) {
+    this.#worker = worker;
+    this.isolation = isolation;
+    this.fs = new FileSystemClient(async (name, args, syscall, path, dest) =>
+      valueOf(await worker.call((service) => service.fs(name, args)), syscall, path, dest),
+    );
+  }
+
+  async spawn(program: Program, options: SpawnOptions = {}): Promise<Process> {
+    const isolation = checkIsolation(options.isolation ?? this.isolation);
+    const plumbing = new Plumbing(options);
+    const name = nameOf(program);
+    const request: SpawnRequest = {
+      program: sourceOf(program),
+      name,
+      argv: [options.argv0 ?? name, ...(options.args ?? [])],
+      env: { PWD: options.cwd ?? '/', ...options.env },
+      cwd: options.cwd ?? '/',
+      uid: options.uid ?? 0,
+      gid: options.gid ?? 0,
+      groups: options.groups ?? [],
+      umask: options.umask ?? 0o022,
+      preopens: Object.entries(options.preopens ?? { '/': '/' }),
+      stdio: plumbing.stdio,
+      terminals: plumbing.terminals,
+      isolation,
+    };
+    const { onProgress } = options;
+    const outcome = await this.#worker.call((service) =>
+      service.spawn(
+        transfer(request, plumbing.transferables),
+        onProgress === undefined ? undefined : proxy(onProgress),
+      ),
+    );
+    const pid = valueOf(outcome, 'spawn', typeof program === 'string' ? program : undefined);
+    return new ProcessClient(this.#worker, pid, plumbing);
+  }
+
+  async mount(path: string, spec: MountSpec): Promise<void> {
+    valueOf(await this.#worker.call((service) => service.mount(path, spec)), 'mount', path);
+  }
+
+  async umount(path: string): Promise<void> {
+    valueOf(await this.#worker.call((service) => service.umount(path)), 'umount', path);
+  }
+
+  async remount(path: string, options: MountOptions): Promise<void> {
+    valueOf(await this.#worker.call((service) => service.remount(path, options)), 'mount', path);
+  }
+
+  mounts(): Promise<MountInfo[]> {
+    return this.#worker.call((service) => service.mounts());
+  }
+
+  async sync(): Promise<void> {
+    valueOf(await this.#worker.call((service) => service.sync()), 'sync');
+  }
+
+  async shutdown(): Promise<void> {
+    try {
+      valueOf(await this.#worker.call((service) => service.shutdown()), 'umount');
+    } finally {
+      this.#worker.terminate(new KernelError('the kernel has been shut down', 'stopped'));
+    }
+  }
+}
+
+class ProcessClient implements Process {
+  readonly pid: number;
+  readonly stdin: WritableStream<Uint8Array> | null;
+  readonly stdout: ReadableStream<Uint8Array> | null;
+  readonly stderr: ReadableStream<Uint8Array> | null;
+  readonly exited: Promise<ExitStatus>;
+  readonly #worker: KernelWorker;
+
+  constructor(worker: KernelWorker, pid: number, plumbing: Plumbing) {
+    this.pid = pid;
+    this.stdin = plumbing.stdin;
+    this.stdout = plumbing.stdout;
+    this.stderr = plumbing.stderr;
+    this.#worker = worker;
+    this.exited = worker.call((service) => service.exited(pid));
+    // Whoever doesn't ask for the exit status needn't handle the kernel's death either.
+    this.exited.catch(() => undefined);
+  }
+
+  async kill(signal: KillSignal = 'SIGKILL'): Promise<void> {
+    await this.#worker.call((service) => service.kill(this.pid, signal));
+  }
+}
+
+/** The standard streams of a program: what goes to the kernel, and what the page keeps. */
+class Plumbing {
+  readonly stdio: StdioSource[];
+  readonly terminals: TerminalStreams[] = [];
+  readonly transferables: Transferable[] = [];
+  stdin: WritableStream<Uint8Array> | null = null;
+  stdout: ReadableStream<Uint8Array> | null = null;
+  stderr: ReadableStream<Uint8Array> | null = null;
+  readonly #terminals: Terminal[] = [];
+
+  constructor(options: SpawnOptions) {
+    this.stdio = [
+      this.#input(options.stdin ?? 'null'),
+      this.#output(options.stdout ?? 'pipe', 'stdout'),
+      this.#output(options.stderr ?? 'pipe', 'stderr'),
+    ];
+  }
+
+  #input(spec: StdinSpec | { readonly file: string }): StdioSource {
+    if (spec === 'null') return { kind: 'null' };
+    if (spec === 'pipe') {
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      this.stdin = writable;
+      return this.#readable(readable);
+    }
+    if (spec instanceof ReadableStream) return this.#readable(spec);
+    if ('file' in spec) return { kind: 'file', path: spec.file, append: false };
+    return this.#terminal(spec);
+  }
+
+  #output(
+    spec: StdoutSpec | { readonly file: string; readonly append?: boolean },
+    name: 'stdout' | 'stderr',
+  ): StdioSource {
+    if (spec === 'null') return { kind: 'null' };
+    if (spec === 'inherit') return this.#writable(consoleStream(name), false);
+    if (spec === 'pipe') {
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      this[name] = readable;
+      return this.#writable(writable, true);
+    }
+    if (spec instanceof WritableStream) return this.#writable(spec, false);
+    if ('file' in spec) return { kind: 'file', path: spec.file, append: spec.append ?? false };
+    return this.#terminal(spec);
+  }
+
+  #readable(stream: ReadableStream<Uint8Array>): StdioSource {
+    this.transferables.push(stream);
+    return { kind: 'readable', stream };
+  }
+
+  #writable(stream: WritableStream<Uint8Array>, isPipe: boolean): StdioSource {
+    this.transferables.push(stream);
+    return { kind: 'writable', stream, isPipe };
+  }
+
+  /** The same terminal may be given for several streams; it can be transferred only once. */
+  #terminal(terminal: Terminal): StdioSource {
+    let index = this.#terminals.indexOf(terminal);
+    if (index < 0) {
+      index = this.#terminals.push(terminal) - 1;
+      const { input, output } = terminal;
+      this.terminals.push({ input, output });
+      this.transferables.push(input, output);
+    }
+    return { kind: 'terminal', index };
+  }
+}
+
+/** Writes whole lines to the page's console. */
+function consoleStream(name: 'stdout' | 'stderr'): WritableStream<Uint8Array> {
+  const decoder = new TextDecoder();
+  const log = name === 'stdout' ? console.log : console.error;
+  let rest = '';
+  return new WritableStream({
+    write(bytes) {
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) log(line);
+    },
+    close() {
+      if (rest !== '') log(rest);
+    },
+  });
+}
+
+function sourceOf(program: Program): ProgramSource {
+  if (program instanceof WebAssembly.Module) return { kind: 'module', module: program };
+  if (program instanceof URL) return { kind: 'url', url: program.href };
+  if (program instanceof ArrayBuffer) return { kind: 'bytes', bytes: new Uint8Array(program) };
+  if (program instanceof Uint8Array) return { kind: 'bytes', bytes: program };
+  if (/^[a-z][a-z0-9+.-]*:/i.test(program)) return { kind: 'url', url: program };
+  return { kind: 'path', path: program };
+}
+
+/** What argv[0] is by default: the last component without ".wasm". */
+function nameOf(program: Program): string {
+  const text = program instanceof URL ? program.pathname : program;
+  if (typeof text !== 'string') return 'program';
+  return (
+    text
+      .replace(/[?#].*$/, '')
+      .replace(/^.*\//, '')
+      .replace(/\.wasm$/, '') || 'program'
+  );
+}

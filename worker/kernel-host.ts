@@ -1,0 +1,348 @@
+// KernelHost: the kernel worker's side of KernelService: the kernel, its programs and kernel.fs.
+
+import type {
+  BootOptions,
+  CommitState,
+  ExitStatus,
+  MountInfo,
+  MountOptions,
+  MountSpec,
+} from '../src/api.ts';
+import { LinuxError, linuxerr } from '../src/abi/errno.ts';
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../src/abi/fcntl.ts';
+import { Credentials } from '../src/auth/credentials.ts';
+import { FileService } from '../src/kernel/file-service.ts';
+import { Kernel, type KernelPlatform } from '../src/kernel/kernel.ts';
+import type { Task } from '../src/kernel/task.ts';
+import { InvariantError } from '../src/lib/assert.ts';
+import { RealClock } from '../src/lib/clock.ts';
+import { type Op, runAsync } from '../src/lib/op.ts';
+import { openIdbStore } from '../src/store/idb-store.ts';
+import { StoreError } from '../src/store/store-error.ts';
+import type { Syscalls } from '../src/syscalls/table.ts';
+import type { CommitStatus } from '../src/vfs/filesystem.ts';
+import { type Exit, ProgramExit, type SignalName } from '../src/wasi/exit.ts';
+import { UnsuitableModule } from '../src/wasi/instantiate.ts';
+import { Wasi } from '../src/wasi/wasi.ts';
+import { findJspi, runInline } from './inline-task.ts';
+import { ModuleCache, type Progress } from './module-cache.ts';
+import { ProcessPool } from './process-pool.ts';
+import type {
+  Failure,
+  KernelService,
+  KillSignal,
+  Outcome,
+  ProgramSpec,
+  SpawnRequest,
+} from './protocol.ts';
+import { openStdio } from './stdio.ts';
+import { ChannelServer, makeChannel } from './syscall-channel.ts';
+
+/** A program that was started and whose exit somebody may still ask for. */
+interface Process {
+  readonly exited: Promise<ExitStatus>;
+  readonly kill: (signal: SignalName) => void;
+}
+
+const DEFAULT_MOUNTS: Readonly<Record<string, MountSpec>> = {
+  '/': { type: 'idbfs' },
+  '/dev': { type: 'devfs' },
+  '/tmp': { type: 'tmpfs' },
+};
+
+/** A quarter of an idbfs's cache is for names and attributes, the rest for data. */
+const METADATA_CACHE_SHARE = 0.25;
+const CACHE_SIZE_DEFAULT = 64 << 20;
+
+const clock = new RealClock();
+
+/** crypto fills no more than this at once, and no shared memory. */
+const RANDOM_PIECE = 65536;
+
+function fillRandom(buffer: Uint8Array): void {
+  const piece = new Uint8Array(Math.min(RANDOM_PIECE, buffer.length));
+  for (let at = 0; at < buffer.length; at += piece.length) {
+    buffer.set(crypto.getRandomValues(piece).subarray(0, buffer.length - at), at);
+  }
+}
+
+function randomFraction(): number {
+  return (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32;
+}
+
+const platform: KernelPlatform = {
+  clock,
+  fillRandom,
+  openStore: (source, options) =>
+    openIdbStore({
+      source,
+      clock,
+      cacheBytes: Math.floor((options.cacheSize ?? CACHE_SIZE_DEFAULT) * METADATA_CACHE_SHARE),
+      lockTimeoutMs: options.lockTimeout,
+      onDataLoss: options.onDataLoss,
+    }),
+};
+
+export class KernelHost implements KernelService {
+  readonly #onPanic: (error: unknown) => void;
+  readonly #modules = new ModuleCache();
+  readonly #pool = new ProcessPool();
+  readonly #processes = new Map<number, Process>();
+  #kernel: Kernel | undefined;
+  #files: FileService | undefined;
+  #sys: Syscalls | undefined;
+
+  /** `onPanic` is told of a broken invariant: the worker must not go on. */
+  constructor(onPanic: (error: unknown) => void) {
+    this.#onPanic = onPanic;
+  }
+
+  boot(options: Omit<BootOptions, 'signal'>): Promise<Outcome<void>> {
+    return this.#outcome(async () => {
+      const mounts = { ...DEFAULT_MOUNTS, ...options.mounts };
+      const { '/': root = { type: 'idbfs' }, ...others } = mounts;
+      const kernel = await runAsync(Kernel.boot(platform, root));
+      try {
+        // Mount points before what lies beneath them.
+        const paths = Object.entries(others).sort(([a], [b]) => depthOf(a) - depthOf(b));
+        for (const [path, spec] of paths) await runAsync(kernel.mount(path, spec));
+        const { sys } = await runAsync(kernel.createTask({}));
+        this.#sys = sys;
+        this.#files = new FileService(sys, randomFraction);
+      } catch (error) {
+        await runAsync(kernel.shutdown());
+        throw error;
+      }
+      this.#kernel = kernel;
+      if (options.isolation === 'worker') this.#pool.prepare();
+    });
+  }
+
+  #booted(): { kernel: Kernel; files: FileService; sys: Syscalls } {
+    const [kernel, files, sys] = [this.#kernel, this.#files, this.#sys];
+    if (kernel === undefined || files === undefined || sys === undefined) {
+      throw new Error('the kernel has been shut down');
+    }
+    return { kernel, files, sys };
+  }
+
+  /** Runs something whose failure is the caller's business; broken invariants stop the kernel. */
+  async #outcome<T>(run: () => Promise<T>): Promise<Outcome<T>> {
+    try {
+      return { value: await run() };
+    } catch (error) {
+      return { failure: this.#failureOf(error) };
+    }
+  }
+
+  #failureOf(error: unknown): Failure {
+    if (error instanceof LinuxError) return { kind: 'errno', code: error.code };
+    if (error instanceof StoreError) {
+      return { kind: 'error', message: error.message, reason: error.reason };
+    }
+    if (error instanceof InvariantError) this.#onPanic(error);
+    const message = error instanceof Error ? error.message : String(error);
+    return { kind: 'error', message, reason: undefined };
+  }
+
+  fs(name: string, args: readonly unknown[]): Promise<Outcome<unknown>> {
+    return this.#outcome(async () => {
+      const { files } = this.#booted();
+      const operation = (files as unknown as Record<string, (...args: unknown[]) => Op<unknown>>)[
+        name
+      ];
+      if (operation === undefined) throw linuxerr.ENOSYS;
+      return await runAsync(operation.apply(files, [...args]));
+    });
+  }
+
+  // Programs.
+
+  spawn(request: SpawnRequest, onProgress: Progress | undefined): Promise<Outcome<number>> {
+    return this.#outcome(async () => {
+      const { kernel, files, sys: kernelSys } = this.#booted();
+      const creds = new Credentials(request.uid, request.gid, request.groups);
+      const load = { sys: kernelSys, files, creds, onProgress };
+      const module = await this.#modules.load(request.program, load);
+      const { cwd, umask } = request;
+      const { task, sys } = await runAsync(kernel.createTask({ creds, cwd, umask }));
+      try {
+        const context = { kernel, task, sys };
+        const flushed = await openStdio(context, request.stdio, request.terminals);
+        const program = await programSpec(request, task, sys);
+        this.#start(request, { module, task, sys, program, flushed });
+      } catch (error) {
+        kernel.endTask(task);
+        throw error;
+      }
+      return task.pid;
+    });
+  }
+
+  #start(
+    request: SpawnRequest,
+    run: {
+      readonly module: WebAssembly.Module;
+      readonly task: Task;
+      readonly sys: Syscalls;
+      readonly program: ProgramSpec;
+      readonly flushed: () => Promise<void>;
+    },
+  ): void {
+    const { task, flushed } = run;
+    const { kernel } = this.#booted();
+    let kill: (signal: SignalName) => void = () => undefined;
+    const killed = new Promise<Exit>((resolve) => {
+      kill = (signal) => {
+        const { code } = new ProgramExit({ signal });
+        endSignal = signal;
+        resolve({ code, signal, error: null });
+      };
+    });
+    let endSignal: SignalName = 'SIGKILL';
+    const started =
+      request.isolation === 'worker'
+        ? this.#startThread(run)
+        : this.#startInline(run, () => endSignal);
+    const exited = Promise.race([started.exited, killed]).then(async (exit) => {
+      kernel.endTask(task);
+      started.stop();
+      await flushed();
+      return exit;
+    });
+    this.#processes.set(task.pid, { exited, kill });
+  }
+
+  #startThread(run: {
+    readonly module: WebAssembly.Module;
+    readonly task: Task;
+    readonly sys: Syscalls;
+    readonly program: ProgramSpec;
+  }): { exited: Promise<Exit>; stop: () => void } {
+    const channel = makeChannel();
+    const server = new ChannelServer(channel, {
+      sys: run.sys,
+      interruption: run.task,
+      onPanic: this.#onPanic,
+    });
+    let hasEnded = false;
+    const process = this.#pool.run({ module: run.module, channel, program: run.program });
+    const exited = process.exited.then((exit) => {
+      hasEnded = true;
+      return exit;
+    });
+    return {
+      exited,
+      stop: () => {
+        server.stop();
+        if (!hasEnded) process.terminate();
+      },
+    };
+  }
+
+  #startInline(
+    run: {
+      readonly module: WebAssembly.Module;
+      readonly task: Task;
+      readonly sys: Syscalls;
+      readonly program: ProgramSpec;
+    },
+    endSignal: () => SignalName,
+  ): { exited: Promise<Exit>; stop: () => void } {
+    const jspi = findJspi();
+    if (jspi === undefined) {
+      throw new UnsuitableModule(
+        'this page can run no programs: it is not cross-origin isolated (serve it with the ' +
+          'headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: ' +
+          'require-corp), and the browser has no JSPI (WebAssembly.Suspending), which would do ' +
+          'without them',
+      );
+    }
+    const { module, task, sys } = run;
+    const { argv: args, env, cwd, user, preopens, name } = run.program;
+    const wasi = new Wasi({ sys, clock, args, env, cwd, user, preopens });
+    const exited = runInline({ jspi, module, wasi, task, clock, name, endSignal });
+    return { exited, stop: () => undefined };
+  }
+
+  async exited(pid: number): Promise<ExitStatus> {
+    const process = this.#processes.get(pid);
+    if (process === undefined) throw new Error(`no process ${pid}`);
+    const exit = await process.exited;
+    this.#processes.delete(pid);
+    return exit;
+  }
+
+  kill(pid: number, signal: KillSignal): void {
+    this.#processes.get(pid)?.kill(signal);
+  }
+
+  // Mounts.
+
+  mount(path: string, spec: MountSpec): Promise<Outcome<void>> {
+    return this.#outcome(() => runAsync(this.#booted().kernel.mount(path, spec)));
+  }
+
+  umount(path: string): Promise<Outcome<void>> {
+    return this.#outcome(() => runAsync(this.#booted().kernel.umount(path)));
+  }
+
+  remount(path: string, options: MountOptions): Promise<Outcome<void>> {
+    return this.#outcome(() => runAsync(this.#booted().kernel.remount(path, options)));
+  }
+
+  mounts(): MountInfo[] {
+    return this.#booted().kernel.mounts.map((row) => ({
+      ...row,
+      commit: row.commit === undefined ? null : commitState(row.commit),
+    }));
+  }
+
+  sync(): Promise<Outcome<void>> {
+    return this.#outcome(() => runAsync(this.#booted().sys.sync()));
+  }
+
+  shutdown(): Promise<Outcome<void>> {
+    return this.#outcome(async () => {
+      const { kernel } = this.#booted();
+      for (const { kill } of this.#processes.values()) kill('SIGKILL');
+      await Promise.all([...this.#processes.values()].map(({ exited }) => exited));
+      this.#pool.terminateAll();
+      this.#kernel = undefined;
+      await runAsync(kernel.shutdown());
+    });
+  }
+}
+
+function depthOf(path: string): number {
+  return path.split('/').filter((part) => part !== '').length;
+}
+
+function commitState(status: CommitStatus): CommitState {
+  return {
+    dirtyBytes: status.dirtyBytes,
+    committing: status.isCommitting,
+    commits: status.commitCount,
+    lastCommit: status.lastCommitMs ?? null,
+    error: status.lastError ?? null,
+  };
+}
+
+/** Opens the preopens, in order, from descriptor 3 on. Errors: those of opening a directory. */
+async function programSpec(request: SpawnRequest, task: Task, sys: Syscalls): Promise<ProgramSpec> {
+  const preopens: ProgramSpec['preopens'][number][] = [];
+  for (const [name, path] of request.preopens) {
+    const fd = await runAsync(sys.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0));
+    const { vd } = task.fds.get(fd);
+    const isRoot = vd.mount === task.root.mount && vd.dentry === task.root.dentry;
+    preopens.push({ fd, name, isRoot });
+  }
+  const { uid, gid, env, name, argv, cwd } = request;
+  const user = {
+    uid,
+    gid,
+    name: env['USER'] ?? (uid === 0 ? 'root' : `user${uid}`),
+    home: env['HOME'] ?? '/',
+  };
+  return { name, argv, env, cwd, user, preopens };
+}

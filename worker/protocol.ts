@@ -1,0 +1,106 @@
+// What the threads say to each other. The page calls the kernel worker through comlink (KernelService); the kernel and its
+// process workers exchange the messages below, and system calls over shared memory (worker/syscall-channel.ts).
+
+import type {
+  BootOptions,
+  ExitStatus,
+  Isolation,
+  MountInfo,
+  MountOptions,
+  MountSpec,
+} from '../src/api.ts';
+import type { Exit } from '../src/wasi/exit.ts';
+import type { User } from '../src/wasi/host-functions.ts';
+
+/** Why a call failed, in a form that can be cloned. */
+export type Failure =
+  | { readonly kind: 'errno'; readonly code: string }
+  | { readonly kind: 'error'; readonly message: string; readonly reason: string | undefined };
+
+export type Outcome<T> = { readonly value: T } | { readonly failure: Failure };
+
+export type ProgramSource =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'module'; readonly module: WebAssembly.Module };
+
+/** Where one of the standard streams leads. Streams are transferred. */
+export type StdioSource =
+  | { readonly kind: 'null' }
+  | { readonly kind: 'readable'; readonly stream: ReadableStream<Uint8Array> }
+  | {
+      readonly kind: 'writable';
+      readonly stream: WritableStream<Uint8Array>;
+      /** The page reads it through proc.stdout: the program's end doesn't wait for that. */
+      readonly isPipe: boolean;
+    }
+  | { readonly kind: 'terminal'; readonly index: number }
+  | { readonly kind: 'file'; readonly path: string; readonly append: boolean };
+
+export interface TerminalStreams {
+  readonly input: ReadableStream<Uint8Array>;
+  readonly output: WritableStream<Uint8Array>;
+}
+
+export interface SpawnRequest {
+  readonly program: ProgramSource;
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  readonly umask: number;
+  readonly preopens: readonly (readonly [name: string, path: string])[];
+  readonly stdio: readonly StdioSource[];
+  readonly terminals: readonly TerminalStreams[];
+  readonly isolation: Isolation;
+}
+
+export type KillSignal = 'SIGKILL' | 'SIGINT' | 'SIGTERM';
+
+export interface KernelService {
+  boot(options: Omit<BootOptions, 'signal'>): Promise<Outcome<void>>;
+  /** Calls an operation of FileService. */
+  fs(name: string, args: readonly unknown[]): Promise<Outcome<unknown>>;
+  spawn(
+    request: SpawnRequest,
+    onProgress: ((loaded: number, total: number) => void) | undefined,
+  ): Promise<Outcome<number>>;
+  exited(pid: number): Promise<ExitStatus>;
+  kill(pid: number, signal: KillSignal): void;
+  mount(path: string, spec: MountSpec): Promise<Outcome<void>>;
+  umount(path: string): Promise<Outcome<void>>;
+  remount(path: string, options: MountOptions): Promise<Outcome<void>>;
+  mounts(): MountInfo[];
+  sync(): Promise<Outcome<void>>;
+  shutdown(): Promise<Outcome<void>>;
+}
+
+/** Everything a process worker needs to run a program, besides its system calls. */
+export interface ProgramSpec {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly user: User;
+  readonly preopens: readonly {
+    readonly fd: number;
+    readonly name: string;
+    readonly isRoot: boolean;
+  }[];
+}
+
+/** Kernel → process worker. */
+export interface RunMessage {
+  readonly module: WebAssembly.Module;
+  readonly channel: SharedArrayBuffer;
+  readonly program: ProgramSpec;
+}
+
+/** Process worker → kernel: the program has ended. */
+export interface ExitMessage {
+  readonly exit: Exit;
+}
