@@ -24,7 +24,10 @@ export interface MountOptions {
 }
 
 export interface TmpfsOptions {
-  /** Limit in bytes, or a string as mount(8) takes it: '64m', '1g', '50%'. 0 means no limit. Default: 512 MiB. */
+  /**
+   * Limit in bytes, or a string as mount(8) takes it: '64m', '1g', '50%'. 0 means no limit.
+   * Default: 512 MiB.
+   */
   readonly size?: number | string;
   /** Limit on inodes; 0 means no limit. */
   readonly nrInodes?: number;
@@ -37,7 +40,9 @@ export interface TmpfsOptions {
 export interface IdbfsOptions {
   /** Bound of the cache for clean data, in bytes. Default: 64 MiB. */
   readonly cacheSize?: number;
-  /** Largest amount of unwritten data before a background commit starts, in bytes. Default: 8 MiB. */
+  /**
+   * Largest amount of unwritten data before a background commit starts, in bytes. Default: 8 MiB.
+   */
   readonly dirtyLimit?: number;
   /** Time between a change and its background commit, in milliseconds. Default: 1000. */
   readonly commitInterval?: number;
@@ -51,15 +56,23 @@ export interface IdbfsOptions {
 }
 
 export interface BootOptions {
-  /** Mount point → filesystem. '/' defaults to idbfs 'default'; '/dev' to devfs; '/tmp' to tmpfs. */
+  /**
+   * Mount point → filesystem. '/' defaults to idbfs 'default'; '/dev' to devfs; '/tmp' to tmpfs.
+   */
   readonly mounts?: Readonly<Record<string, MountSpec>>;
-  /** Where programs run when spawn() doesn't say. Default: 'worker' if crossOriginIsolated, else 'inline'. */
+  /**
+   * Where programs run when spawn() doesn't say. Default: 'worker' if crossOriginIsolated, else
+   * 'inline'.
+   */
   readonly isolation?: Isolation;
   /** Aborts booting (for example while waiting for another tab's lock). */
   readonly signal?: AbortSignal;
 }
 
-/** 'worker': a thread of its own, needs cross-origin isolation. 'inline': in the kernel worker; JSPI when it must wait. */
+/**
+ * 'worker': a thread of its own, needs cross-origin isolation. 'inline': in the kernel worker; JSPI
+ * when it must wait.
+ */
 export type Isolation = 'worker' | 'inline';
 
 /** A path in the VFS, a URL, the bytes of a module, or a compiled module. */
@@ -81,7 +94,10 @@ export interface SpawnOptions {
   readonly args?: readonly string[];
   readonly argv0?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Working directory. WASI preview1 has none: see the README on how relative paths find it. Default '/'. */
+  /**
+   * Working directory. WASI preview1 has none: see the README on how relative paths find it.
+   * Default '/'.
+   */
   readonly cwd?: string;
   readonly uid?: number;
   readonly gid?: number;
@@ -91,11 +107,16 @@ export interface SpawnOptions {
   readonly preopens?: Readonly<Record<string, string>>;
   /** Default 'null'. */
   readonly stdin?: StdinSpec | { readonly file: string };
-  /** Default 'pipe'. 'inherit' writes to the page's console. A file is created or truncated, or appended to. */
+  /**
+   * Default 'pipe'. 'inherit' writes to the page's console. A file is created or truncated, or
+   * appended to.
+   */
   readonly stdout?: StdoutSpec | { readonly file: string; readonly append?: boolean };
   readonly stderr?: StdoutSpec | { readonly file: string; readonly append?: boolean };
   readonly isolation?: Isolation;
-  /** Told about the download (bytes so far, bytes in all or 0 if unknown) when the program is a URL. */
+  /**
+   * Told about the download (bytes so far, bytes in all or 0 if unknown) when the program is a URL.
+   */
   readonly onProgress?: (loaded: number, total: number) => void;
 }
 
@@ -160,7 +181,9 @@ export interface Kernel {
   shutdown(): Promise<void>;
 }
 
-/** A time to set: milliseconds-precision Date, seconds (as in node:fs), or nanoseconds since 1970. */
+/**
+ * A time to set: milliseconds-precision Date, seconds (as in node:fs), or nanoseconds since 1970.
+ */
 export type TimeLike = Date | number | bigint;
 
 /** As node:fs's Stats: numbers, Dates, and the nanosecond fields of BigIntStats. */

@@ -1,5 +1,5 @@
 // The public API of burrowfs.
 
 export { boot } from '../worker/kernel-client.ts';
-export { FsError, KernelError } from './fs-error.ts';
+export { FsError, KernelError } from '../worker/fs-error.ts';
 export type * from './api.ts';

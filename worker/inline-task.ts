@@ -1,9 +1,10 @@
 // Inline tasks: programs that run in the kernel worker itself.
 //
 // A system call is a plain function call. One that has to wait suspends the program through JSPI
-// (WebAssembly.Suspending); the program's imports go through an adapter so that only such calls pay for it
-// (src/wasi/adapter.ts). Many inline tasks are coroutines of one thread. A program that computes without
-// making calls holds up the kernel; one that makes calls is suspended every few milliseconds.
+// (WebAssembly.Suspending); the program's imports go through an adapter so that only such calls pay
+// for it (src/wasi/adapter.ts). Many inline tasks are coroutines of one thread. A program that
+// computes without making calls holds up the kernel; one that makes calls is suspended every few
+// milliseconds.
 
 import type { Clock } from '../src/lib/clock.ts';
 import { type Op, resumeAsync, type Wait } from '../src/lib/op.ts';
@@ -25,7 +26,10 @@ export function findJspi(): Jspi | undefined {
   return { Suspending, promising };
 }
 
-/** A program that makes calls lets the kernel's event loop run this often. Commits and other tasks depend on it. */
+/**
+ * A program that makes calls lets the kernel's event loop run this often. Commits and other tasks
+ * depend on it.
+ */
 const SLICE_MS = 8;
 /** Calls between two looks at the clock. */
 const CALLS_PER_LOOK = 32;
@@ -112,7 +116,8 @@ class InlineTask {
       value = await resumeAsync(pending.op, pending.wait, task);
     }
     if (task.isEnded) throw this.#killed();
-    // Waits are often over within the same macrotask: that doesn't count as having let the event loop run.
+    // Waits are often over within the same macrotask: that doesn't count as having let the event
+    // loop run.
     if (pending.kind === 'done') this.#sliceStart = clock.monotonicMs();
     return value;
   }

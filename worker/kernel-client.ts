@@ -1,5 +1,6 @@
-// KernelClient: the page's side of the kernel: boot(), spawn(), fs. Calls go to the kernel worker through comlink, which
-// knows nothing of workers that die: every pending call is rejected here when that happens.
+// KernelClient: the page's side of the kernel: boot(), spawn(), fs. Calls go to the kernel worker
+// through comlink, which knows nothing of workers that die: every pending call is rejected here
+// when that happens.
 
 import { proxy, releaseProxy, type Remote, transfer, wrap } from 'comlink';
 import type {
@@ -18,7 +19,7 @@ import type {
   StdoutSpec,
   Terminal,
 } from '../src/api.ts';
-import { FsError, KernelError } from '../src/fs-error.ts';
+import { FsError, KernelError } from './fs-error.ts';
 import { FileSystemClient } from './file-system.ts';
 import type {
   Failure,
@@ -80,7 +81,7 @@ class KernelWorker {
 
 /** Errors: an FsError with the given call and paths, or a KernelError. */
 function valueOf<T>(outcome: Outcome<T>, syscall: string, path?: string, dest?: string): T {
-  if ('value' in outcome) return outcome.value;
+  if (outcome.failure === undefined) return outcome.value;
   throw errorOf(outcome.failure, syscall, path, dest);
 }
 
@@ -109,8 +110,8 @@ function checkIsolation(isolation: Isolation): Isolation {
 /**
  * Starts a kernel: a worker with the mounts of `options`.
  *
- * Errors: KernelError with a reason if a store can't be opened (another tab has it, the browser lost it …); FsError if
- * something can't be mounted; the signal's reason.
+ * Errors: KernelError with a reason if a store can't be opened (another tab has it, the browser
+ * lost it …); FsError if something can't be mounted; the signal's reason.
  */
 export async function boot(options: BootOptions = {}): Promise<Kernel> {
   const { signal, ...rest } = options;

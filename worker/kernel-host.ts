@@ -14,7 +14,7 @@ import { Credentials } from '../src/auth/credentials.ts';
 import { FileService } from '../src/kernel/file-service.ts';
 import { Kernel, type KernelPlatform } from '../src/kernel/kernel.ts';
 import type { Task } from '../src/kernel/task.ts';
-import { InvariantError } from '../src/lib/assert.ts';
+import { assert, InvariantError } from '../src/lib/assert.ts';
 import { RealClock } from '../src/lib/clock.ts';
 import { type Op, runAsync } from '../src/lib/op.ts';
 import { openIdbStore } from '../src/store/idb-store.ts';
@@ -100,7 +100,8 @@ export class KernelHost implements KernelService {
   boot(options: Omit<BootOptions, 'signal'>): Promise<Outcome<void>> {
     return this.#outcome(async () => {
       const mounts = { ...DEFAULT_MOUNTS, ...options.mounts };
-      const { '/': root = { type: 'idbfs' }, ...others } = mounts;
+      const { '/': root, ...others }: Record<string, MountSpec> = mounts;
+      assert(root !== undefined);
       const kernel = await runAsync(Kernel.boot(platform, root));
       try {
         // Mount points before what lies beneath them.
@@ -129,9 +130,9 @@ export class KernelHost implements KernelService {
   /** Runs something whose failure is the caller's business; broken invariants stop the kernel. */
   async #outcome<T>(run: () => Promise<T>): Promise<Outcome<T>> {
     try {
-      return { value: await run() };
+      return { value: await run(), failure: undefined };
     } catch (error) {
-      return { failure: this.#failureOf(error) };
+      return { value: undefined as T, failure: this.#failureOf(error) };
     }
   }
 

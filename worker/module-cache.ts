@@ -1,4 +1,5 @@
-// ModuleCache: compiled modules by their content, so that a program's second start doesn't compile it again.
+// ModuleCache: compiled modules by their content, so that a program's second start doesn't compile
+// it again.
 
 import { linuxerr } from '../src/abi/errno.ts';
 import { AT_FDCWD, O_RDONLY } from '../src/abi/fcntl.ts';
@@ -31,8 +32,8 @@ export class ModuleCache {
   /**
    * The module of a program.
    *
-   * Errors: errors of the path; EACCES if it may not be read, EISDIR; UnsuitableModule if it isn't wasm, or
-   * can't be downloaded.
+   * Errors: errors of the path; EACCES if it may not be read, EISDIR; UnsuitableModule if it isn't
+   * wasm, or can't be downloaded.
    */
   async load(
     source: ProgramSource,

@@ -1,4 +1,5 @@
-// ProcessPool: process workers, kept for the next program so that starting one doesn't start a thread.
+// ProcessPool: process workers, kept for the next program so that starting one doesn't start a
+// thread.
 
 import type { Exit } from '../src/wasi/exit.ts';
 import type { ExitMessage, RunMessage } from './protocol.ts';

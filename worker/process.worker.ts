@@ -1,7 +1,6 @@
 // A process worker: runs one program at a time, in a thread of its own.
 
 import { RealClock } from '../src/lib/clock.ts';
-import type { Op } from '../src/lib/op.ts';
 import { runSync } from '../src/lib/op.ts';
 import { type Exit, exitOf } from '../src/wasi/exit.ts';
 import { importsFor, startFunctionOf } from '../src/wasi/instantiate.ts';
@@ -22,7 +21,7 @@ async function run({ module, channel, program }: RunMessage): Promise<Exit> {
       wasi.functions,
       ({ run: call }) =>
         (...callArgs: never[]) =>
-          runSync(call(...callArgs) as Op<number>),
+          runSync(call(...callArgs)),
     );
     const instance = await WebAssembly.instantiate(module, imports);
     wasi.attach(instance);

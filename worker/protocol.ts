@@ -1,5 +1,6 @@
-// What the threads say to each other. The page calls the kernel worker through comlink (KernelService); the kernel and its
-// process workers exchange the messages below, and system calls over shared memory (worker/syscall-channel.ts).
+// What the threads say to each other. The page calls the kernel worker through comlink
+// (KernelService); the kernel and its process workers exchange the messages below, and system calls
+// over shared memory (worker/syscall-channel.ts).
 
 import type {
   BootOptions,
@@ -17,7 +18,14 @@ export type Failure =
   | { readonly kind: 'errno'; readonly code: string }
   | { readonly kind: 'error'; readonly message: string; readonly reason: string | undefined };
 
-export type Outcome<T> = { readonly value: T } | { readonly failure: Failure };
+/**
+ * One shape for both outcomes: comlink would take a union apart. `value` counts if there is no
+ * failure.
+ */
+export interface Outcome<T> {
+  readonly value: T;
+  readonly failure: Failure | undefined;
+}
 
 export type ProgramSource =
   | { readonly kind: 'path'; readonly path: string }

@@ -1,5 +1,5 @@
-// Standard streams of a program: files of its task on one side, web streams of the page on the other. Between them
-// lies a ByteQueue, so that either side waits for the other.
+// Standard streams of a program: files of its task on one side, web streams of the page on the
+// other. Between them lies a ByteQueue, so that either side waits for the other.
 
 import { linuxerr } from '../src/abi/errno.ts';
 import {
@@ -30,8 +30,8 @@ interface OpenTerminal {
 const COPY_SIZE = 65536;
 
 /**
- * Opens descriptors 0, 1 and 2 of a task. The result resolves, after the task has ended, when its output has reached the
- * page (pipes excepted: the page may never read them).
+ * Opens descriptors 0, 1 and 2 of a task. The result resolves, after the task has ended, when its
+ * output has reached the page (pipes excepted: the page may never read them).
  *
  * Errors: those of opening a file; EINVAL for a combination that makes no sense.
  */

@@ -1,8 +1,9 @@
-// The channel over which a process worker makes system calls: one piece of shared memory, one call at a time.
+// The channel over which a process worker makes system calls: one piece of shared memory, one call
+// at a time.
 //
-// The client writes a request, sets the state and sleeps in Atomics.wait; the kernel waits with Atomics.waitAsync, so that it
-// never blocks, and answers in the same memory. What a call reads is put there by the filesystem itself. The memory
-// grows with the largest call.
+// The client writes a request, sets the state and sleeps in Atomics.wait; the kernel waits with
+// Atomics.waitAsync, so that it never blocks, and answers in the same memory. What a call reads is
+// put there by the filesystem itself. The memory grows with the largest call.
 
 import { LinuxError, linuxerr } from '../src/abi/errno.ts';
 import { type Interruption, type Op, resumeAsync, type Wait } from '../src/lib/op.ts';
@@ -17,7 +18,9 @@ import {
 } from '../src/syscalls/codec.ts';
 import type { SyscallName, Syscalls } from '../src/syscalls/table.ts';
 
-/** Of the state word. The kernel waits while it isn't REQUEST, the client while it isn't RESPONSE. */
+/**
+ * Of the state word. The kernel waits while it isn't REQUEST, the client while it isn't RESPONSE.
+ */
 const IDLE = 0;
 const REQUEST = 1;
 const RESPONSE = 2;
@@ -62,7 +65,6 @@ export class ChannelClient {
     this.sys = calls as unknown as Syscalls;
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract: it blocks instead
   *#op(name: SyscallName, args: unknown[]): Op<unknown> {
     const fitted = args.map((arg) =>
       arg instanceof Uint8Array && arg.length > SIZE_MAX ? arg.subarray(0, SIZE_MAX) : arg,
@@ -84,7 +86,9 @@ export class ChannelServer {
   readonly #onPanic: (error: unknown) => void;
   #isStopped = false;
 
-  /** `interruption` ends calls that wait. `onPanic` is told of errors that are not a call's failure. */
+  /**
+   * `interruption` ends calls that wait. `onPanic` is told of errors that are not a call's failure.
+   */
   constructor(
     memory: SharedArrayBuffer,
     options: {

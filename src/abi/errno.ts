@@ -82,7 +82,8 @@ const ERRNO_TABLE = {
   ECANCELED: [125, 'operation canceled'],
   EOWNERDEAD: [130, 'owner died'],
   ENOTRECOVERABLE: [131, 'state not recoverable'],
-  // Ours, in the range Linux keeps for the kernel's own use (ERESTARTSYS is 512): only WASI sees it.
+  // Ours, in the range Linux keeps for the kernel's own use (ERESTARTSYS is 512): only WASI sees
+  // it.
   ENOTCAPABLE: [526, 'path leads out of the directory it must stay beneath'],
 } as const;
 

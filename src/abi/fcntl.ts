@@ -1,4 +1,5 @@
-// Flags of open(2), openat(2) and their kin. Linux: include/uapi/asm-generic/fcntl.h, fcntl.h, fs.h.
+// Flags of open(2), openat(2) and their kin. Linux: include/uapi/asm-generic/fcntl.h, fcntl.h,
+// fs.h.
 
 export const O_RDONLY = 0o0;
 export const O_WRONLY = 0o1;
@@ -48,7 +49,9 @@ export const AT_EACCESS = 0x200;
 export const AT_SYMLINK_FOLLOW = 0x400;
 export const AT_NO_AUTOMOUNT = 0x800;
 export const AT_EMPTY_PATH = 0x1000;
-/** Ours: the path must stay beneath dirfd; ENOTCAPABLE otherwise. openat2(2) has RESOLVE_BENEATH. */
+/**
+ * Ours: the path must stay beneath dirfd; ENOTCAPABLE otherwise. openat2(2) has RESOLVE_BENEATH.
+ */
 export const AT_RESOLVE_BENEATH = 0x2000_0000;
 
 export const RENAME_NOREPLACE = 1;

@@ -10,7 +10,9 @@ export const MAX_SYMLINK_TRAVERSALS = 40;
 export const MOUNT_MAX = 10_000;
 /** Names of one file: EMLINK. */
 export const LINK_MAX = 0xffff_ffff;
-/** Open file descriptors of a task: EMFILE. Linux: RLIMIT_NOFILE's hard limit of a usual session. */
+/**
+ * Open file descriptors of a task: EMFILE. Linux: RLIMIT_NOFILE's hard limit of a usual session.
+ */
 export const OPEN_MAX = 4096;
 /** Largest file: EFBIG. Sizes are JavaScript numbers, exact up to here (8 PiB). */
 export const FILE_SIZE_MAX = Number.MAX_SAFE_INTEGER;

@@ -8,7 +8,9 @@ export class Credentials {
   readonly uid: number;
   readonly gid: number;
   readonly groups: ReadonlySet<number>;
-  /** CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_CHOWN, CAP_FSETID, CAP_MKNOD at once. */
+  /**
+   * CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_CHOWN, CAP_FSETID, CAP_MKNOD at once.
+   */
   readonly isPrivileged: boolean;
 
   constructor(uid: number, gid: number, groups: Iterable<number> = []) {

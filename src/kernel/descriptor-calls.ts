@@ -1,5 +1,6 @@
-// The system calls that take a descriptor. Linux: fs/read_write.c, fs/stat.c, fs/readdir.c, fs/fcntl.c, fs/select.c.
-// Arguments and results: syscalls/table.ts. Errors: man 2, and the FileDescription methods they call.
+// The system calls that take a descriptor. Linux: fs/read_write.c, fs/stat.c, fs/readdir.c,
+// fs/fcntl.c, fs/select.c. Arguments and results: syscalls/table.ts. Errors: man 2, and the
+// FileDescription methods they call.
 
 import { linuxerr } from '../abi/errno.ts';
 import { O_CLOEXEC } from '../abi/fcntl.ts';
@@ -29,7 +30,10 @@ export class DescriptorCalls {
     this.#clock = clock;
   }
 
-  /** Runs an operation of a description, which may be closed meanwhile: it lives until the operation has ended. */
+  /**
+   * Runs an operation of a description, which may be closed meanwhile: it lives until the operation
+   * has ended.
+   */
   protected *withFile<T>(fd: number, run: (file: FileDescription) => Op<T>): Op<T> {
     const file = this.task.fds.get(fd);
     file.incRef();

@@ -1,4 +1,5 @@
-// FdTable: a task's file descriptors. Mirrors gVisor pkg/sentry/kernel/fd_table.go; Linux: fs/file.c.
+// FdTable: a task's file descriptors. Mirrors gVisor pkg/sentry/kernel/fd_table.go; Linux:
+// fs/file.c.
 
 import { linuxerr } from '../abi/errno.ts';
 import { OPEN_MAX } from '../abi/limits.ts';
@@ -21,7 +22,10 @@ export class FdTable {
     return this.#files[fd];
   }
 
-  /** Puts `file` at the lowest free descriptor and takes over the caller's reference. Errors: EMFILE (the reference is dropped). */
+  /**
+   * Puts `file` at the lowest free descriptor and takes over the caller's reference. Errors: EMFILE
+   * (the reference is dropped).
+   */
   install(file: FileDescription): number {
     let fd = this.#lowestFree;
     while (this.#files[fd] !== undefined) fd++;
@@ -34,7 +38,10 @@ export class FdTable {
     return fd;
   }
 
-  /** Puts `file` at `fd`, closing what was there, and takes over the caller's reference. Errors: EBADF above OPEN_MAX. */
+  /**
+   * Puts `file` at `fd`, closing what was there, and takes over the caller's reference. Errors:
+   * EBADF above OPEN_MAX.
+   */
   installAt(file: FileDescription, fd: number): void {
     if (fd < 0 || fd >= OPEN_MAX) {
       file.decRef();

@@ -1,6 +1,7 @@
-// FileService: kernel.fs, on the kernel's side: whole-file and whole-tree operations in one go, over a task's system
-// calls. Shaped like node:fs/promises; the page's side (worker/file-system.ts) makes Stats, handles and errors of it.
-// Everything given and returned can be cloned between threads.
+// FileService: kernel.fs, on the kernel's side: whole-file and whole-tree operations in one go,
+// over a task's system calls. Shaped like node:fs/promises; the page's side (worker/file-system.ts)
+// makes Stats, handles and errors of it. Everything given and returned can be cloned between
+// threads.
 
 import { linuxerr } from '../abi/errno.ts';
 import {
@@ -336,7 +337,10 @@ export class FileService {
 
   // Copying.
 
-  /** Copies data and permissions. Errors: EEXIST if `isExclusive` and there is something; EINVAL onto itself. */
+  /**
+   * Copies data and permissions. Errors: EEXIST if `isExclusive` and there is something; EINVAL
+   * onto itself.
+   */
   *copyFile(
     source: string,
     destination: string,
@@ -378,7 +382,10 @@ export class FileService {
     }
   }
 
-  /** cp -r if `recursive`. Errors: EISDIR for a directory without it; EEXIST with `errorOnExist`; EINVAL into itself. */
+  /**
+   * cp -r if `recursive`. Errors: EISDIR for a directory without it; EEXIST with `errorOnExist`;
+   * EINVAL into itself.
+   */
   *cp(source: string, destination: string, options: CopyOptions): Op<void> {
     const stat = yield* options.dereference ? this.stat(source) : this.lstat(source);
     const type = stat.mode & S_IFMT;

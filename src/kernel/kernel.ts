@@ -1,10 +1,11 @@
-// Kernel: the mounts, the tasks and what they share. Runs in the kernel worker, or in Node for tests.
-// Mirrors gVisor pkg/sentry/kernel/kernel.go.
+// Kernel: the mounts, the tasks and what they share. Runs in the kernel worker, or in Node for
+// tests. Mirrors gVisor pkg/sentry/kernel/kernel.go.
 
 import { linuxerr } from '../abi/errno.ts';
 import { O_DIRECTORY, O_PATH, O_RDWR } from '../abi/fcntl.ts';
 import { makeDev } from '../abi/stat.ts';
-import { Credentials, ROOT_CREDENTIALS } from '../auth/credentials.ts';
+import type { Credentials } from '../auth/credentials.ts';
+import { ROOT_CREDENTIALS } from '../auth/credentials.ts';
 import { Devfs } from '../fs/devfs/devfs.ts';
 import { Idbfs } from '../fs/idbfs/idbfs.ts';
 import { Tmpfs, type TmpfsOptions } from '../fs/tmpfs/tmpfs.ts';
@@ -197,7 +198,8 @@ export class Kernel {
   /**
    * Makes a task at the kernel's root, with its system calls.
    *
-   * Errors: those of resolving `cwd`; ENOTDIR if it isn't a directory, EACCES if it may not be searched.
+   * Errors: those of resolving `cwd`; ENOTDIR if it isn't a directory, EACCES if it may not be
+   * searched.
    */
   *createTask(options: {
     readonly creds?: Credentials;

@@ -1,5 +1,6 @@
-// Streams: pipes and terminals as files of a task. Mirrors gVisor pkg/sentry/kernel/pipe; Linux: fs/pipe.c.
-// They have no name: their inodes live in a filesystem that is mounted nowhere (Linux: pipefs).
+// Streams: pipes and terminals as files of a task. Mirrors gVisor pkg/sentry/kernel/pipe; Linux:
+// fs/pipe.c. They have no name: their inodes live in a filesystem that is mounted nowhere (Linux:
+// pipefs).
 
 import { linuxerr } from '../abi/errno.ts';
 import { O_NONBLOCK } from '../abi/fcntl.ts';
@@ -86,7 +87,6 @@ class StreamDescription extends FileDescription {
     return false;
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   override *stat(): Op<Stat> {
     return statOf(this.#fs, this.#inode);
   }
@@ -108,7 +108,10 @@ class StreamDescription extends FileDescription {
     }
   }
 
-  /** Writes of up to PIPE_BUF bytes go in whole. Errors: EPIPE if nobody reads; EAGAIN with O_NONBLOCK. */
+  /**
+   * Writes of up to PIPE_BUF bytes go in whole. Errors: EPIPE if nobody reads; EAGAIN with
+   * O_NONBLOCK.
+   */
   protected override *writeImpl(bytes: Uint8Array): Op<number> {
     const { output } = this.#options;
     if (output === undefined) throw linuxerr.EBADF;

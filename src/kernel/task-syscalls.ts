@@ -30,10 +30,11 @@ import { checkTimes } from './times.ts';
 
 export class TaskSyscalls extends DescriptorCalls implements Syscalls {
   /**
-   * What to resolve. The directory stays open while its description has a reference, which `hold` sees to.
+   * What to resolve. The directory stays open while its description has a reference, which `hold`
+   * sees to.
    *
-   * Errors, first one wins: ENAMETOOLONG; ENOENT for an empty path; EBADF if dirfd isn't open (not looked at for an
-   * absolute path).
+   * Errors, first one wins: ENAMETOOLONG; ENOENT for an empty path; EBADF if dirfd isn't open (not
+   * looked at for an absolute path).
    */
   #operation(dirfd: number, path: string, flags: number): PathOperation {
     checkPathText(path);
@@ -79,7 +80,10 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     return task.fds.install(file instanceof TaskFileAlias ? yield* this.#dealias(file) : file);
   }
 
-  /** /dev/fd/N opens the file anew if it has a path, as Linux's /proc/self/fd does; streams are shared. */
+  /**
+   * /dev/fd/N opens the file anew if it has a path, as Linux's /proc/self/fd does; streams are
+   * shared.
+   */
   *#dealias(alias: TaskFileAlias): Op<FileDescription> {
     const { meaning, statusFlags } = alias;
     alias.decRef();
@@ -143,7 +147,10 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     return this.#at(dirfd, path, flags, (operation) => vfs.setStatAt(creds, operation, change));
   }
 
-  /** Errors besides: EINVAL for flags other than AT_SYMLINK_FOLLOW, AT_EMPTY_PATH and AT_RESOLVE_BENEATH. */
+  /**
+   * Errors besides: EINVAL for flags other than AT_SYMLINK_FOLLOW, AT_EMPTY_PATH and
+   * AT_RESOLVE_BENEATH.
+   */
   *linkat(
     oldDirfd: number,
     oldPath: string,
@@ -168,7 +175,10 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     );
   }
 
-  /** Errors besides: ENOENT for an empty target, ENAMETOOLONG for one of PATH_MAX bytes: before the path is looked at. */
+  /**
+   * Errors besides: ENOENT for an empty target, ENAMETOOLONG for one of PATH_MAX bytes: before the
+   * path is looked at.
+   */
   *symlinkat(target: string, dirfd: number, path: string, flags: number): Op<void> {
     if (target === '') throw linuxerr.ENOENT;
     if (isLongerThan(target, PATH_MAX - 1)) throw linuxerr.ENAMETOOLONG;
@@ -177,7 +187,10 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     yield* this.#at(dirfd, path, flags, (operation) => vfs.symlinkAt(creds, operation, target));
   }
 
-  /** An empty path reads the link that `dirfd` was opened on; ENOENT if it isn't one (Linux: do_readlinkat()). */
+  /**
+   * An empty path reads the link that `dirfd` was opened on; ENOENT if it isn't one (Linux:
+   * do_readlinkat()).
+   */
   *readlinkat(dirfd: number, path: string, flags: number): Op<string> {
     const { vfs, creds } = this.task;
     const at = flags | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
@@ -223,7 +236,10 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     );
   }
 
-  /** Errors besides: EINVAL for a mode other than R_OK | W_OK | X_OK, or unknown flags. Real and effective ids are the same. */
+  /**
+   * Errors besides: EINVAL for a mode other than R_OK | W_OK | X_OK, or unknown flags. Real and
+   * effective ids are the same.
+   */
   *faccessat(dirfd: number, path: string, mode: number, flags: number): Op<void> {
     if ((mode & ~7) !== 0) throw linuxerr.EINVAL;
     checkFlags(flags, AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);

@@ -53,7 +53,10 @@ export class Task implements Interruption {
     };
   }
 
-  /** Ends the task: interrupts what waits (EINTR), closes its descriptors, leaves its directories. Idempotent. */
+  /**
+   * Ends the task: interrupts what waits (EINTR), closes its descriptors, leaves its directories.
+   * Idempotent.
+   */
   end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;

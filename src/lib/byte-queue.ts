@@ -1,8 +1,12 @@
-// ByteQueue: bytes on their way from writers to a reader, up to a limit. What pipes and terminals are made of.
+// ByteQueue: bytes on their way from writers to a reader, up to a limit. What pipes and terminals
+// are made of.
 
 import { type Wait, WaitQueue } from './op.ts';
 
-/** Linux: include/uapi/linux/limits.h PIPE_BUF is what a write puts in whole; fs/pipe.c has 16 pages of room. */
+/**
+ * Linux: include/uapi/linux/limits.h PIPE_BUF is what a write puts in whole; fs/pipe.c has 16 pages
+ * of room.
+ */
 export const PIPE_BUF = 4096;
 const PIPE_CAPACITY = 65536;
 

@@ -1,6 +1,8 @@
 // Time. The only file that asks the platform what time it is.
 
-/** A point in time: seconds since 1970 (may be negative) and 0 ≤ nsec < 1e9. Never changed in place. */
+/**
+ * A point in time: seconds since 1970 (may be negative) and 0 ≤ nsec < 1e9. Never changed in place.
+ */
 export interface Timespec {
   readonly sec: number;
   readonly nsec: number;
@@ -49,7 +51,10 @@ export class RealClock implements Clock {
   }
 }
 
-/** A clock for tests: stands still until told otherwise; each now() may be made distinct by `stepNs`. */
+/**
+ * A clock for tests: stands still until told otherwise; each now() may be made distinct by
+ * `stepNs`.
+ */
 export class FakeClock implements Clock {
   #ms: number;
   #nsec = 0;
@@ -110,7 +115,9 @@ export function timespecToMs(time: Timespec): number {
   return time.sec * 1000 + time.nsec / 1e6;
 }
 
-/** Node's convention: a Date, a bigint of nanoseconds, or a number of seconds (fractions allowed). */
+/**
+ * Node's convention: a Date, a bigint of nanoseconds, or a number of seconds (fractions allowed).
+ */
 export function timespecFromSeconds(seconds: number): Timespec {
   const sec = Math.floor(seconds);
   return { sec, nsec: Math.min(999_999_999, Math.round((seconds - sec) * 1e9)) };

@@ -9,8 +9,8 @@ import type { Clock } from './clock.ts';
 /** Something an Op waits for. */
 export interface Wait {
   /**
-   * Registers `wake`, to be called at most once and never from inside subscribe(). Returns a function
-   * that withdraws the registration.
+   * Registers `wake`, to be called at most once and never from inside subscribe(). Returns a
+   * function that withdraws the registration.
    */
   subscribe(wake: () => void): () => void;
 }
@@ -18,7 +18,10 @@ export interface Wait {
 /** An operation. Call it with `yield*` inside another Op, or hand it to a runner. */
 export type Op<T> = Generator<Wait, T, void>;
 
-/** Thrown by runSync() when the Op must wait. The Op is intact: hand `op` and `wait` to resumeAsync(). */
+/**
+ * Thrown by runSync() when the Op must wait. The Op is intact: hand `op` and `wait` to
+ * resumeAsync().
+ */
 export class WouldWait<T> extends Error {
   override readonly name = 'WouldWait';
   readonly op: Op<T>;
@@ -31,14 +34,19 @@ export class WouldWait<T> extends Error {
   }
 }
 
-/** Runs an Op that is not expected to wait. Errors: whatever the Op throws; WouldWait if it yields. */
+/**
+ * Runs an Op that is not expected to wait. Errors: whatever the Op throws; WouldWait if it yields.
+ */
 export function runSync<T>(op: Op<T>): T {
   const result = op.next();
   if (result.done === true) return result.value;
   throw new WouldWait(op, result.value);
 }
 
-/** Aborts a running Op: the reason is thrown at the place where the Op waits, so its finally blocks run. */
+/**
+ * Aborts a running Op: the reason is thrown at the place where the Op waits, so its finally blocks
+ * run.
+ */
 export interface Interruption {
   /** Calls `onInterrupt` when the Op is to stop waiting. Returns a function that withdraws. */
   subscribe(onInterrupt: (reason: Error) => void): () => void;
@@ -63,7 +71,8 @@ function drive<T>(op: Op<T>, first: Wait | undefined, interruption?: Interruptio
         result = next();
       } catch (error) {
         withdrawInterrupt?.();
-        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- passed on as it came
+
+        // it came
         reject(error);
         return;
       }

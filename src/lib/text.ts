@@ -8,7 +8,10 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
 
-/** Decodes bytes; what is not UTF-8 becomes U+FFFD. A shared buffer is copied first (TextDecoder refuses one). */
+/**
+ * Decodes bytes; what is not UTF-8 becomes U+FFFD. A shared buffer is copied first (TextDecoder
+ * refuses one).
+ */
 export function decodeUtf8(bytes: Uint8Array): string {
   return decoder.decode(unshared(bytes));
 }
@@ -22,7 +25,10 @@ function unshared(bytes: Uint8Array): Uint8Array {
   return bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice();
 }
 
-/** True if `text` takes more than `limit` bytes as UTF-8. Usually answered by the string's length alone. */
+/**
+ * True if `text` takes more than `limit` bytes as UTF-8. Usually answered by the string's length
+ * alone.
+ */
 export function isLongerThan(text: string, limit: number): boolean {
   if (text.length > limit) return true;
   if (text.length * 3 <= limit) return false;

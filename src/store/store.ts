@@ -3,19 +3,25 @@
 // A store holds two things and changes both in one atomic commit:
 //  - an ordered map of small items: key (string) → value (bytes);
 //  - objects: sparse byte spaces named by a number, for file data.
-// It knows nothing of paths, inodes or directories. store/README.md says what the implementations are
-// and what they write; nothing here depends on it.
+// It knows nothing of paths, inodes or directories. store/README.md says what the implementations
+// are and what they write; nothing here depends on it.
 //
-// Ordering: keys compare by UTF-16 code units, which is what JavaScript's `<` and IndexedDB both do.
-// Crash: after any crash the store holds exactly the state of the last commit whose transaction
+// Ordering: keys compare by UTF-16 code units, which is what JavaScript's `<` and IndexedDB both
+// do. Crash: after any crash the store holds exactly the state of the last commit whose transaction
 // completed; a strict commit that resolved is never lost by us.
 
 import type { Op } from '../lib/op.ts';
 
-/** Granularity of object data, in bytes. A block is either written (data) or a hole; holes read as zeros. */
+/**
+ * Granularity of object data, in bytes. A block is either written (data) or a hole; holes read as
+ * zeros.
+ */
 export const BLOCK_SIZE = 4096;
 
-/** Largest value of an item, in bytes. Larger ones are refused by assertion: they belong in an object. */
+/**
+ * Largest value of an item, in bytes. Larger ones are refused by assertion: they belong in an
+ * object.
+ */
 export const ITEM_VALUE_MAX = 8192;
 /** Longest key, in UTF-16 code units. */
 export const ITEM_KEY_MAX = 512;
@@ -47,7 +53,10 @@ export interface Run {
 export interface Batch {
   /** Key → new value, or undefined to delete. A key that isn't there may be deleted. */
   readonly items: ReadonlyMap<string, Uint8Array | undefined>;
-  /** Ranges of objects that become holes: [from, to) in bytes, multiples of BLOCK_SIZE; to may be Infinity. */
+  /**
+   * Ranges of objects that become holes: [from, to) in bytes, multiples of BLOCK_SIZE; to may be
+   * Infinity.
+   */
   readonly discards: readonly {
     readonly object: number;
     readonly from: number;
@@ -80,8 +89,8 @@ export interface Store {
   get(key: string): Op<Uint8Array | undefined>;
 
   /**
-   * Items with from ≤ key < to in ascending order, at most `limit` of them. Fewer than `limit` means that the
-   * range is exhausted.
+   * Items with from ≤ key < to in ascending order, at most `limit` of them. Fewer than `limit`
+   * means that the range is exhausted.
    *
    * Errors:
    *  - EIO if the medium fails.
@@ -89,8 +98,9 @@ export interface Store {
   scan(options: ScanOptions): Op<Item[]>;
 
   /**
-   * The data within [offset, offset + length) of an object, both multiples of BLOCK_SIZE: runs in ascending order, cut
-   * to the range. An object never written reads as one hole. The caller owns the returned bytes.
+   * The data within [offset, offset + length) of an object, both multiples of BLOCK_SIZE: runs in
+   * ascending order, cut to the range. An object never written reads as one hole. The caller owns
+   * the returned bytes.
    *
    * Errors:
    *  - EIO if the medium fails.
@@ -98,8 +108,9 @@ export interface Store {
   read(object: number, offset: number, length: number): Op<Run[]>;
 
   /**
-   * Where the first written block at or after `offset` (a multiple of BLOCK_SIZE) of an object starts, or undefined if
-   * only a hole follows. Reads no data it doesn't need: for SEEK_DATA in large sparse files.
+   * Where the first written block at or after `offset` (a multiple of BLOCK_SIZE) of an object
+   * starts, or undefined if only a hole follows. Reads no data it doesn't need: for SEEK_DATA in
+   * large sparse files.
    *
    * Errors:
    *  - EIO if the medium fails.
@@ -107,9 +118,9 @@ export interface Store {
   nextData(object: number, offset: number): Op<number | undefined>;
 
   /**
-   * Applies a batch atomically. Commits happen in the order of the calls. The batch's bytes must not
-   * change until the commit has ended; get, scan and read may show the batch as soon as this is called and
-   * do show it once it has succeeded.
+   * Applies a batch atomically. Commits happen in the order of the calls. The batch's bytes must
+   * not change until the commit has ended; get, scan and read may show the batch as soon as this is
+   * called and do show it once it has succeeded.
    *
    * Errors (nothing of the batch is applied):
    *  - ENOSPC if the origin's quota is exceeded.

@@ -1,12 +1,16 @@
-// The codec of the channel between a process worker and the kernel: requests and responses as bytes.
-// Derived from the table of system calls. Numbers are little-endian; an int is 4 bytes, an offset is a double.
+// The codec of the channel between a process worker and the kernel: requests and responses as
+// bytes. Derived from the table of system calls. Numbers are little-endian; an int is 4 bytes, an
+// offset is a double.
 //
-// request   = call number, then each argument: int | offset | text (length, UTF-8) | timespec (double, int) |
+// request   = call number, then each argument: int | offset | text (length, UTF-8) | timespec
+// (double, int) |
 //             bytes (length, bytes) | buffer (length) | pollfds (count, then fd and events of each)
-// response  = errno (0 for success), then the result; a buffer's contents follow at BUFFER_AT, where the kernel puts
+// response  = errno (0 for success), then the result; a buffer's contents follow at BUFFER_AT,
+// where the kernel puts
 //             them itself, without a copy.
 
-import { errorFromErrno, LinuxError } from '../abi/errno.ts';
+import type { LinuxError } from '../abi/errno.ts';
+import { errorFromErrno } from '../abi/errno.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import { decodeUtf8, encodeUtf8 } from '../lib/text.ts';
@@ -244,7 +248,10 @@ function putDirents(cursor: Cursor, entries: readonly DirentRecord[]): void {
   }
 }
 
-/** The result of a call. `args` are those of the request: a buffer among them is filled. Errors: the call's. */
+/**
+ * The result of a call. `args` are those of the request: a buffer among them is filled. Errors: the
+ * call's.
+ */
 export function decodeResponse(frame: Frame, name: SyscallName, args: readonly unknown[]): unknown {
   const cursor = new Cursor(frame);
   const errno = cursor.int();

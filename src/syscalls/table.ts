@@ -1,8 +1,9 @@
-// The system calls: one row each with its arguments and result. The Syscalls interface, the codec of the
-// channel between a process worker and the kernel, and the dispatcher all derive from this table.
+// The system calls: one row each with its arguments and result. The Syscalls interface, the codec
+// of the channel between a process worker and the kernel, and the dispatcher all derive from this
+// table.
 //
-// Names, argument order and errors are Linux's (man 2). A path is a string; a dirfd may be AT_FDCWD, which stands
-// for the task's working directory. Failures are thrown LinuxErrors.
+// Names, argument order and errors are Linux's (man 2). A path is a string; a dirfd may be
+// AT_FDCWD, which stands for the task's working directory. Failures are thrown LinuxErrors.
 
 import type { Op } from '../lib/op.ts';
 import type { Timespec } from '../lib/clock.ts';

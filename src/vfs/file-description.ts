@@ -1,11 +1,11 @@
 // FileDescription: an open file description (POSIX), shared by the descriptors that dup() makes.
 // Mirrors gVisor pkg/sentry/vfs/file_description.go; Linux: struct file.
 //
-// References: descriptors and operations under way hold one each. A description holds its virtual dentry
-// and, if writable, a writer of the mount. At zero references it is released.
+// References: descriptors and operations under way hold one each. A description holds its virtual
+// dentry and, if writable, a writer of the mount. At zero references it is released.
 //
-// The public methods check what holds for every kind of file; the protected …Impl methods are what a
-// filesystem supplies. Their defaults are Linux's for a file without the operation.
+// The public methods check what holds for every kind of file; the protected …Impl methods are what
+// a filesystem supplies. Their defaults are Linux's for a file without the operation.
 
 import { linuxerr } from '../abi/errno.ts';
 import {
@@ -64,7 +64,8 @@ export abstract class FileDescription {
    * Takes references on `vd`.
    *
    * Errors:
-   *  - EROFS if writable on a read-only mount, unless `isSpecial` (devices, pipes and sockets don't write to the mount).
+   *  - EROFS if writable on a read-only mount, unless `isSpecial` (devices, pipes and sockets don't
+   *    write to the mount).
    */
   constructor(vd: VirtualDentry, flags: number, options: { readonly isSpecial?: boolean } = {}) {
     const mode = flags & O_ACCMODE;
@@ -143,8 +144,9 @@ export abstract class FileDescription {
   }
 
   /**
-   * Writes at the description's offset, or at the end with O_APPEND, and advances the offset. Returns the number
-   * of bytes, which is smaller than asked for only if the space ran out part of the way.
+   * Writes at the description's offset, or at the end with O_APPEND, and advances the offset.
+   * Returns the number of bytes, which is smaller than asked for only if the space ran out part of
+   * the way.
    *
    * Errors:
    *  - EBADF if not open for writing.
@@ -155,7 +157,9 @@ export abstract class FileDescription {
     return this.writeImpl(bytes);
   }
 
-  /** Writes at `offset`, or at the end with O_APPEND (as Linux does). Errors: as pread and write. */
+  /**
+   * Writes at `offset`, or at the end with O_APPEND (as Linux does). Errors: as pread and write.
+   */
   pwrite(bytes: Uint8Array, offset: number): Op<number> {
     if (offset < 0) throw linuxerr.EINVAL;
     this.checkSeekable();
@@ -170,14 +174,18 @@ export abstract class FileDescription {
    *  - EBADF with O_PATH.
    *  - ESPIPE if the file has no offsets.
    *  - EINVAL for an unknown whence or a negative result.
-   *  - ENXIO for SEEK_DATA and SEEK_HOLE at or after the end, and SEEK_DATA when only a hole follows.
+   *  - ENXIO for SEEK_DATA and SEEK_HOLE at or after the end, and SEEK_DATA when only a hole
+   *    follows.
    */
   seek(offset: number, whence: number): Op<number> {
     this.checkNotPathOnly();
     return this.seekImpl(offset, whence);
   }
 
-  /** Lists a directory from the description's position on. Errors: EBADF with O_PATH, ENOTDIR, ENOENT if removed. */
+  /**
+   * Lists a directory from the description's position on. Errors: EBADF with O_PATH, ENOTDIR,
+   * ENOENT if removed.
+   */
   iterDirents(sink: DirectoryEntrySink): Op<void> {
     this.checkNotPathOnly();
     return this.iterDirentsImpl(sink);
@@ -186,7 +194,10 @@ export abstract class FileDescription {
   /** Errors: EIO of the medium. */
   abstract stat(): Op<Stat>;
 
-  /** Errors: EBADF with O_PATH; otherwise as Filesystem.setStatAt (EINVAL, not EISDIR, for a directory's size). */
+  /**
+   * Errors: EBADF with O_PATH; otherwise as Filesystem.setStatAt (EINVAL, not EISDIR, for a
+   * directory's size).
+   */
   setStat(change: SetStat, creds: Credentials): Op<void> {
     this.checkNotPathOnly();
     return this.setStatImpl(change, creds);
@@ -197,7 +208,8 @@ export abstract class FileDescription {
   }
 
   /**
-   * Makes room for [offset, offset + length) and, without FALLOC_FL_KEEP_SIZE, extends the size to its end.
+   * Makes room for [offset, offset + length) and, without FALLOC_FL_KEEP_SIZE, extends the size to
+   * its end.
    *
    * Errors:
    *  - EBADF if not open for writing.
@@ -214,7 +226,10 @@ export abstract class FileDescription {
     return this.allocateImpl(offset, length, { keepsSize: mode !== 0 });
   }
 
-  /** fsync(2), or fdatasync(2) if `dataOnly`. Errors: EBADF with O_PATH; EINVAL for pipes; EIO, ENOSPC. */
+  /**
+   * fsync(2), or fdatasync(2) if `dataOnly`. Errors: EBADF with O_PATH; EINVAL for pipes; EIO,
+   * ENOSPC.
+   */
   sync(options: { readonly dataOnly: boolean }): Op<void> {
     this.checkNotPathOnly();
     return this.syncImpl(options);
@@ -320,8 +335,8 @@ export class PathDescription extends FileDescription {
 }
 
 /**
- * What opening /dev/fd/N or /dev/tty gives: something of the task that opens it. The kernel, which knows the task,
- * replaces it before anyone gets hold of it.
+ * What opening /dev/fd/N or /dev/tty gives: something of the task that opens it. The kernel, which
+ * knows the task, replaces it before anyone gets hold of it.
  */
 export class TaskFileAlias extends PathDescription {
   /** A descriptor of the task, or its terminal. */

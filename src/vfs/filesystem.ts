@@ -1,8 +1,10 @@
-// Filesystem: what a filesystem supplies. The contract of every implementation; they carry no copy of it.
-// Mirrors gVisor pkg/sentry/vfs/filesystem.go (FilesystemImpl); Linux: super_operations, inode_operations.
+// Filesystem: what a filesystem supplies. The contract of every implementation; they carry no copy
+// of it. Mirrors gVisor pkg/sentry/vfs/filesystem.go (FilesystemImpl); Linux: super_operations,
+// inode_operations.
 //
-// Every method that takes a ResolvingPath resolves it first: errors of the resolution (ENOENT, ENOTDIR,
-// EACCES, ELOOP, ENAMETOOLONG, RESOLVE_ELSEWHERE) come before any other. One component is taken like this:
+// Every method that takes a ResolvingPath resolves it first: errors of the resolution (ENOENT,
+// ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, RESOLVE_ELSEWHERE) come before any other. One component is
+// taken like this:
 //  1. ENOTDIR if the current dentry is not a directory;
 //  2. EACCES if it may not be searched (also for "." and "..", and whether the name exists or not);
 //  3. "." stays; ".." asks ResolvingPath.isRoot(), then goes to the parent;
@@ -10,8 +12,9 @@
 //  5. ENOENT if there is no such name;
 //  6. ResolvingPath.enterMount() if there are mounts on it;
 //  7. a symlink is followed if ResolvingPath.mayFollowSymlink.
-// "Parent" is the directory of the last component, "child" what the last component names. A path that ends in a
-// slash sets mustBeDir. Errors are listed in order: the first whose condition holds wins.
+// "Parent" is the directory of the last component, "child" what the last component names. A path
+// that ends in a slash sets mustBeDir. Errors are listed in order: the first whose condition holds
+// wins.
 
 import type { Op } from '../lib/op.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
@@ -51,7 +54,8 @@ export interface Filesystem {
   getDentryAt(rp: ResolvingPath): Op<Dentry>;
 
   /**
-   * The parent of the last component, with a reference for the caller. `rp.component` is then the last component.
+   * The parent of the last component, with a reference for the caller. `rp.component` is then the
+   * last component.
    *
    * Errors:
    *  - ENOTDIR if it is not a directory.
@@ -86,7 +90,8 @@ export interface Filesystem {
    * Opens the file at `rp`, creating it if O_CREAT says so. O_PATH never gets here.
    *
    * Errors with O_CREAT:
-   *  - EISDIR if mustBeDir, or if there is no last component; EEXIST instead with O_EXCL for an existing mount root.
+   *  - EISDIR if mustBeDir, or if there is no last component; EEXIST instead with O_EXCL for an
+   *    existing mount root.
    *  - EEXIST with O_EXCL if the name exists.
    *  - EACCES if it doesn't and the parent may not be written; then EROFS.
    * Errors for a file that exists:
@@ -104,17 +109,20 @@ export interface Filesystem {
   readlinkAt(rp: ResolvingPath): Op<string>;
 
   /**
-   * Renames `source.name` in `source.parent`, which may lie in another filesystem, to `rp`. The flags make sense: the
-   * system call has checked them.
+   * Renames `source.name` in `source.parent`, which may lie in another filesystem, to `rp`. The
+   * flags make sense: the system call has checked them.
    *
    * Errors:
    *  - EXDEV if the mounts differ.
    *  - EBUSY if the new name is "." or ".." (EEXIST with NOREPLACE).
    *  - EROFS on a read-only mount.
-   *  - ENOENT if the old name doesn't exist; EEXIST, or ENOENT with EXCHANGE, as the new one does or doesn't.
+   *  - ENOENT if the old name doesn't exist; EEXIST, or ENOENT with EXCHANGE, as the new one does
+   *    or doesn't.
    *  - ENOTDIR if a slash follows the name of what is not a directory.
-   *  - EINVAL if the new name lies below the old one; ENOTEMPTY the other way round (EINVAL with EXCHANGE).
-   *  - EACCES and EPERM as for unlinking the old and (if it exists) the new name, and creating the new one.
+   *  - EINVAL if the new name lies below the old one; ENOTEMPTY the other way round (EINVAL with
+   *    EXCHANGE).
+   *  - EACCES and EPERM as for unlinking the old and (if it exists) the new name, and creating the
+   *    new one.
    *  - ENOTDIR, EISDIR if one is a directory and the other isn't (not with EXCHANGE).
    *  - EACCES if a directory changes its parent and may not be written itself.
    *  - EBUSY if either is a mount point.
@@ -176,13 +184,22 @@ export interface Filesystem {
   statDentry(dentry: Dentry): Op<Stat>;
   statfs(): Op<Statfs>;
 
-  /** Resolves when everything changed before the call is on stable storage. Errors: ENOSPC, EIO of the commit. */
+  /**
+   * Resolves when everything changed before the call is on stable storage. Errors: ENOSPC, EIO of
+   * the commit.
+   */
   sync(): Op<void>;
 
-  /** The last unmount has happened: commits what is unwritten and gives up the medium. Errors: as sync. */
+  /**
+   * The last unmount has happened: commits what is unwritten and gives up the medium. Errors: as
+   * sync.
+   */
   release(): Op<void>;
 
-  /** The name and parent of a dentry; undefined at the root and for removed dentries. For path names. */
+  /**
+   * The name and parent of a dentry; undefined at the root and for removed dentries. For path
+   * names.
+   */
   nameOf(dentry: Dentry): { readonly name: string; readonly parent: Dentry } | undefined;
 
   isDirectory(dentry: Dentry): boolean;

@@ -29,6 +29,9 @@ export interface SetStat {
   /** nsec may be UTIME_NOW or UTIME_OMIT. */
   readonly atime?: Timespec;
   readonly mtime?: Timespec;
-  /** Setting the size needs write permission on the file (truncate); a writable description has it already. */
+  /**
+   * Setting the size needs write permission on the file (truncate); a writable description has it
+   * already.
+   */
   readonly checkWrite?: boolean;
 }

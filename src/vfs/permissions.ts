@@ -1,5 +1,5 @@
-// Who may do what. Mirrors gVisor pkg/sentry/vfs/permissions.go; Linux: fs/namei.c generic_permission(),
-// may_delete(), check_sticky(), may_linkat(); fs/attr.c setattr_prepare().
+// Who may do what. Mirrors gVisor pkg/sentry/vfs/permissions.go; Linux: fs/namei.c
+// generic_permission(), may_delete(), check_sticky(), may_linkat(); fs/attr.c setattr_prepare().
 
 import { linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC, O_WRONLY } from '../abi/fcntl.ts';
@@ -55,7 +55,10 @@ export function checkSticky(creds: Credentials, dir: Owned, child: Owned): void 
   throw linuxerr.EPERM;
 }
 
-/** Errors: EPERM as with Linux's protected_hardlinks: only one's own files, or plain readable and writable ones. */
+/**
+ * Errors: EPERM as with Linux's protected_hardlinks: only one's own files, or plain readable and
+ * writable ones.
+ */
 export function checkMayLink(creds: Credentials, file: Owned): void {
   if (isOwner(creds, file)) return;
   if ((file.mode & S_IFMT) !== S_IFREG) throw linuxerr.EPERM;

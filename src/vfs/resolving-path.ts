@@ -1,9 +1,10 @@
 // ResolvingPath: the state of a path's resolution, handed from mount to mount.
 // Mirrors gVisor pkg/sentry/vfs/resolving_path.go; Linux: struct nameidata.
 //
-// The filesystem of the current mount takes components one at a time. Where the resolution leaves that filesystem (a
-// mount point, ".." out of a mount, an absolute symlink) the ResolvingPath moves itself to the new place and throws
-// RESOLVE_ELSEWHERE, which makes the VFS call the filesystem of the new place.
+// The filesystem of the current mount takes components one at a time. Where the resolution leaves
+// that filesystem (a mount point, ".." out of a mount, an absolute symlink) the ResolvingPath moves
+// itself to the new place and throws RESOLVE_ELSEWHERE, which makes the VFS call the filesystem of
+// the new place.
 
 import { linuxerr } from '../abi/errno.ts';
 import { MAX_SYMLINK_TRAVERSALS, PATH_MAX } from '../abi/limits.ts';
@@ -12,10 +13,16 @@ import { isLongerThan } from '../lib/text.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import type { Mount } from './mount.ts';
 
-/** A signal, not an error: goes on in the ResolvingPath's new mount. Caught by VirtualFilesystem only. */
+/**
+ * A signal, not an error: goes on in the ResolvingPath's new mount. Caught by VirtualFilesystem
+ * only.
+ */
 export const RESOLVE_ELSEWHERE: Error = Object.freeze(new Error('resolution goes on elsewhere'));
 
-/** What a caller gives to resolve. References on `root` and `start` are the caller's, for the time of the call. */
+/**
+ * What a caller gives to resolve. References on `root` and `start` are the caller's, for the time
+ * of the call.
+ */
 export interface PathOperation {
   readonly root: VirtualDentry;
   readonly start: VirtualDentry;
@@ -141,7 +148,8 @@ export class ResolvingPath {
   }
 
   /**
-   * Call before resolving ".." from `dentry`. True: stay where you are (the root). False: go to the parent.
+   * Call before resolving ".." from `dentry`. True: stay where you are (the root). False: go to the
+   * parent.
    *
    * Errors:
    *  - ENOTCAPABLE if the resolution must stay beneath its start and `dentry` is the start.

@@ -1,9 +1,10 @@
 // VirtualFilesystem: the mount tree and every operation that starts with a path.
 // Mirrors gVisor pkg/sentry/vfs/vfs.go; Linux: fs/namei.c, fs/namespace.c.
 //
-// Each operation makes a ResolvingPath and calls the filesystem of its mount; RESOLVE_ELSEWHERE sends
-// it on to the next mount. While a filesystem works on a path, its mount is held by a reference.
-// Changes to the mount tree are made in one go after everything has been resolved: nothing waits within.
+// Each operation makes a ResolvingPath and calls the filesystem of its mount; RESOLVE_ELSEWHERE
+// sends it on to the next mount. While a filesystem works on a path, its mount is held by a
+// reference. Changes to the mount tree are made in one go after everything has been resolved:
+// nothing waits within.
 
 import { linuxerr } from '../abi/errno.ts';
 import { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_VALID } from '../abi/fcntl.ts';
@@ -64,9 +65,13 @@ export class VirtualFilesystem implements MountLookup {
     return undefined;
   }
 
-  // Path operations. Errors: those of the Filesystem method they call, and ENOENT for an empty path.
+  // Path operations. Errors: those of the Filesystem method they call, and ENOENT for an empty
+  // path.
 
-  /** open(2). Errors besides: EINVAL for O_CREAT with O_DIRECTORY (Linux 6.4: fs/open.c build_open_flags). */
+  /**
+   * open(2). Errors besides: EINVAL for O_CREAT with O_DIRECTORY (Linux 6.4: fs/open.c
+   * build_open_flags).
+   */
   openAt(creds: Credentials, operation: PathOperation, options: OpenOptions): Op<FileDescription> {
     let flags = options.flags & O_VALID;
     if ((flags & O_PATH) !== 0) flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
@@ -146,7 +151,10 @@ export class VirtualFilesystem implements MountLookup {
     return this.#within(rp, (filesystem) => filesystem.symlinkAt(rp, target));
   }
 
-  /** Resolves the old path completely before it looks at the new one. Errors besides: EEXIST for a new path "/". */
+  /**
+   * Resolves the old path completely before it looks at the new one. Errors besides: EEXIST for a
+   * new path "/".
+   */
   *linkAt(creds: Credentials, oldPath: PathOperation, newPath: PathOperation): Op<void> {
     const target = yield* this.getDentryAt(creds, oldPath);
     try {
@@ -228,7 +236,10 @@ export class VirtualFilesystem implements MountLookup {
     return rp;
   }
 
-  /** Calls the filesystem the resolution is in, and again where it goes on. Afterwards rp.mount is where it ended. */
+  /**
+   * Calls the filesystem the resolution is in, and again where it goes on. Afterwards rp.mount is
+   * where it ended.
+   */
   *#within<T>(rp: ResolvingPath, call: (filesystem: Filesystem) => Op<T>): Op<T> {
     for (;;) {
       const { mount } = rp;
@@ -250,7 +261,8 @@ export class VirtualFilesystem implements MountLookup {
    *
    * Errors:
    *  - EPERM without privilege.
-   *  - errors of the path; ENOTDIR if one of root and mount point is a directory and the other isn't.
+   *  - errors of the path; ENOTDIR if one of root and mount point is a directory and the other
+   *    isn't.
    *  - ENOENT if the mount point was removed meanwhile.
    *  - EBUSY if the root is the mount point itself.
    *  - ENOSPC at MOUNT_MAX mounts.
@@ -281,7 +293,8 @@ export class VirtualFilesystem implements MountLookup {
     point.dentry.mountCount++;
     point.mount.children.add(mount);
     let mounts = this.#mountsByPoint.get(point.dentry);
-    if (mounts === undefined) this.#mountsByPoint.set(point.dentry, (mounts = new Map()));
+    if (mounts === undefined)
+      this.#mountsByPoint.set(point.dentry, (mounts = new Map<Mount, Mount>()));
     assert(!mounts.has(point.mount), 'a mount point is covered twice in one mount');
     mounts.set(point.mount, mount);
     this.#mounts.add(mount);
@@ -329,7 +342,10 @@ export class VirtualFilesystem implements MountLookup {
     yield* filesystem.release();
   }
 
-  /** Changes the flags of the mount at a path. Errors: EPERM, EINVAL as umount; EBUSY of Mount.setFlags(). */
+  /**
+   * Changes the flags of the mount at a path. Errors: EPERM, EINVAL as umount; EBUSY of
+   * Mount.setFlags().
+   */
   *remount(creds: Credentials, operation: PathOperation, flags: MountFlags): Op<void> {
     if (!creds.isPrivileged) throw linuxerr.EPERM;
     const vd = yield* this.getDentryAt(creds, operation);
@@ -341,29 +357,32 @@ export class VirtualFilesystem implements MountLookup {
   /** sync(2): every filesystem, also after one has failed. Errors: the first one. */
   *sync(): Op<void> {
     const filesystems = new Set([...this.#mounts].map((mount) => mount.filesystem));
-    let failure: unknown;
+    const failures: unknown[] = [];
     for (const filesystem of filesystems) {
       try {
         yield* filesystem.sync();
       } catch (error) {
-        failure ??= error;
+        failures.push(error);
       }
     }
-    if (failure !== undefined) throw failure;
+    throwFirst(failures);
   }
 
-  /** Detaches everything, children first, and releases every filesystem. Errors: the first one; all are released. */
+  /**
+   * Detaches everything, children first, and releases every filesystem. Errors: the first one; all
+   * are released.
+   */
   *shutdown(): Op<void> {
-    let failure: unknown;
+    const failures: unknown[] = [];
     for (const mount of [...this.#mounts].reverse()) {
       this.#detach(mount);
       try {
         yield* this.#releaseIfLast(mount.filesystem);
       } catch (error) {
-        failure ??= error;
+        failures.push(error);
       }
     }
-    if (failure !== undefined) throw failure;
+    throwFirst(failures);
   }
 
   /** The absolute path of `vd` as seen from `root`; undefined if it isn't reachable from there. */
@@ -384,4 +403,9 @@ export class VirtualFilesystem implements MountLookup {
       dentry = name.parent;
     }
   }
+}
+
+function throwFirst(failures: readonly unknown[]): void {
+   
+  if (failures.length > 0) throw failures[0];
 }

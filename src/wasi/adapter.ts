@@ -1,8 +1,9 @@
 // The adapter between a program and its imports in an inline task.
 //
-// A wasm import wrapped in WebAssembly.Suspending suspends the program on every call (80 ns and a microtask), a plain one
-// costs 13 ns. Most calls needn't wait. So the program calls this small module, made here byte by byte, which calls the plain
-// import first, and only when that answers WOULD_WAIT the one suspending import that waits for what it left pending.
+// A wasm import wrapped in WebAssembly.Suspending suspends the program on every call (80 ns and a
+// microtask), a plain one costs 13 ns. Most calls needn't wait. So the program calls this small
+// module, made here byte by byte, which calls the plain import first, and only when that answers
+// WOULD_WAIT the one suspending import that waits for what it left pending.
 
 /** What a plain import returns when the program must be suspended. No import has it as a result. */
 export const WOULD_WAIT = -1;
@@ -24,8 +25,8 @@ export function adapterName({ module, name }: { module: string; name: string }):
 }
 
 /**
- * The bytes of an adapter. It imports "plain" functions by adapterName() and "wait"."wait", and exports every function
- * under its adapterName().
+ * The bytes of an adapter. It imports "plain" functions by adapterName() and "wait"."wait", and
+ * exports every function under its adapterName().
  */
 export function makeAdapter(functions: readonly AdapterFunction[]): Uint8Array<ArrayBuffer> {
   const types = [...new Set(functions.map(({ parameters }) => parameters))];
@@ -68,7 +69,7 @@ export function makeAdapter(functions: readonly AdapterFunction[]): Uint8Array<A
 }
 
 function functionType(parameters: string): number[] {
-  const codes = [...parameters].map((letter) => (letter === 'I' ? I64 : I32));
+  const codes = Array.from(parameters, (letter) => (letter === 'I' ? I64 : I32));
   return [0x60, ...unsigned(codes.length), ...codes, 1, I32];
 }
 

@@ -60,8 +60,8 @@ export function scatter(whole: Uint8Array, buffers: readonly Uint8Array[]): void
 }
 
 /**
- * A 64-bit offset or size as a number. What is above 2^53 can't be reached in any file of ours: it is rounded, and
- * refused where it matters (EFBIG). Negative numbers stay negative.
+ * A 64-bit offset or size as a number. What is above 2^53 can't be reached in any file of ours: it
+ * is rounded, and refused where it matters (EFBIG). Negative numbers stay negative.
  */
 export function offsetOf(value: bigint): number {
   return Number(BigInt.asIntN(64, value));

@@ -1,4 +1,5 @@
-// What WASI knows of a descriptor beyond what the kernel does: rights, preopens, and listings under way.
+// What WASI knows of a descriptor beyond what the kernel does: rights, preopens, and listings under
+// way.
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
 import type { DirentRecord } from '../syscalls/table.ts';

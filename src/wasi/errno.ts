@@ -1,8 +1,9 @@
-// Linux error numbers ↔ WASI preview1 error numbers. Exhaustive both ways: a missing row is a type error.
-// WASI: preview1 witx, typename $errno.
+// Linux error numbers ↔ WASI preview1 error numbers. Exhaustive both ways: a missing row is a type
+// error. WASI: preview1 witx, typename $errno.
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
-import { type ErrnoName, LinuxError, linuxerr } from '../abi/errno.ts';
+import type { LinuxError } from '../abi/errno.ts';
+import { type ErrnoName, linuxerr } from '../abi/errno.ts';
 
 const TO_WASI: Readonly<Record<ErrnoName, number>> = {
   EPERM: wasi.ERRNO_PERM,

@@ -2,7 +2,10 @@
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
 
-/** Linux signal numbers of those that can end a program here. Linux: include/uapi/asm-generic/signal.h. */
+/**
+ * Linux signal numbers of those that can end a program here. Linux:
+ * include/uapi/asm-generic/signal.h.
+ */
 export const SIGNALS = {
   SIGHUP: 1,
   SIGINT: 2,

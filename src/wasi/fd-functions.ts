@@ -1,5 +1,6 @@
-// The fd_* functions of WASI preview1, and sock_* (no descriptor of ours is a socket). WASI: preview1 witx.
-// A function returns normally for success; an error is thrown as the Linux error it is.
+// The fd_* functions of WASI preview1, and sock_* (no descriptor of ours is a socket). WASI:
+// preview1 witx. A function returns normally for success; an error is thrown as the Linux error it
+// is.
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
 import { linuxerr } from '../abi/errno.ts';
@@ -261,7 +262,9 @@ export class FdFunctions {
     memory.setU32(result, used);
   }
 
-  /** The entries behind `position`: what was fetched and not used before, or more from the kernel. */
+  /**
+   * The entries behind `position`: what was fetched and not used before, or more from the kernel.
+   */
   *#listing(fd: number, position: number, size: number): Op<NonNullable<Descriptor['listing']>> {
     const { sys, descriptors } = this.context;
     const descriptor = descriptors.find(fd);

@@ -1,4 +1,5 @@
-// GuestMemory: a wasm program's memory, with every access checked. Pointers arrive as signed 32-bit integers.
+// GuestMemory: a wasm program's memory, with every access checked. Pointers arrive as signed 32-bit
+// integers.
 
 import { linuxerr } from '../abi/errno.ts';
 import { decodeUtf8Strict } from '../lib/text.ts';

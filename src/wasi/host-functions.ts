@@ -1,5 +1,6 @@
-// The modules host_fs and host_user, which the uutils of @rivet-dev/agent-os import besides WASI: modes, chmod and
-// terminals, which preview1 doesn't know. They take paths as the program was given them, not beneath a preopen.
+// The modules host_fs and host_user, which the uutils of @rivet-dev/agent-os import besides WASI:
+// modes, chmod and terminals, which preview1 doesn't know. They take paths as the program was given
+// them, not beneath a preopen.
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
 import { LinuxError, linuxerr } from '../abi/errno.ts';
@@ -74,7 +75,10 @@ export class HostFunctions {
     }
   }
 
-  /** Stores the line of passwd(5) of a user. Only root and the task's own user have one: others give ENOENT. */
+  /**
+   * Stores the line of passwd(5) of a user. Only root and the task's own user have one: others give
+   * ENOENT.
+   */
   *getpwuid(uid: number, pointer: number, length: number, result: number): Op<number> {
     const { memory } = this.#context;
     try {

@@ -12,8 +12,8 @@ export class UnsuitableModule extends Error {
 /**
  * The import object for `module`. `wrap` turns each function into what wasm calls.
  *
- * Modules other than WASI's may want functions nobody has: those of the host_ modules answer ENOSYS, so that a program
- * runs as long as it doesn't need them.
+ * Modules other than WASI's may want functions nobody has: those of the host_ modules answer
+ * ENOSYS, so that a program runs as long as it doesn't need them.
  *
  * Errors: UnsuitableModule naming every import that is missing.
  */

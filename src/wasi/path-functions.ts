@@ -1,7 +1,8 @@
 // The path_* functions of WASI preview1. WASI: preview1 witx.
 //
-// A path is resolved beneath its directory: absolute paths and ".." or symlinks that lead out are ENOTCAPABLE. Beneath the
-// task's own root nothing can lead out: there ".." stops at the root, and symlinks may be absolute.
+// A path is resolved beneath its directory: absolute paths and ".." or symlinks that lead out are
+// ENOTCAPABLE. Beneath the task's own root nothing can lead out: there ".." stops at the root, and
+// symlinks may be absolute.
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
 import { LinuxError, linuxerr } from '../abi/errno.ts';
@@ -169,7 +170,9 @@ export class PathFunctions extends FdFunctions {
     yield* this.context.sys.renameat2(oldFd, source.path, newFd, target.path, flags);
   }
 
-  /** An absolute target leads somewhere only beneath the task's own root: elsewhere it is refused. */
+  /**
+   * An absolute target leads somewhere only beneath the task's own root: elsewhere it is refused.
+   */
   *path_symlink(
     targetPointer: number,
     targetLength: number,
@@ -221,7 +224,10 @@ function openFlagsOf(lookupFlags: number, oflags: number, fdflags: number): numb
   return flags;
 }
 
-/** preview1 has no access mode: the rights asked for say it. A directory can only be opened for reading. */
+/**
+ * preview1 has no access mode: the rights asked for say it. A directory can only be opened for
+ * reading.
+ */
 function accessModeOf(rights: bigint, oflags: number): number {
   const isDirectory = (oflags & wasi.OFLAGS_DIRECTORY) !== 0;
   if (isDirectory || (rights & RIGHT_WRITE) === 0n) return O_RDONLY;

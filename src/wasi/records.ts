@@ -85,8 +85,8 @@ export function fromFdflags(fdflags: number): number {
 }
 
 /**
- * Stores an entry into `buffer` from `used` on, cut where the buffer ends (preview1 says so). Returns the number of
- * bytes used then.
+ * Stores an entry into `buffer` from `used` on, cut where the buffer ends (preview1 says so).
+ * Returns the number of bytes used then.
  */
 export function storeDirent(buffer: Uint8Array, used: number, entry: DirentRecord): number {
   const name = encodeUtf8(entry.name);

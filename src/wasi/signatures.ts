@@ -1,6 +1,9 @@
-// The wasm signatures of everything a program may import: one letter a parameter (i: i32, I: i64). All but proc_exit
-// return an i32. From them derive the import objects and the adapter of inline tasks (wasi/adapter.ts).
-// WASI: preview1 witx. The host_ modules are those of the @rivet-dev/agent-os builds of the uutils (wasi/host-functions.ts).
+// The wasm signatures of everything a program may import: one letter a parameter (i: i32, I: i64).
+// All but proc_exit return an i32. From them derive the import objects and the adapter of inline
+// tasks (wasi/adapter.ts). WASI: preview1 witx. The host_ modules are those of the
+// @rivet-dev/agent-os builds of the uutils (wasi/host-functions.ts).
+
+import type { Op } from '../lib/op.ts';
 
 export const PREVIEW1_SIGNATURES = {
   args_get: 'ii',
@@ -59,4 +62,4 @@ export const HOST_SIGNATURES = {
 export type Preview1Name = keyof typeof PREVIEW1_SIGNATURES;
 
 /** A program's imported function: what it does, as an Op whose value goes back to the program. */
-export type GuestFunction = (...args: never[]) => import('../lib/op.ts').Op<number>;
+export type GuestFunction = (...args: never[]) => Op<number>;

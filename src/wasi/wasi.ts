@@ -1,8 +1,9 @@
 // Wasi: one program's imports, over the system calls of its task.
 //
-// browser_wasi_shim's WASI class supplies what has nothing to do with files: arguments, environment, clocks, random
-// numbers. Everything else is ours. Whoever runs the program decides how an Op is run that has to wait (blocking in a
-// worker of its own, or suspending the program): see imports().
+// browser_wasi_shim's WASI class supplies what has nothing to do with files: arguments,
+// environment, clocks, random numbers. Everything else is ours. Whoever runs the program decides
+// how an Op is run that has to wait (blocking in a worker of its own, or suspending the program):
+// see imports().
 
 import { WASI, wasi as preview1 } from '@bjorn3/browser_wasi_shim';
 import { LinuxError, linuxerr } from '../abi/errno.ts';
@@ -62,7 +63,7 @@ export class Wasi {
 
   constructor(options: WasiOptions) {
     const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);
-    this.#shim = new WASI([...options.args], env, []);
+    this.#shim = new WASI([...options.args], env, [], { debug: false });
     this.#args = options.args;
     this.#clock = options.clock;
     const descriptors = new Descriptors();
@@ -131,10 +132,10 @@ export class Wasi {
       poll_oneoff: toErrno((input: number, output: number, count: number, result: number) =>
         pollOneoff(this.#context, this.#clock, { input, output, count, result }),
       ),
-      proc_exit: function* (code: number): Op<number> {
+      *proc_exit(code: number): Op<number> {
         throw new ProgramExit({ code });
       },
-      proc_raise: function* (signal: number): Op<number> {
+      *proc_raise(signal: number): Op<number> {
         const name = signalOfWasi(signal);
         if (signal === preview1.SIGNAL_NONE) return preview1.ERRNO_SUCCESS;
         if (name === undefined) return preview1.ERRNO_INVAL;
@@ -143,7 +144,10 @@ export class Wasi {
     };
   }
 
-  /** The shim counts UTF-16 units, too few for text beyond ASCII, which it then writes past the program's buffer. */
+  /**
+   * The shim counts UTF-16 units, too few for text beyond ASCII, which it then writes past the
+   * program's buffer.
+   */
   *#argsSizesGet(countPointer: number, sizePointer: number): Op<void> {
     const size = this.#args.reduce((sum, arg) => sum + encodeUtf8(arg).length + 1, 0);
     this.memory.setU32(countPointer, this.#args.length);

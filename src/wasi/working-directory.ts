@@ -1,10 +1,10 @@
 // A working directory for programs that have none.
 //
-// WASI preview1 knows no working directory: wasi-libc strips the leading slash of "/a/b" and the dots of "./a/b" and
-// asks for "a/b" beneath the preopen "/" either way. So when a task's working directory isn't "/", a path
-// beneath "/" has to be told apart by what else is known:
-//  1. what the program was given: an argument that is this path, or a directory above it, says how it was meant;
-//  2. else what exists: its first component in the working directory, else in "/";
+// WASI preview1 knows no working directory: wasi-libc strips the leading slash of "/a/b" and the
+// dots of "./a/b" and asks for "a/b" beneath the preopen "/" either way. So when a task's working
+// directory isn't "/", a path beneath "/" has to be told apart by what else is known:
+//  1. what the program was given: an argument that is this path, or a directory above it, says how
+//  it was meant; 2. else what exists: its first component in the working directory, else in "/";
 //  3. else it is new, and belongs to the working directory.
 // With "/" as working directory nothing has to be guessed, and nothing is.
 

@@ -1,4 +1,5 @@
-// devfs: /dev with the devices programs expect, and /dev/fd. Linux: drivers/base/devtmpfs.c, mem(4), fd(4).
+// devfs: /dev with the devices programs expect, and /dev/fd. Linux: drivers/base/devtmpfs.c,
+// mem(4), fd(4).
 //
 // /dev/fd/N, stdin, stdout, stderr and tty stand for something of the task that opens them. This
 // filesystem knows no tasks: it opens them as a TaskFileAlias, which the kernel replaces.
@@ -32,7 +33,10 @@ export interface DevfsOptions {
 
 /** Linux's device numbers: Documentation/admin-guide/devices.txt. */
 const TTY_RDEV = makeDev(5, 0);
-/** Of the nodes in /dev/fd: a major number of ours, the minor is the descriptor. Linux has magic links instead. */
+/**
+ * Of the nodes in /dev/fd: a major number of ours, the minor is the descriptor. Linux has magic
+ * links instead.
+ */
 const FD_MAJOR = 254;
 
 export class Devfs extends MemoryFilesystem {
@@ -86,7 +90,6 @@ export class Devfs extends MemoryFilesystem {
     return dentry;
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   protected override *loadChild(dir?: LocalDentry, name?: string): Op<LocalDentry | undefined> {
     if (dir !== this.#fdDir || name === undefined || !/^(0|[1-9]\d*)$/.test(name)) return undefined;
     const fd = Number(name);

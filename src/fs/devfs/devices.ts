@@ -18,7 +18,10 @@ export interface DeviceContext {
   readonly flags: number;
 }
 
-/** What a device does. Reads fill the buffer and return how much; writes take everything unless they throw. */
+/**
+ * What a device does. Reads fill the buffer and return how much; writes take everything unless they
+ * throw.
+ */
 export interface Device {
   read(buffer: Uint8Array): number;
   write(bytes: Uint8Array): number;
@@ -52,7 +55,10 @@ function fillZeros(buffer: Uint8Array): number {
   return buffer.length;
 }
 
-/** A device in use. Offsets have no meaning: reads and writes at any of them are the same, seeking stays at 0. */
+/**
+ * A device in use. Offsets have no meaning: reads and writes at any of them are the same, seeking
+ * stays at 0.
+ */
 export class DeviceDescription extends FileDescription {
   readonly #context: DeviceContext;
   readonly #device: Device;
@@ -63,7 +69,6 @@ export class DeviceDescription extends FileDescription {
     this.#device = device;
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   override *stat(): Op<Stat> {
     return statOf(this.#context.fs, this.#context.inode);
   }
@@ -73,7 +78,6 @@ export class DeviceDescription extends FileDescription {
     yield* applySetStat(this.#context.fs, this.#context.inode, change, creds);
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   protected override *readImpl(buffer: Uint8Array): Op<number> {
     return this.#device.read(buffer);
   }
@@ -82,7 +86,6 @@ export class DeviceDescription extends FileDescription {
     return this.readImpl(buffer);
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   protected override *writeImpl(bytes: Uint8Array): Op<number> {
     return this.#device.write(bytes);
   }
@@ -91,7 +94,6 @@ export class DeviceDescription extends FileDescription {
     return this.writeImpl(bytes);
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   protected override *seekImpl(): Op<number> {
     return 0;
   }

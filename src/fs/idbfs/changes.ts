@@ -1,7 +1,7 @@
 // Changes: everything that differs from the store, and the commits that write it.
 //
-// Items of names change as they happen; inodes and data are only noted, and encoded when a commit begins. Beginning a
-// commit is one synchronous step. Ending one, well or badly, is another.
+// Items of names change as they happen; inodes and data are only noted, and encoded when a commit
+// begins. Beginning a commit is one synchronous step. Ending one, well or badly, is another.
 
 import type { Op } from '../../lib/op.ts';
 import type { Batch, Durability, Run, Store } from '../../store/store.ts';

@@ -1,5 +1,6 @@
-// ChunkCache: the bound on file data in memory. Chunks that are the same in the store can go; which one goes is decided
-// by a clock (second chance). What is dirty or being committed stays: the write-back limits that.
+// ChunkCache: the bound on file data in memory. Chunks that are the same in the store can go; which
+// one goes is decided by a clock (second chance). What is dirty or being committed stays: the
+// write-back limits that.
 
 import type { Chunk } from '../shared/file-data.ts';
 import type { IdbfsData } from './idbfs-data.ts';
@@ -33,8 +34,8 @@ export class ChunkCache {
   }
 
   /**
-   * Drops clean chunks until the limit is kept, or none is left that could go. Called before a chunk is loaded and after
-   * a commit, when no chunk is about to be changed.
+   * Drops clean chunks until the limit is kept, or none is left that could go. Called before a
+   * chunk is loaded and after a commit, when no chunk is about to be changed.
    */
   evict(): void {
     if (this.#bytes <= this.#limit) return;

@@ -1,5 +1,6 @@
-// DentryCache: the bound on names and inodes in memory. What can be read again from the store goes, the longest
-// unused first (second chance): dentries nobody refers to, whose children are not in memory.
+// DentryCache: the bound on names and inodes in memory. What can be read again from the store goes,
+// the longest unused first (second chance): dentries nobody refers to, whose children are not in
+// memory.
 
 import type { LocalDentry } from '../shared/inode.ts';
 

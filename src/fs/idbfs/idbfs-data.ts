@@ -102,7 +102,10 @@ export class IdbfsData extends FileData {
   }
 }
 
-/** Blocks [first, end). All but the last must be there in full; what the buffer doesn't reach is zeros. */
+/**
+ * Blocks [first, end). All but the last must be there in full; what the buffer doesn't reach is
+ * zeros.
+ */
 function runOf(chunk: Chunk, first: number, end: number): Run {
   const from = first * BLOCK_SIZE;
   const lastBlock = (end - 1) * BLOCK_SIZE;

@@ -1,9 +1,11 @@
-// idbfs: files that stay. A local filesystem over a store (store/store.ts): names, inodes and data are read when they
-// are needed, kept in bounded caches, and written back in commits that are atomic.
+// idbfs: files that stay. A local filesystem over a store (store/store.ts): names, inodes and data
+// are read when they are needed, kept in bounded caches, and written back in commits that are
+// atomic.
 //
-// In memory: an inode stays while it has a dentry in the cache, a reference, or changes that are not committed; dentries
-// and chunks of data go when the caches are full. An unlinked file that is still open is on the list of orphans in the store,
-// from which the next mount removes it if this one doesn't get to.
+// In memory: an inode stays while it has a dentry in the cache, a reference, or changes that are
+// not committed; dentries and chunks of data go when the caches are full. An unlinked file that is
+// still open is on the list of orphans in the store, from which the next mount removes it if this
+// one doesn't get to.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
@@ -197,7 +199,9 @@ export class Idbfs extends LocalFilesystem {
     this.#changes.inodeChanged(inode);
   }
 
-  /** An inode that can be read again as it is now is forgotten once nothing in memory leads to it. */
+  /**
+   * An inode that can be read again as it is now is forgotten once nothing in memory leads to it.
+   */
   #dropIfUnused(inode: Inode): void {
     if (inode.refs > 0 || this.#dentryCounts.has(inode) || this.#changes.isPending(inode)) return;
     if (!this.#inodes.delete(inode.ino)) return;
@@ -214,7 +218,8 @@ export class Idbfs extends LocalFilesystem {
       const item = yield* this.#changes.items.get(nameKey(dir.inode.ino, name));
       const entry = item === undefined ? undefined : decodeName(item);
       const inode = entry === undefined ? undefined : yield* this.#loadInode(entry.ino);
-      // Meanwhile somebody else may have loaded it, or it may have been created, renamed or removed.
+      // Meanwhile somebody else may have loaded it, or it may have been created, renamed or
+      // removed.
       const present = children.get(name);
       if (present !== undefined || dir.isComplete) return present;
       if (version !== this.#namesVersion) continue;

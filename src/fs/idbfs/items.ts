@@ -1,7 +1,9 @@
-// The items idbfs keeps in its store: their keys and the layout of their values. README.md shows them as a table.
+// The items idbfs keeps in its store: their keys and the layout of their values. README.md shows
+// them as a table.
 //
-// A key is the inode's number (four UTF-16 units, most significant first), a letter for the kind of item, and a name or a
-// number. So an inode and its directory's entries lie side by side, and ranges of keys are lists.
+// A key is the inode's number (four UTF-16 units, most significant first), a letter for the kind of
+// item, and a name or a number. So an inode and its directory's entries lie side by side, and
+// ranges of keys are lists.
 
 import { linuxerr } from '../../abi/errno.ts';
 import type { Timespec } from '../../lib/clock.ts';
@@ -73,7 +75,9 @@ const filesystemCodec = new RecordCodec([
   ['nextIno', 'f64'],
 ]);
 
-/** Times are seconds since 1970 and nanoseconds. A symlink's target follows the record, as UTF-8. */
+/**
+ * Times are seconds since 1970 and nanoseconds. A symlink's target follows the record, as UTF-8.
+ */
 const inodeCodec = new RecordCodec([
   ['mode', 'u32'],
   ['uid', 'u32'],

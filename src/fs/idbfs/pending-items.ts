@@ -1,4 +1,5 @@
-// PendingItems: the items changed since the last commit, in front of those in the store. Reads see the newest state.
+// PendingItems: the items changed since the last commit, in front of those in the store. Reads see
+// the newest state.
 //
 // Two layers: what has changed since the commit under way began, over what that commit is writing.
 
@@ -54,7 +55,8 @@ export class PendingItems {
       if (this.#committing.has(key)) return this.#committing.get(key);
       const endedCommits = this.#endedCommits;
       const value = yield* this.#store.get(key);
-      // What was pending while the store was asked may be in the store by now, or pending only since then.
+      // What was pending while the store was asked may be in the store by now, or pending only
+      // since then.
       const isPending = this.#current.has(key) || this.#committing.has(key);
       if (!isPending && endedCommits === this.#endedCommits) return value;
     }
@@ -80,7 +82,10 @@ export class PendingItems {
     return found.slice(0, options.limit);
   }
 
-  /** `stored`, which is everything of the store in [from, to), with the pending changes of that range made. */
+  /**
+   * `stored`, which is everything of the store in [from, to), with the pending changes of that
+   * range made.
+   */
   #merge(stored: readonly Item[], from: string, to: string): Item[] {
     const merged = new Map(stored.map((item) => [item.key, item]));
     let isSorted = true;

@@ -1,8 +1,9 @@
 // WriteBack: when changes are committed, and who waits for that.
 //
-// A commit takes everything changed so far in one synchronous step, so what it writes is a state the filesystem really had.
-// One commit is under way at a time. Whoever asks for one while it runs waits for the next, and shares it with all others
-// who do: several fsyncs cost one commit. Nobody who waits drives a commit, so interrupting them doesn't disturb it.
+// A commit takes everything changed so far in one synchronous step, so what it writes is a state
+// the filesystem really had. One commit is under way at a time. Whoever asks for one while it runs
+// waits for the next, and shares it with all others who do: several fsyncs cost one commit. Nobody
+// who waits drives a commit, so interrupting them doesn't disturb it.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { type Clock, timespecToMs } from '../../lib/clock.ts';
@@ -18,7 +19,10 @@ export interface CommitSource {
   readonly dirtyBytes: number;
   /** Bytes a commit under way is writing. */
   readonly committingBytes: number;
-  /** Takes what has changed and commits it. Starts with a synchronous step. Errors: those of Store.commit(). */
+  /**
+   * Takes what has changed and commits it. Starts with a synchronous step. Errors: those of
+   * Store.commit().
+   */
   commit(durability: Durability): Op<void>;
 }
 
@@ -68,7 +72,9 @@ export class WriteBack {
     return this.#startedCount > this.#endedCount;
   }
 
-  /** Something has changed: it is committed within the interval, or at once if a lot has changed. */
+  /**
+   * Something has changed: it is committed within the interval, or at once if a lot has changed.
+   */
   changed(): void {
     if (this.#isClosed) return;
     if (this.#source.dirtyBytes >= this.#options.dirtyLimit && !this.#isRunning) {
@@ -99,7 +105,9 @@ export class WriteBack {
     if (this.#failure !== undefined && this.#failure.number >= number) throw this.#failure.error;
   }
 
-  /** Waits while far too much is unwritten. Errors: that of a commit that failed while it waited. */
+  /**
+   * Waits while far too much is unwritten. Errors: that of a commit that failed while it waited.
+   */
   *throttle(): Op<void> {
     const limit = this.#options.dirtyLimit * HARD_LIMIT_FACTOR;
     while (this.#source.dirtyBytes + this.#source.committingBytes > limit) {

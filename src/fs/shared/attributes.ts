@@ -1,5 +1,6 @@
 // Attributes of inodes: stat, times, and what chmod, chown, utimensat and truncate change.
-// Linux: fs/attr.c, fs/open.c, fs/inode.c touch_atime(). Mirrors gVisor pkg/sentry/fsimpl/tmpfs (inode.setStat).
+// Linux: fs/attr.c, fs/open.c, fs/inode.c touch_atime(). Mirrors gVisor pkg/sentry/fsimpl/tmpfs
+// (inode.setStat).
 
 import { linuxerr } from '../../abi/errno.ts';
 import { UTIME_NOW, UTIME_OMIT } from '../../abi/fcntl.ts';
@@ -44,7 +45,10 @@ function sizeOfSpecial(inode: Inode): number {
   return inode.isSymlink ? encodeUtf8(inode.target).length : 0;
 }
 
-/** relatime: the access time moves if it isn't after the last change, or is a day old. Linux: relatime_need_update(). */
+/**
+ * relatime: the access time moves if it isn't after the last change, or is a day old. Linux:
+ * relatime_need_update().
+ */
 export function touchAtime(fs: LocalFilesystem, inode: Inode, flags: MountFlags): void {
   if (flags.noatime || flags.readOnly) return;
   const now = fs.clock.now();
@@ -59,8 +63,8 @@ export function touchAtime(fs: LocalFilesystem, inode: Inode, flags: MountFlags)
 }
 
 /**
- * Errors: EISDIR, EINVAL if a size is to be set and the file isn't regular (Linux: vfs_truncate()); EOPNOTSUPP for the
- * mode of a symlink (Linux: fchmodat2(2)).
+ * Errors: EISDIR, EINVAL if a size is to be set and the file isn't regular (Linux: vfs_truncate());
+ * EOPNOTSUPP for the mode of a symlink (Linux: fchmodat2(2)).
  */
 export function checkSetStatTarget(inode: Inode, change: SetStat): void {
   if (change.mode !== undefined && inode.isSymlink) throw linuxerr.EOPNOTSUPP;

@@ -1,8 +1,10 @@
 // DirectoryDescription: an open directory of a local filesystem.
-// Mirrors gVisor pkg/sentry/fsimpl/tmpfs/directory.go (directoryFD); Linux: fs/libfs.c offset_readdir().
+// Mirrors gVisor pkg/sentry/fsimpl/tmpfs/directory.go (directoryFD); Linux: fs/libfs.c
+// offset_readdir().
 //
-// Positions are cookies that belong to the entries themselves and are given in the order of creation. So a listing
-// that is interrupted goes on at the right place whatever was added or removed meanwhile.
+// Positions are cookies that belong to the entries themselves and are given in the order of
+// creation. So a listing that is interrupted goes on at the right place whatever was added or
+// removed meanwhile.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
@@ -20,13 +22,16 @@ import type { LocalFilesystem } from './local-filesystem.ts';
 /** Lists the entries of a directory. */
 export interface DirectoryCursor {
   /**
-   * Hands the entries with cookies above `position` to the sink in their order, until it declines one or the end is
-   * reached. Returns the position reached.
+   * Hands the entries with cookies above `position` to the sink in their order, until it declines
+   * one or the end is reached. Returns the position reached.
    */
   list(position: number, sink: DirectoryEntrySink): Op<number>;
 }
 
-/** A cursor over a directory that is complete in memory. Goes on in place as long as it is not moved. */
+/**
+ * A cursor over a directory that is complete in memory. Goes on in place as long as it is not
+ * moved.
+ */
 export class ChildrenCursor implements DirectoryCursor {
   readonly #dir: LocalDentry;
   #position = -1;
@@ -38,7 +43,6 @@ export class ChildrenCursor implements DirectoryCursor {
     this.#dir = dir;
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   *list(position: number, sink: DirectoryEntrySink): Op<number> {
     if (position !== this.#position || this.#iterator === undefined) {
       this.#iterator = assertDefined(this.#dir.children).values();
@@ -90,7 +94,6 @@ export class DirectoryDescription extends FileDescription {
     this.#cursor = fs.openCursor(dir);
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   override *stat(): Op<Stat> {
     return statOf(this.#fs, this.#dir.inode);
   }
@@ -128,7 +131,6 @@ export class DirectoryDescription extends FileDescription {
     return true;
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   protected override *seekImpl(offset: number, whence: number): Op<number> {
     if (whence !== SEEK_SET && whence !== SEEK_CUR) throw linuxerr.EINVAL;
     const position = whence === SEEK_SET ? offset : this.#position + offset;

@@ -1,9 +1,9 @@
-// FileData: the bytes of a regular file in memory, sparse, in chunks of 32 KiB made of 4 KiB blocks.
-// Linux: mm/filemap.c (struct address_space), mm/shmem.c.
+// FileData: the bytes of a regular file in memory, sparse, in chunks of 32 KiB made of 4 KiB
+// blocks. Linux: mm/filemap.c (struct address_space), mm/shmem.c.
 //
-// A block is either written or a hole; holes read as zeros. For a filesystem without a store every absent chunk
-// is a hole. With one, absent chunks below `storedChunks` have to be loaded before they can be read or
-// partly written. Nothing in this file waits.
+// A block is either written or a hole; holes read as zeros. For a filesystem without a store every
+// absent chunk is a hole. With one, absent chunks below `storedChunks` have to be loaded before
+// they can be read or partly written. Nothing in this file waits.
 
 import { assert } from '../../lib/assert.ts';
 
@@ -49,7 +49,10 @@ export class FileData {
     return -1;
   }
 
-  /** The first chunk that must be loaded before [from, to) is overwritten, or -1: only a partly covered one. */
+  /**
+   * The first chunk that must be loaded before [from, to) is overwritten, or -1: only a partly
+   * covered one.
+   */
   firstMissingForWrite(from: number, to: number): number {
     if (this.storedChunks === 0) return -1;
     const first = Math.floor(from / CHUNK_SIZE);
@@ -65,7 +68,9 @@ export class FileData {
     return -1;
   }
 
-  /** Copies [offset, offset + length) to the start of `target`. Nothing in the range may be missing. */
+  /**
+   * Copies [offset, offset + length) to the start of `target`. Nothing in the range may be missing.
+   */
   read(target: Uint8Array, offset: number, length: number): void {
     let done = 0;
     while (done < length) {
@@ -84,7 +89,9 @@ export class FileData {
     }
   }
 
-  /** Number of holes among the blocks that [from, to) touches. Nothing in the range may be missing. */
+  /**
+   * Number of holes among the blocks that [from, to) touches. Nothing in the range may be missing.
+   */
   countHoles(from: number, to: number): number {
     let count = 0;
     for (let position = from; position < to;) {
@@ -158,8 +165,9 @@ export class FileData {
   }
 
   /**
-   * Drops everything from `size` on. The chunk that `size` cuts must not be missing. Returns by how much blockCount
-   * fell. Blocks of dropped chunks that are not in memory are counted as if the rest of the file had no holes.
+   * Drops everything from `size` on. The chunk that `size` cuts must not be missing. Returns by how
+   * much blockCount fell. Blocks of dropped chunks that are not in memory are counted as if the
+   * rest of the file had no holes.
    */
   truncate(size: number): number {
     const before = this.blockCount;
@@ -206,7 +214,9 @@ export class FileData {
     return (chunk.written & (1 << Math.floor((offset - index * CHUNK_SIZE) / BLOCK_SIZE))) !== 0;
   }
 
-  /** Where the first written block of a chunk at or after `from` starts; Infinity if there is none. */
+  /**
+   * Where the first written block of a chunk at or after `from` starts; Infinity if there is none.
+   */
   firstWrittenIn(chunk: Chunk, from: number): number {
     const start = chunk.index * CHUNK_SIZE;
     for (let block = 0; block < BLOCKS_PER_CHUNK; block++) {

@@ -1,5 +1,6 @@
-// Inode and LocalDentry: the file itself and its names, for filesystems that own their tree (tmpfs, idbfs, devfs).
-// Linux: struct inode, struct dentry. Mirrors gVisor pkg/sentry/fsimpl/tmpfs (inode, dentry, directory).
+// Inode and LocalDentry: the file itself and its names, for filesystems that own their tree (tmpfs,
+// idbfs, devfs). Linux: struct inode, struct dentry. Mirrors gVisor pkg/sentry/fsimpl/tmpfs (inode,
+// dentry, directory).
 //
 // References: every dentry with references counts once on its inode. An inode lives while it has a
 // name (nlink > 0) or such a reference; then its filesystem destroys it.

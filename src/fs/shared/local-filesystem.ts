@@ -1,9 +1,10 @@
-// LocalFilesystem: the operations of a filesystem that owns its tree, once for tmpfs, idbfs and devfs.
-// Mirrors gVisor pkg/sentry/fsimpl/tmpfs/filesystem.go; the order of checks is Linux's (fs/namei.c).
-// The errors of each operation are in vfs/filesystem.ts.
+// LocalFilesystem: the operations of a filesystem that owns its tree, once for tmpfs, idbfs and
+// devfs. Mirrors gVisor pkg/sentry/fsimpl/tmpfs/filesystem.go; the order of checks is Linux's
+// (fs/namei.c). The errors of each operation are in vfs/filesystem.ts.
 //
-// There are no locks. An operation first brings into memory what it needs, which may wait; from then on it waits no
-// more: it checks and changes the tree in one go. What it stands on while it waits it holds by a reference.
+// There are no locks. An operation first brings into memory what it needs, which may wait; from
+// then on it waits no more: it checks and changes the tree in one go. What it stands on while it
+// waits it holds by a reference.
 
 import { linuxerr } from '../../abi/errno.ts';
 import {
@@ -72,7 +73,10 @@ export abstract class LocalFilesystem implements Filesystem, InodeOwner {
   abstract loadChunk(inode: Inode, index: number): Op<void>;
   /** Lists a directory's entries from a position on. */
   abstract openCursor(dir: LocalDentry): DirectoryCursor;
-  /** Where the next written block at or after `offset` starts, beyond the chunks in memory. Infinity: nowhere. */
+  /**
+   * Where the next written block at or after `offset` starts, beyond the chunks in memory.
+   * Infinity: nowhere.
+   */
   abstract nextStoredData(inode: Inode, offset: number): Op<number>;
   /** About how many blocks there is room for. Infinity if there is no limit. */
   abstract freeBlocks(): Op<number>;
@@ -100,8 +104,9 @@ export abstract class LocalFilesystem implements Filesystem, InodeOwner {
   // Resolution.
 
   /**
-   * Takes components from rp.start on until all are consumed, or, with `toParent`, only the last one is left. Returns
-   * undefined when a child has to be loaded first: rp.start is then its directory and rp.component its name.
+   * Takes components from rp.start on until all are consumed, or, with `toParent`, only the last
+   * one is left. Returns undefined when a child has to be loaded first: rp.start is then its
+   * directory and rp.component its name.
    */
   protected walk(rp: ResolvingPath, toParent: boolean): LocalDentry | undefined {
     let dentry = rp.start as LocalDentry;
@@ -155,7 +160,10 @@ export abstract class LocalFilesystem implements Filesystem, InodeOwner {
     if ((yield* this.child(dir, rp.component)) === undefined) throw linuxerr.ENOENT;
   }
 
-  /** The child of a directory, loaded if need be. What is undefined may exist as soon as the caller waits again. */
+  /**
+   * The child of a directory, loaded if need be. What is undefined may exist as soon as the caller
+   * waits again.
+   */
   *child(dir: LocalDentry, name: string): Op<LocalDentry | undefined> {
     const child = assertDefined(dir.children).get(name);
     if (child !== undefined || dir.isComplete) return child;
@@ -217,7 +225,6 @@ export abstract class LocalFilesystem implements Filesystem, InodeOwner {
     return statOf(this, dentry.inode);
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   *statDentry(dentry: Dentry): Op<Stat> {
     return statOf(this, (dentry as LocalDentry).inode);
   }
@@ -249,8 +256,8 @@ export abstract class LocalFilesystem implements Filesystem, InodeOwner {
   // Creation.
 
   /**
-   * The checks that every creation shares (contract: mkdirAt), after resolving and loading. Returns the parent and the
-   * name; the caller must not wait before it has inserted the child.
+   * The checks that every creation shares (contract: mkdirAt), after resolving and loading. Returns
+   * the parent and the name; the caller must not wait before it has inserted the child.
    */
   *#prepareCreate(rp: ResolvingPath, makesDir: boolean): Op<{ parent: LocalDentry; name: string }> {
     const parent = yield* this.resolveParent(rp);
@@ -354,7 +361,8 @@ export abstract class LocalFilesystem implements Filesystem, InodeOwner {
         if (existing === undefined) return this.#createAndOpen(rp, parent, options);
         if ((flags & O_EXCL) !== 0) throw linuxerr.EEXIST;
       }
-      // The last step goes as in any walk: it may lead through a symlink or a mount, to another last component.
+      // The last step goes as in any walk: it may lead through a symlink or a mount, to another
+      // last component.
       rp.start = parent;
       const dentry = rp.isDone ? parent : this.#step(rp, parent);
       if (dentry === undefined) continue;
@@ -499,7 +507,10 @@ export function checkName(name: string): void {
   if (isLongerThan(name, NAME_MAX)) throw linuxerr.ENAMETOOLONG;
 }
 
-/** Owner and mode of a new file: a setgid directory hands down its group, and to directories the bit too. */
+/**
+ * Owner and mode of a new file: a setgid directory hands down its group, and to directories the bit
+ * too.
+ */
 function ownedByCreator(
   rp: ResolvingPath,
   parent: LocalDentry,

@@ -1,5 +1,5 @@
-// MemoryFilesystem: a local filesystem that keeps everything in memory and nothing after the last unmount.
-// Linux: mm/shmem.c, fs/ramfs. Base of tmpfs and devfs.
+// MemoryFilesystem: a local filesystem that keeps everything in memory and nothing after the last
+// unmount. Linux: mm/shmem.c, fs/ramfs. Base of tmpfs and devfs.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
@@ -92,7 +92,6 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
     assert(this.#blocksUsed >= 0, 'more blocks released than were in use');
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   override *freeBlocks(): Op<number> {
     const { blocksMax } = this.#options;
     return blocksMax > 0 ? blocksMax - this.#blocksUsed : UNLIMITED_BLOCKS;
@@ -106,7 +105,6 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
     throw linuxerr.ENXIO;
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   override *statfs(): Op<Statfs> {
     const { magic, blocksMax, inodesMax } = this.#options;
     const blocks = blocksMax > 0 ? blocksMax : UNLIMITED_BLOCKS;
@@ -127,17 +125,14 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
 
   // Everything is in memory, and nothing is kept.
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   protected override *loadChild(): Op<LocalDentry | undefined> {
     return undefined;
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   override *loadChunk(): Op<void> {
     assert(false, 'a memory filesystem has nothing to load');
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   override *nextStoredData(): Op<number> {
     return Infinity;
   }

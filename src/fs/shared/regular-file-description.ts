@@ -1,8 +1,10 @@
 // RegularFileDescription: an open regular file of a local filesystem.
-// Mirrors gVisor pkg/sentry/fsimpl/tmpfs/regular_file.go (regularFileFD); Linux: mm/filemap.c, fs/read_write.c.
+// Mirrors gVisor pkg/sentry/fsimpl/tmpfs/regular_file.go (regularFileFD); Linux: mm/filemap.c,
+// fs/read_write.c.
 //
-// Locks, outer first: the description's offset (POSIX 2.9.7: reads and writes through one description don't
-// interleave), the inode's dataMutex. Both are taken without waiting as long as nobody waits inside.
+// Locks, outer first: the description's offset (POSIX 2.9.7: reads and writes through one
+// description don't interleave), the inode's dataMutex. Both are taken without waiting as long as
+// nobody waits inside.
 
 import { linuxerr } from '../../abi/errno.ts';
 import {
@@ -30,7 +32,10 @@ import { BLOCK_SIZE, type FileData } from './file-data.ts';
 import type { Inode } from './inode.ts';
 import type { LocalFilesystem } from './local-filesystem.ts';
 
-/** A read or write of more than this is done piece by piece, so that it needs no more memory than a piece. */
+/**
+ * A read or write of more than this is done piece by piece, so that it needs no more memory than a
+ * piece.
+ */
 const PIECE_SIZE = 1 << 20;
 
 export class RegularFileDescription extends FileDescription {
@@ -57,7 +62,6 @@ export class RegularFileDescription extends FileDescription {
     this.#creds = options.creds;
   }
 
-  // eslint-disable-next-line require-yield -- an Op by contract
   override *stat(): Op<Stat> {
     return statOf(this.#fs, this.#inode);
   }
@@ -144,7 +148,10 @@ export class RegularFileDescription extends FileDescription {
     return (yield* this.#write(bytes, offset)).count;
   }
 
-  /** Returns how much was written, and the offset behind it. O_APPEND is decided here, under the lock. */
+  /**
+   * Returns how much was written, and the offset behind it. O_APPEND is decided here, under the
+   * lock.
+   */
   *#write(bytes: Uint8Array, at: number): Op<{ count: number; offset: number }> {
     if (bytes.length === 0) return { count: 0, offset: at };
     const { dataMutex } = this.#inode;
@@ -195,7 +202,10 @@ export class RegularFileDescription extends FileDescription {
     return length;
   }
 
-  /** How much of [offset, offset + length) can be written if only `blocks` more blocks may become data. */
+  /**
+   * How much of [offset, offset + length) can be written if only `blocks` more blocks may become
+   * data.
+   */
   #fitting(offset: number, length: number, blocks: number): number {
     let end = offset;
     let left = blocks;
@@ -235,7 +245,9 @@ export class RegularFileDescription extends FileDescription {
     }
   }
 
-  /** What is not in memory counts as holes until it is: more is reserved than needed, never less. */
+  /**
+   * What is not in memory counts as holes until it is: more is reserved than needed, never less.
+   */
   *#allocateReserved(offset: number, end: number): Op<void> {
     const wanted = this.#data.countHoles(offset, end);
     const granted = this.#fs.reserveBlocks(wanted);

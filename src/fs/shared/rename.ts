@@ -1,5 +1,5 @@
-// rename(2) within a local filesystem. Linux: fs/namei.c do_renameat2(), vfs_rename(): the order of checks is theirs.
-// The errors are listed in vfs/filesystem.ts, Filesystem.renameAt().
+// rename(2) within a local filesystem. Linux: fs/namei.c do_renameat2(), vfs_rename(): the order of
+// checks is theirs. The errors are listed in vfs/filesystem.ts, Filesystem.renameAt().
 
 import { linuxerr } from '../../abi/errno.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/fcntl.ts';
@@ -72,7 +72,9 @@ function* loadBoth(
   }
 }
 
-/** All checks in Linux's order. False: both names are of the same file, and nothing is to be done. */
+/**
+ * All checks in Linux's order. False: both names are of the same file, and nothing is to be done.
+ */
 function checkRename(
   rename: Rename,
   old: LocalDentry | undefined,

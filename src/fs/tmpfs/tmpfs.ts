@@ -14,7 +14,10 @@ export interface TmpfsOptions {
   readonly gid?: number;
 }
 
-/** What size: '50%' is a part of, and half of which is the default. Browsers don't tell; this is a common machine. */
+/**
+ * What size: '50%' is a part of, and half of which is the default. Browsers don't tell; this is a
+ * common machine.
+ */
 const MEMORY_SIZE = 2 ** 30;
 
 export class Tmpfs extends MemoryFilesystem {

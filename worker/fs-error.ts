@@ -1,6 +1,6 @@
 // FsError: what kernel.fs rejects with. Shaped like Node's system errors.
 
-import { type ErrnoName, linuxerr } from './abi/errno.ts';
+import { type ErrnoName, linuxerr } from '../src/abi/errno.ts';
 
 export class FsError extends Error {
   override readonly name = 'FsError';
@@ -31,8 +31,9 @@ export class FsError extends Error {
 export class KernelError extends Error {
   override readonly name = 'KernelError';
   /**
-   * 'locked': another tab has the store open. 'data-loss': the browser lost it. 'unknown-format': a newer version
-   * wrote it. 'unavailable': the browser offers no storage. 'stopped': the kernel is gone. Otherwise undefined.
+   * 'locked': another tab has the store open. 'data-loss': the browser lost it. 'unknown-format': a
+   * newer version wrote it. 'unavailable': the browser offers no storage. 'stopped': the kernel is
+   * gone. Otherwise undefined.
    */
   readonly reason: string | undefined;
 
