@@ -4,7 +4,7 @@
 import type { ExitStatus, Process, SpawnOptions } from '../../src/index.ts';
 import { needsPlan, parsePlan, planArgs } from '../programs/clang-driver.ts';
 import { describeError } from '../shell/errors.ts';
-import { joinPath } from '../shell/paths.ts';
+import { baseName, joinPath } from '../shell/paths.ts';
 
 /** What clang needs of a kernel. */
 export interface ClangKernel {
@@ -119,7 +119,7 @@ class ClangProcess implements Process {
   async #makeExecutable(command: readonly string[]): Promise<void> {
     const index = command.indexOf('-o');
     const output = index < 0 ? undefined : command[index + 1];
-    if (command[0] !== 'wasm-ld' || output === undefined) return;
+    if (baseName(command[0] ?? '') !== 'wasm-ld' || output === undefined) return;
     const path = output.startsWith('/') ? output : joinPath(this.#options.cwd ?? '/', output);
     const { mode } = await this.#kernel.fs.stat(path);
     // Whoever may read it may run it, as with a umask.

@@ -28,6 +28,16 @@ function parseArguments(line: string): string[] {
   );
 }
 
+/**
+ * A command without the module that holds all tools. clang prints that before the tool's name: as a
+ * path if it finds itself in PATH, else as an empty argument.
+ */
+function withoutModule(argv: readonly string[]): readonly string[] {
+  const [module = '', tool = '-'] = argv;
+  const isModule = module === '' || (module.includes('/') && !tool.startsWith('-'));
+  return isModule ? argv.slice(1) : argv;
+}
+
 /** The value after `-o`. */
 function outputOf(command: readonly string[]): string | undefined {
   const index = command.indexOf('-o');
@@ -42,11 +52,7 @@ export function parsePlan(stderr: string): Plan | null {
   const commands = stderr
     .split('\n')
     .filter((line) => line.startsWith(' "'))
-    .map((line) => {
-      const argv = parseArguments(line);
-      // Without a folder to find its tools in, clang prints an empty argument first.
-      return argv[0] === '' ? argv.slice(1) : argv;
-    });
+    .map((line) => withoutModule(parseArguments(line)));
   if (commands.length === 0) return null;
   const outputs = commands.slice(0, -1).map(outputOf);
   const temporaries = outputs.filter(

@@ -15,13 +15,13 @@ import type { SetStat } from '../../vfs/options.ts';
 import { checkSetStat, withoutSetIds } from '../../vfs/permissions.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from './file-data.ts';
 import type { Inode } from './inode.ts';
-import type { LocalFilesystem } from './local-filesystem.ts';
+import type { LocalTree } from './local-tree.ts';
 
 /** What one directory entry adds to st_size. Linux: include/linux/shmem_fs.h BOGO_DIRENT_SIZE. */
 const DIRENT_SIZE = 20;
 const DAY_SECONDS = 86_400;
 
-export function statOf(fs: LocalFilesystem, inode: Inode): Stat {
+export function statOf(fs: LocalTree, inode: Inode): Stat {
   return {
     dev: fs.dev,
     ino: inode.ino,
@@ -49,7 +49,7 @@ function sizeOfSpecial(inode: Inode): number {
  * relatime: the access time moves if it isn't after the last change, or is a day old. Linux:
  * relatime_need_update().
  */
-export function touchAtime(fs: LocalFilesystem, inode: Inode, flags: MountFlags): void {
+export function touchAtime(fs: LocalTree, inode: Inode, flags: MountFlags): void {
   if (flags.noatime || flags.readOnly) return;
   const now = fs.clock.now();
   const { atime } = inode;
@@ -78,7 +78,7 @@ export function checkSetStatTarget(inode: Inode, change: SetStat): void {
  * Errors: those of checkSetStat(); EFBIG; EIO of the store.
  */
 export function* applySetStat(
-  fs: LocalFilesystem,
+  fs: LocalTree,
   inode: Inode,
   change: SetStat,
   creds: Credentials,
@@ -99,7 +99,7 @@ export function* applySetStat(
   }
 }
 
-function* setSize(fs: LocalFilesystem, inode: Inode, size: number): Op<void> {
+function* setSize(fs: LocalTree, inode: Inode, size: number): Op<void> {
   if (size > FILE_SIZE_MAX) throw linuxerr.EFBIG;
   const data = inode.data;
   if (data === undefined) return;
@@ -117,12 +117,7 @@ function* setSize(fs: LocalFilesystem, inode: Inode, size: number): Op<void> {
   inode.size = size;
 }
 
-function applyAttributes(
-  fs: LocalFilesystem,
-  inode: Inode,
-  change: SetStat,
-  creds: Credentials,
-): void {
+function applyAttributes(fs: LocalTree, inode: Inode, change: SetStat, creds: Credentials): void {
   const now = fs.clock.now();
   const { mode, uid, gid, atime, mtime } = change;
   if (uid !== undefined || gid !== undefined) {

@@ -17,7 +17,7 @@ import { type DirectoryEntrySink, FileDescription } from '../../vfs/file-descrip
 import type { SetStat } from '../../vfs/options.ts';
 import { applySetStat, checkSetStatTarget, statOf, touchAtime } from './attributes.ts';
 import type { LocalDentry } from './inode.ts';
-import type { LocalFilesystem } from './local-filesystem.ts';
+import type { LocalTree } from './local-tree.ts';
 
 /** Lists the entries of a directory. */
 export interface DirectoryCursor {
@@ -81,13 +81,13 @@ const DOT_COOKIE = 1;
 const DOT_DOT_COOKIE = 2;
 
 export class DirectoryDescription extends FileDescription {
-  readonly #fs: LocalFilesystem;
+  readonly #fs: LocalTree;
   readonly #dir: LocalDentry;
   readonly #cursor: DirectoryCursor;
   readonly #positionMutex = new Mutex();
   #position = 0;
 
-  constructor(fs: LocalFilesystem, vd: VirtualDentry, dir: LocalDentry, flags: number) {
+  constructor(fs: LocalTree, vd: VirtualDentry, dir: LocalDentry, flags: number) {
     super(vd, flags);
     this.#fs = fs;
     this.#dir = dir;

@@ -30,7 +30,7 @@ import { withoutSetIds } from '../../vfs/permissions.ts';
 import { applySetStat, statOf, touchAtime } from './attributes.ts';
 import { BLOCK_SIZE, type FileData } from './file-data.ts';
 import type { Inode } from './inode.ts';
-import type { LocalFilesystem } from './local-filesystem.ts';
+import type { LocalTree } from './local-tree.ts';
 
 /**
  * A read or write of more than this is done piece by piece, so that it needs no more memory than a
@@ -39,7 +39,7 @@ import type { LocalFilesystem } from './local-filesystem.ts';
 const PIECE_SIZE = 1 << 20;
 
 export class RegularFileDescription extends FileDescription {
-  readonly #fs: LocalFilesystem;
+  readonly #fs: LocalTree;
   readonly #inode: Inode;
   readonly #data: FileData;
   readonly #creds: Credentials;
@@ -47,7 +47,7 @@ export class RegularFileDescription extends FileDescription {
   #offset = 0;
 
   constructor(
-    fs: LocalFilesystem,
+    fs: LocalTree,
     options: {
       readonly vd: VirtualDentry;
       readonly inode: Inode;

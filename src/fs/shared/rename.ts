@@ -10,7 +10,7 @@ import type { RenameOptions } from '../../vfs/options.ts';
 import { checkAccess, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import type { LocalDentry } from './inode.ts';
-import { checkMayRemove, checkName, isDots, type LocalFilesystem } from './local-filesystem.ts';
+import { checkMayRemove, checkName, isDots, type LocalTree } from './local-tree.ts';
 
 interface Rename {
   readonly rp: ResolvingPath;
@@ -23,12 +23,12 @@ interface Rename {
 }
 
 export function* renameLocal(
-  fs: LocalFilesystem,
+  fs: LocalTree,
   rp: ResolvingPath,
   source: { readonly parent: VirtualDentry; readonly name: string; readonly mustBeDir: boolean },
   options: RenameOptions,
 ): Op<void> {
-  const newParent = yield* fs.parentOf(rp);
+  const newParent = yield* fs.resolveParent(rp);
   const rename: Rename = {
     rp,
     oldParent: source.parent.dentry as LocalDentry,
@@ -56,7 +56,7 @@ export function* renameLocal(
 
 /** Both entries as they are at one moment. */
 function* loadBoth(
-  fs: LocalFilesystem,
+  fs: LocalTree,
   rename: Rename,
   oldName: string,
 ): Op<[LocalDentry | undefined, LocalDentry | undefined]> {
@@ -131,7 +131,7 @@ function isSameOrBelow(dentry: LocalDentry, ancestor: LocalDentry): boolean {
 }
 
 function perform(
-  fs: LocalFilesystem,
+  fs: LocalTree,
   rename: Rename,
   old: LocalDentry,
   target: LocalDentry | undefined,

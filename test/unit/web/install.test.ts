@@ -267,6 +267,16 @@ describe('clang', () => {
     await expect(fs.stat('/tmp/a.o')).rejects.toThrow('ENOENT');
   });
 
+  test('understands a plan with its own path in it', async () => {
+    const plan = ' "/bin/clang" "clang" "-cc1" "a.c"\n "/bin/wasm-ld" "-o" "a.out"\n';
+    const { started, errors } = await runClang(['a.c'], plan, [0, 0]);
+    expect(started.slice(1).map(({ argv }) => argv.join(' '))).toEqual([
+      'clang -cc1 a.c',
+      '/bin/wasm-ld -o a.out',
+    ]);
+    expect(errors).toContain('/home/a.out 755');
+  });
+
   test('stops at the first failure', async () => {
     const { started, status, errors } = await runClang(['a.c'], PLAN, [1]);
     expect(started).toHaveLength(2);

@@ -1,0 +1,223 @@
+// LocalTree: the tree of a filesystem that owns it, and how paths lead through it, once for tmpfs,
+// idbfs and devfs. Mirrors gVisor pkg/sentry/fsimpl/tmpfs/filesystem.go (stepLocked); Linux: fs/namei.c.
+//
+// There are no locks. An operation first brings into memory what it needs, which may wait; from then on
+// it waits no more: it checks and changes the tree in one go. What it stands on while it waits it holds
+// by a reference.
+
+import { linuxerr } from '../../abi/errno.ts';
+import { NAME_MAX } from '../../abi/limits.ts';
+import type { Statfs } from '../../abi/stat.ts';
+import { assert, assertDefined } from '../../lib/assert.ts';
+import type { Clock, Timespec } from '../../lib/clock.ts';
+import type { Op } from '../../lib/op.ts';
+import { isLongerThan } from '../../lib/text.ts';
+import type { VirtualDentry } from '../../vfs/dentry.ts';
+import type { FileDescription } from '../../vfs/file-description.ts';
+import type { CommitStatus } from '../../vfs/filesystem.ts';
+import { checkAccess, checkSticky, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
+import type { ResolvingPath } from '../../vfs/resolving-path.ts';
+import { touchAtime } from './attributes.ts';
+import type { DirectoryCursor } from './directory-description.ts';
+import type { Inode, InodeAttributes, InodeOwner, LocalDentry } from './inode.ts';
+
+export abstract class LocalTree implements InodeOwner {
+  abstract readonly type: string;
+  abstract readonly root: LocalDentry;
+  abstract readonly dev: number;
+  readonly clock: Clock;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  // What the kinds of local filesystems differ in.
+
+  /** The child of a directory that is not complete, from the store; undefined if there is none. */
+  protected abstract loadChild(dir: LocalDentry, name: string): Op<LocalDentry | undefined>;
+  /** A new inode of nlink 1 (2 for a directory). Errors: ENOSPC. */
+  abstract makeInode(attributes: Omit<InodeAttributes, 'ino'>): Inode;
+  /** Brings the parts of a file's data into memory that firstMissing() reports. */
+  abstract loadChunk(inode: Inode, index: number): Op<void>;
+  /** Lists a directory's entries from a position on. */
+  abstract openCursor(dir: LocalDentry): DirectoryCursor;
+  /**
+   * Where the next written block at or after `offset` starts, beyond the chunks in memory.
+   * Infinity: nowhere.
+   */
+  abstract nextStoredData(inode: Inode, offset: number): Op<number>;
+  /** About how many blocks there is room for. Infinity if there is no limit. */
+  abstract freeBlocks(): Op<number>;
+  /** Makes room for `blocks` more blocks. Returns how many there is room for. */
+  abstract reserveBlocks(blocks: number): number;
+  abstract releaseBlocks(blocks: number): void;
+  /** Waits while too much is unwritten. */
+  abstract throttle(): Op<void>;
+  /** Opens something that is neither a regular file nor a directory. Errors: ENXIO. */
+  abstract openSpecial(vd: VirtualDentry, inode: Inode, flags: number): FileDescription;
+  abstract destroyInode(inode: Inode): void;
+  /** `dentry` became an entry of its parent at `dentry.cookie`. */
+  abstract entryAdded(dentry: LocalDentry): void;
+  /** `dentry` is no longer an entry of `dir`; its name and position are still those it had. */
+  abstract entryRemoved(dir: LocalDentry, dentry: LocalDentry): void;
+  /** Attributes, size or times have changed. */
+  abstract inodeChanged(inode: Inode): void;
+  /** Resolves when the inode's changes are on stable storage. */
+  abstract syncInode(inode: Inode, options: { readonly dataOnly: boolean }): Op<void>;
+  abstract sync(): Op<void>;
+  abstract release(): Op<void>;
+  abstract statfs(): Op<Statfs>;
+  abstract readonly commitStatus: CommitStatus | undefined;
+
+  // Resolution.
+
+  /**
+   * Takes components from rp.start on until all are consumed, or, with `toParent`, only the last
+   * one is left. Returns undefined when a child has to be loaded first: rp.start is then its
+   * directory and rp.component its name.
+   */
+  protected walk(rp: ResolvingPath, toParent: boolean): LocalDentry | undefined {
+    let dentry = rp.start as LocalDentry;
+    while (!rp.isDone && !(toParent && rp.isFinal)) {
+      const next = this.step(rp, dentry);
+      if (next === undefined) {
+        rp.start = dentry;
+        return undefined;
+      }
+      dentry = next;
+    }
+    return dentry;
+  }
+
+  protected step(rp: ResolvingPath, dir: LocalDentry): LocalDentry | undefined {
+    const name = rp.component;
+    checkSearchable(rp, dir);
+    if (name === '.') {
+      rp.advance();
+      return dir;
+    }
+    if (name === '..') {
+      if (rp.isRoot(dir) || dir.parent === undefined) {
+        rp.advance();
+        return dir;
+      }
+      if (dir.parent.mountCount > 0) rp.enterMount(dir.parent);
+      rp.advance();
+      return dir.parent;
+    }
+    checkName(name);
+    const child = assertDefined(dir.children).get(name);
+    if (child === undefined) {
+      if (dir.isComplete) throw linuxerr.ENOENT;
+      return undefined;
+    }
+    child.isReferenced = true;
+    if (child.mountCount > 0) rp.enterMount(child);
+    if (child.inode.isSymlink && rp.mayFollowSymlink) {
+      touchAtime(this, child.inode, rp.mount.flags);
+      rp.followSymlink(child.inode.target);
+      return dir;
+    }
+    rp.advance();
+    return child;
+  }
+
+  /** Loads the child at which walk() stopped. Errors: ENOENT. */
+  protected *loadNext(rp: ResolvingPath): Op<void> {
+    const dir = rp.start as LocalDentry;
+    if ((yield* this.child(dir, rp.component)) === undefined) throw linuxerr.ENOENT;
+  }
+
+  /**
+   * The child of a directory, loaded if need be. What is undefined may exist as soon as the caller
+   * waits again.
+   */
+  *child(dir: LocalDentry, name: string): Op<LocalDentry | undefined> {
+    const child = assertDefined(dir.children).get(name);
+    if (child !== undefined || dir.isComplete) return child;
+    dir.incRef();
+    try {
+      return yield* this.loadChild(dir, name);
+    } finally {
+      dir.decRef();
+    }
+  }
+
+  protected *resolve(rp: ResolvingPath): Op<LocalDentry> {
+    let dentry = this.walk(rp, false);
+    while (dentry === undefined) {
+      yield* this.loadNext(rp);
+      dentry = this.walk(rp, false);
+    }
+    if (rp.mustBeDir && !dentry.inode.isDir) throw linuxerr.ENOTDIR;
+    return dentry;
+  }
+
+  /** The directory of the last component, which is searchable. */
+  *resolveParent(rp: ResolvingPath): Op<LocalDentry> {
+    let dentry = this.walk(rp, true);
+    while (dentry === undefined) {
+      yield* this.loadNext(rp);
+      dentry = this.walk(rp, true);
+    }
+    if (!rp.isDone) checkSearchable(rp, dentry);
+    return dentry;
+  }
+
+  /** Makes `dentry` an entry of `parent`, which has none of that name. */
+  link(parent: LocalDentry, dentry: LocalDentry): void {
+    const children = assertDefined(parent.children);
+    assert(!parent.isDead, 'entry added to a removed directory');
+    assert(!children.has(dentry.name), 'entry added twice');
+    dentry.parent = parent;
+    dentry.cookie = parent.inode.nextCookie++;
+    children.set(dentry.name, dentry);
+    parent.inode.entryCount++;
+    this.entryAdded(dentry);
+  }
+
+  /** Takes `dentry` out of its parent. The inode's links are the caller's business. */
+  unlink(dentry: LocalDentry): void {
+    const parent = assertDefined(dentry.parent);
+    const wasThere = assertDefined(parent.children).delete(dentry.name);
+    assert(wasThere, 'removed an entry that is not there');
+    parent.inode.entryCount--;
+    this.entryRemoved(parent, dentry);
+  }
+
+  /** The entries of a directory have changed. */
+  touchDirectory(dir: LocalDentry, now: Timespec = this.clock.now()): void {
+    dir.inode.mtime = now;
+    dir.inode.ctime = now;
+    this.inodeChanged(dir.inode);
+  }
+
+  /** A dentry was removed from the tree: its file loses a link, a directory both of its own. */
+  dropLink(dentry: LocalDentry, now: Timespec): void {
+    const { inode } = dentry;
+    dentry.detach();
+    inode.nlink = inode.isDir ? 0 : inode.nlink - 1;
+    inode.ctime = now;
+    this.inodeChanged(inode);
+    inode.destroyIfUnused();
+  }
+}
+
+function checkSearchable(rp: ResolvingPath, dir: LocalDentry): void {
+  if (!dir.inode.isDir) throw linuxerr.ENOTDIR;
+  checkAccess(rp.creds, dir.inode, MAY_EXEC);
+}
+
+/** Linux: fs/namei.c may_delete(), without the checks of the kind of file. */
+export function checkMayRemove(rp: ResolvingPath, dir: LocalDentry, child: LocalDentry): void {
+  checkAccess(rp.creds, dir.inode, MAY_WRITE | MAY_EXEC);
+  checkSticky(rp.creds, dir.inode, child.inode);
+}
+
+export function isDots(name: string): boolean {
+  return name === '.' || name === '..';
+}
+
+export function checkName(name: string): void {
+  if (isLongerThan(name, NAME_MAX)) throw linuxerr.ENAMETOOLONG;
+}
