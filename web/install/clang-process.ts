@@ -2,7 +2,7 @@
 // is run here, one command after the other (see web/programs/clang-driver.ts).
 
 import type { ExitStatus, Process, SpawnOptions } from '../../src/index.ts';
-import { needsPlan, parsePlan, planArgs } from '../programs/clang-driver.ts';
+import { messagesIn, needsPlan, parsePlan, planArgs } from '../programs/clang-driver.ts';
 import { describeError } from '../shell/errors.ts';
 import { baseName, joinPath } from '../shell/paths.ts';
 
@@ -76,11 +76,10 @@ class ClangProcess implements Process {
   async #run(planner: Process): Promise<ExitStatus> {
     const text = await new Response(planner.stderr).text();
     const planned = await planner.exited;
+    const messages = messagesIn(text);
+    if (messages !== '') await this.#errors.write(new TextEncoder().encode(messages));
     const plan = planned.code === 0 ? parsePlan(text) : null;
-    if (plan === null) {
-      await this.#errors.write(new TextEncoder().encode(text));
-      return planned;
-    }
+    if (plan === null) return planned;
     try {
       let status = planned;
       for (const [index, command] of plan.commands.entries()) {

@@ -44,9 +44,17 @@ function outputOf(command: readonly string[]): string | undefined {
   return index < 0 ? undefined : command[index + 1];
 }
 
+/** What clang says of itself before a plan. */
+const BANNER = /^(?:clang version|Target:|Thread model:|InstalledDir:|Build config:) /;
+
+/** What the output of `clang -###` says to the user: errors and warnings, without the rest. */
+export function messagesIn(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => !line.startsWith(' ') && !BANNER.test(line));
+  return lines.join('\n');
+}
+
 /**
- * The plan in the output of `clang -###`, or null if that holds none: then its text is meant for
- * the user, as when an input file is missing.
+ * The plan in the output of `clang -###`, or null if that holds none, as when an input file is missing.
  */
 export function parsePlan(stderr: string): Plan | null {
   const commands = stderr

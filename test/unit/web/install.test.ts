@@ -205,8 +205,9 @@ describe('the installer', () => {
 });
 
 describe('clang', () => {
+  const BANNER = 'clang version 22\nTarget: wasm32\nInstalledDir: /bin\n';
   const PLAN =
-    'clang version 22\nTarget: wasm32\n (in-process)\n' +
+    `${BANNER} (in-process)\n` +
     ' "" "clang" "-cc1" "-o" "/tmp/a.o" "a.c"\n "wasm-ld" "-o" "a.out" "/tmp/a.o"\n';
 
   interface Started {
@@ -285,7 +286,7 @@ describe('clang', () => {
   });
 
   test('shows what clang says instead of a plan', async () => {
-    const { started, errors } = await runClang(['nosuch.c'], 'error: no such file\n', []);
+    const { started, errors } = await runClang(['nosuch.c'], `${BANNER}error: no such file\n`, []);
     expect(started).toHaveLength(1);
     expect(errors).toBe('error: no such file\n');
   });
