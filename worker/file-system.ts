@@ -288,7 +288,11 @@ export class FileSystemClient implements FileSystem {
     const how = { recursive: options.recursive ?? false };
     const entries = (await this.#call('readdir', [path, how], 'scandir', path)) as ListedEntry[];
     if (options.withFileTypes === true) return entries.map((entry) => new DirentOf(entry));
-    return entries.map(({ name, parentPath }) => `${parentPath}/${name}`.slice(path.length + 1));
+    // Relative to the directory asked about, also of entries further down.
+    return entries.map(({ name, parentPath }) => {
+      const within = parentPath.slice(path.length).replace(/^\/+/, '');
+      return within === '' ? name : `${within}/${name}`;
+    });
   }
 
   async opendir(path: string): Promise<Dir> {

@@ -32,7 +32,9 @@ import type {
   TerminalStreams,
 } from './protocol.ts';
 
+/** Names of the worker's messages about itself; comlink's have no such names. */
 const PANIC = 'burrow-panic';
+const ALIVE = 'burrow-alive';
 
 /** Page-side state of the kernel worker: its service, and what to do when it dies. */
 class KernelWorker {
@@ -58,16 +60,25 @@ class KernelWorker {
     });
     this.#worker.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
       if (typeof data !== 'object' || data === null) return;
-      const { type, message } = data as { type?: unknown; message?: unknown };
+      const { type, message, lock } = data as { type?: unknown; message?: unknown; lock?: unknown };
+      if (type === ALIVE) this.#watch(String(lock));
       if (type !== PANIC) return;
       const text = `the kernel has stopped because of a bug in Burrow: ${String(message)}`;
       this.terminate(new KernelError(text, 'stopped'));
     });
   }
 
+  /** No event tells of a worker that ends in silence; but then it no longer holds its lock. */
+  #watch(lock: string): void {
+    void navigator.locks.request(lock, () => {
+      this.terminate(new KernelError('the kernel has stopped: its worker has ended', 'stopped'));
+    });
+  }
+
   /** Calls the service. Errors: KernelError when the worker dies or has died. */
-  call<T>(run: (service: Remote<KernelService>) => Promise<T>): Promise<T> {
-    return Promise.race([run(this.#service), this.#died]);
+  async call<T>(run: (service: Remote<KernelService>) => Promise<T>): Promise<T> {
+    if (this.#isTerminated) return await this.#died;
+    return await Promise.race([run(this.#service), this.#died]);
   }
 
   terminate(reason: Error): void {

@@ -5,6 +5,8 @@ import { KernelHost } from './kernel-host.ts';
 
 /** The name of the message that says the kernel has stopped because of a bug. */
 const PANIC = 'burrow-panic';
+/** The name of the message that says which lock this worker holds while it lives. */
+const ALIVE = 'burrow-alive';
 
 function panic(error: unknown): void {
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -18,3 +20,12 @@ addEventListener('unhandledrejection', (event) => {
 });
 
 expose(new KernelHost(panic));
+
+// Where there are no locks, a page learns of the worker's death only by its errors.
+if ('locks' in navigator) {
+  const lock = `burrow-kernel:${crypto.randomUUID()}`;
+  void navigator.locks.request(lock, () => {
+    postMessage({ type: ALIVE, lock });
+    return new Promise<never>(() => undefined);
+  });
+}

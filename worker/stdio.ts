@@ -114,17 +114,18 @@ function change(wait: Wait): Promise<void> {
 /** From the page to the task, until the page closes the stream or the task its end. */
 async function pumpIn(stream: ReadableStream<Uint8Array>, queue: ByteQueue): Promise<void> {
   const reader = stream.getReader();
+  // A read that is under way then ends as if the page had closed the stream.
+  void readClosed(queue).then(() => reader.cancel().catch(() => undefined));
   try {
     for (;;) {
-      const next = await readUnlessClosed(reader, queue);
-      if (next === undefined || next.done) break;
-      let rest: Uint8Array = next.value;
+      const { done, value } = await reader.read();
+      if (done) break;
+      let rest: Uint8Array = value;
       while (rest.length > 0 && !queue.isReadClosed) {
         rest = rest.subarray(queue.write(rest));
         if (rest.length > 0) await change(queue.changed);
       }
     }
-    if (queue.isReadClosed) await reader.cancel();
   } catch {
     // The page's side failed or is gone: to the program that is the end of its input.
   } finally {
@@ -132,19 +133,9 @@ async function pumpIn(stream: ReadableStream<Uint8Array>, queue: ByteQueue): Pro
   }
 }
 
-/** The next piece, or undefined if the task closes its end first. */
-async function readUnlessClosed(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  queue: ByteQueue,
-): Promise<ReadableStreamReadResult<Uint8Array> | undefined> {
-  const read = reader.read();
-  const closed = closing(queue);
-  return await Promise.race([read, closed]);
-}
-
-async function closing(queue: ByteQueue): Promise<undefined> {
+/** Resolves when the task has closed its end. */
+async function readClosed(queue: ByteQueue): Promise<void> {
   while (!queue.isReadClosed) await change(queue.changed);
-  return undefined;
 }
 
 /** From the task to the page, until the task has closed its end and everything is through. */

@@ -273,7 +273,7 @@ export class FileService {
     for (const entry of entries) {
       all.push(entry);
       if (entry.type !== DT_DIR) continue;
-      all.push(...(yield* this.readdir(`${path}/${entry.name}`, options)));
+      all.push(...(yield* this.readdir(join(path, entry.name), options)));
     }
     return all;
   }
@@ -303,7 +303,7 @@ export class FileService {
         return;
       }
       if (!options.recursive) throw linuxerr.EISDIR;
-      for (const { name } of yield* this.#list(path)) yield* this.rm(`${path}/${name}`, options);
+      for (const { name } of yield* this.#list(path)) yield* this.rm(join(path, name), options);
       yield* this.rmdir(path);
     } catch (error) {
       if (!(options.force && error === linuxerr.ENOENT)) throw error;
@@ -405,7 +405,7 @@ export class FileService {
     const [from, to] = [yield* this.realpath(source), yield* this.realpath(destination)];
     if (`${to}/`.startsWith(`${from}/`)) throw linuxerr.EINVAL;
     for (const { name } of yield* this.#list(source)) {
-      yield* this.cp(`${source}/${name}`, `${destination}/${name}`, options);
+      yield* this.cp(join(source, name), join(destination, name), options);
     }
     yield* this.chmod(destination, stat.mode & S_PERMISSIONS);
   }
@@ -428,6 +428,10 @@ export class FileService {
   sync(): Op<void> {
     return this.#sys.sync();
   }
+}
+
+function join(directory: string, name: string): string {
+  return directory.endsWith('/') ? directory + name : `${directory}/${name}`;
 }
 
 /** Twice the room, with the same contents. */

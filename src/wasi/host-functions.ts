@@ -29,15 +29,25 @@ export class HostFunctions {
 
   /** st_mode of the file at a path, 0 on any error. `follow`: of what a symlink points to. */
   *path_mode(pointer: number, length: number, follow: number): Op<number> {
-    const { memory, sys } = this.#context;
+    const { sys } = this.#context;
     try {
-      const path = memory.textAt(pointer, length);
+      const path = yield* this.#locate(pointer, length);
       const { mode } = yield* sys.fstatat(AT_FDCWD, path, follow === 0 ? AT_SYMLINK_NOFOLLOW : 0);
       return mode;
     } catch (error) {
       if (error instanceof LinuxError) return 0;
       throw error;
     }
+  }
+
+  /**
+   * A path as preview1's functions would take it. The program believes its working directory to be "/",
+   * so that a path it has made absolute may be a relative one to us.
+   */
+  *#locate(pointer: number, length: number): Op<string> {
+    const { memory, cwd } = this.#context;
+    const path = memory.textAt(pointer, length);
+    return cwd === undefined ? path : `/${yield* cwd.locate(path.replace(/^\/+/, ''))}`;
   }
 
   /** st_mode of an open file, 0 on any error. */
@@ -52,9 +62,10 @@ export class HostFunctions {
 
   /** chmod(2). Returns a WASI errno. */
   *chmod(pointer: number, length: number, mode: number): Op<number> {
-    const { memory, sys } = this.#context;
+    const { sys } = this.#context;
     try {
-      yield* sys.fchmodat(AT_FDCWD, memory.textAt(pointer, length), mode & S_PERMISSIONS, 0);
+      const path = yield* this.#locate(pointer, length);
+      yield* sys.fchmodat(AT_FDCWD, path, mode & S_PERMISSIONS, 0);
       return wasi.ERRNO_SUCCESS;
     } catch (error) {
       if (error instanceof LinuxError) return wasiErrnoOf(error);

@@ -5,7 +5,7 @@
 // symlinks may be absolute.
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
-import { LinuxError, linuxerr } from '../abi/errno.ts';
+import { linuxerr } from '../abi/errno.ts';
 import {
   AT_REMOVEDIR,
   AT_RESOLVE_BENEATH,
@@ -45,28 +45,7 @@ export class PathFunctions extends FdFunctions {
     const isRoot = descriptors.find(fd)?.preopen?.isRoot === true;
     if (!isRoot) return { path, flags: AT_RESOLVE_BENEATH };
     if (cwd === undefined || path === '') return { path, flags: 0 };
-    const isRelative = yield* this.#isRelative(fd, path);
-    return { path: isRelative ? cwd.toRoot(path) : path, flags: 0 };
-  }
-
-  /** wasi/working-directory.ts says why this has to be asked. */
-  *#isRelative(rootFd: number, path: string): Op<boolean> {
-    const { cwd } = this.context;
-    const meaning = cwd?.meaningOf(path) ?? 'absolute';
-    if (meaning !== 'unknown' || cwd === undefined) return meaning === 'relative';
-    const [first = ''] = path.replace(/^(\.?\/)+/, '').split('/');
-    if (yield* this.#exists(rootFd, cwd.toRoot(first))) return true;
-    return !(yield* this.#exists(rootFd, first));
-  }
-
-  *#exists(fd: number, path: string): Op<boolean> {
-    try {
-      yield* this.context.sys.fstatat(fd, path, AT_SYMLINK_NOFOLLOW);
-      return true;
-    } catch (error) {
-      if (error instanceof LinuxError) return false;
-      throw error;
-    }
+    return { path: yield* cwd.locate(path), flags: 0 };
   }
 
   *path_open(

@@ -75,7 +75,9 @@ export class Wasi {
       memory: this.memory,
       sys: options.sys,
       descriptors,
-      cwd: hasCwd ? new WorkingDirectory(options.cwd, options.args.slice(1)) : undefined,
+      cwd: hasCwd
+        ? new WorkingDirectory(options.cwd, options.args.slice(1), options.sys)
+        : undefined,
     };
     this.#files = new PathFunctions(this.#context);
     this.#host = new HostFunctions(this.#context, options.user);

@@ -3,10 +3,18 @@
 // WASI preview1 knows no working directory: wasi-libc strips the leading slash of "/a/b" and the
 // dots of "./a/b" and asks for "a/b" beneath the preopen "/" either way. So when a task's working
 // directory isn't "/", a path beneath "/" has to be told apart by what else is known:
-//  1. what the program was given: an argument that is this path, or a directory above it, says how
-//  it was meant; 2. else what exists: its first component in the working directory, else in "/";
-//  3. else it is new, and belongs to the working directory.
+//  1. What the program was given: an argument that is this path, or a directory above it, says how
+//     it was meant.
+//  2. Else what exists: its first component in the working directory; or in "/", if that is a
+//     directory.
+//  3. Else it belongs to the working directory.
 // With "/" as working directory nothing has to be guessed, and nothing is.
+
+import { LinuxError } from '../abi/errno.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../abi/fcntl.ts';
+import { S_IFDIR, S_IFMT } from '../abi/stat.ts';
+import type { Op } from '../lib/op.ts';
+import type { Syscalls } from '../syscalls/table.ts';
 
 /** How a path beneath the preopen "/" was meant, as far as the arguments tell. */
 export type Meaning = 'absolute' | 'relative' | 'unknown';
@@ -25,11 +33,14 @@ function strip(path: string): string {
 export class WorkingDirectory {
   /** Absolute, without a trailing slash. */
   readonly path: string;
+  readonly #sys: Syscalls;
   readonly #absolute: string[] = [];
   readonly #relative: string[] = [];
 
-  constructor(path: string, args: readonly string[]) {
+  /** `args` are those after argv[0]. */
+  constructor(path: string, args: readonly string[], sys: Syscalls) {
     this.path = path.replace(/\/+$/, '');
+    this.#sys = sys;
     for (const arg of args) {
       // "--file=/a/b" names a path too.
       for (const word of [arg, ...arg.split('=').slice(1)]) {
@@ -47,9 +58,28 @@ export class WorkingDirectory {
     return absolute > relative ? 'absolute' : 'relative';
   }
 
-  /** The path as seen from "/". */
-  toRoot(path: string): string {
-    return `${this.path.slice(1)}/${path}`;
+  /** Where a path that the program asks for beneath "/" lies, as seen from "/". */
+  *locate(path: string): Op<string> {
+    const meaning = this.meaningOf(path);
+    const isRelative =
+      meaning === 'unknown' ? yield* this.#existsHere(path) : meaning === 'relative';
+    return isRelative ? `${this.path.slice(1)}/${path}` : path;
+  }
+
+  *#existsHere(path: string): Op<boolean> {
+    const [first = ''] = strip(path).split('/');
+    if ((yield* this.#modeOf(`${this.path}/${first}`, AT_SYMLINK_NOFOLLOW)) !== 0) return true;
+    return ((yield* this.#modeOf(`/${first}`, 0)) & S_IFMT) !== S_IFDIR;
+  }
+
+  /** st_mode, 0 if there is no such file. */
+  *#modeOf(path: string, flags: number): Op<number> {
+    try {
+      return (yield* this.#sys.fstatat(AT_FDCWD, path, flags)).mode;
+    } catch (error) {
+      if (error instanceof LinuxError) return 0;
+      throw error;
+    }
   }
 }
 

@@ -55,16 +55,24 @@ export interface IdbfsOptions {
   readonly dirtyLimit?: number | undefined;
   /** Milliseconds from a change to its commit. Default: 1000. */
   readonly commitInterval?: number | undefined;
+  /** Tests set these low, so that they reach what lies beyond. */
+  readonly limits?: IdbfsLimits | undefined;
 }
 
+export interface IdbfsLimits {
+  /** Names in memory. */
+  readonly dentries: number;
+  /** Entries of a listing read at once. */
+  readonly listingBatch: number;
+  /** The least a cache may be set to, in bytes. */
+  readonly cacheSizeMin: number;
+}
+
+const LIMITS: IdbfsLimits = { dentries: 50_000, listingBatch: 256, cacheSizeMin: 4 << 20 };
+
 const CACHE_SIZE_DEFAULT = 64 << 20;
-const CACHE_SIZE_MIN = 4 << 20;
 const DIRTY_LIMIT_DEFAULT = 8 << 20;
 const COMMIT_INTERVAL_DEFAULT = 1000;
-/** Names in memory. */
-const DENTRIES_MAX = 50_000;
-/** Entries of a listing read at once. */
-const LISTING_BATCH = 256;
 /** Chunks read at once when a file is read from front to back. */
 const READ_AHEAD_CHUNKS = 16;
 
@@ -80,6 +88,7 @@ export class Idbfs extends LocalFilesystem {
   readonly #dentries: DentryCache;
   readonly #changes: Changes;
   readonly #writeBack: WriteBack;
+  readonly #limits: IdbfsLimits;
   #nextIno: number;
   /** Counts the changes of names: what was read before one may no longer hold after it. */
   #namesVersion = 0;
@@ -110,10 +119,11 @@ export class Idbfs extends LocalFilesystem {
     this.dev = options.dev;
     this.#store = options.store;
     this.#nextIno = nextIno;
+    this.#limits = options.limits ?? LIMITS;
     this.#chunks = new ChunkCache(
-      Math.max(CACHE_SIZE_MIN, options.cacheSize ?? CACHE_SIZE_DEFAULT),
+      Math.max(this.#limits.cacheSizeMin, options.cacheSize ?? CACHE_SIZE_DEFAULT),
     );
-    this.#dentries = new DentryCache(DENTRIES_MAX, (dentry) => {
+    this.#dentries = new DentryCache(this.#limits.dentries, (dentry) => {
       this.#forget(dentry);
       this.#dropIfUnused(dentry.inode);
     });
@@ -145,7 +155,7 @@ export class Idbfs extends LocalFilesystem {
   /** What was unlinked while open when the last session ended. */
   *#removeOrphans(): Op<void> {
     for (;;) {
-      const items = yield* this.#store.scan({ ...orphanRange, limit: LISTING_BATCH });
+      const items = yield* this.#store.scan({ ...orphanRange, limit: this.#limits.listingBatch });
       for (const { key } of items) this.#changes.inodeDestroyed(orphanOf(key));
       if (items.length === 0) return;
       yield* this.#writeBack.flush('relaxed');
@@ -278,12 +288,13 @@ export class Idbfs extends LocalFilesystem {
   }
 
   *#list(dir: number, position: number, sink: DirectoryEntrySink): Op<number> {
+    const limit = this.#limits.listingBatch;
     let reached = position;
     for (;;) {
       const items = yield* this.#changes.items.scan({
         from: cookieKey(dir, reached + 1),
         to: cookieKeysEnd(dir),
-        limit: LISTING_BATCH,
+        limit,
       });
       for (const { key, value } of items) {
         const cookie = cookieOf(key);
@@ -291,7 +302,7 @@ export class Idbfs extends LocalFilesystem {
         if (!sink({ name, ino, type, cookie })) return reached;
         reached = cookie;
       }
-      if (items.length < LISTING_BATCH) return reached;
+      if (items.length < limit) return reached;
     }
   }
 
