@@ -26,6 +26,7 @@ import { installSplitter } from './ui/splitter.ts';
 
 /** How often changes made by programs are looked for. */
 const POLL_INTERVAL_MS = 1000;
+const BUSY_AFTER_MS = 3000;
 const DIRECTORIES = ['/bin', '/tmp', HOME];
 
 /** Below this width the file tree lies over the terminal instead of beside it. */
@@ -78,6 +79,9 @@ class Playground {
   readonly #history: HistoryFile;
   readonly #manifestError: Error | null;
   #cwd = HOME;
+  #isRefreshing = false;
+  /** Asked for while one was under way: what that one saw may be too old. */
+  #wantsRefresh = false;
 
   constructor(kernel: Kernel, programs: readonly ProgramEntry[] | Error) {
     this.#kernel = kernel;
@@ -186,16 +190,23 @@ class Playground {
     return this.#kernel.spawn(path, options);
   }
 
-  /** Shows what programs have changed. */
+  /** Shows what programs have changed, unless the kernel still owes the last answer. */
   #refresh(): void {
-    const onError = (error: unknown): void => {
-      const commit = byId('status-commit');
-      commit.textContent = `the kernel does not answer: ${describeError(error)}`;
-      commit.dataset['tone'] = 'bad';
-    };
-    Promise.all([this.#tree.refresh(), this.#editor.refresh(), this.#status.refresh()]).catch(
-      onError,
-    );
+    this.#wantsRefresh = this.#isRefreshing;
+    if (this.#isRefreshing) return;
+    this.#isRefreshing = true;
+    const timer = setTimeout(() => {
+      this.#status.showTrouble('the kernel is busy');
+    }, BUSY_AFTER_MS);
+    Promise.all([this.#tree.refresh(), this.#editor.refresh(), this.#status.refresh()])
+      .catch((error: unknown) => {
+        this.#status.showTrouble(describeError(error));
+      })
+      .finally(() => {
+        clearTimeout(timer);
+        this.#isRefreshing = false;
+        if (this.#wantsRefresh) this.#refresh();
+      });
   }
 
   #openFile(path: string): void {

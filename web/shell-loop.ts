@@ -27,6 +27,12 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
 const HISTORY_FILE = joinPath(HOME, '.burrow_history');
 const CONTINUATION_PROMPT = '> ';
 
+/** A kernel that has not stopped a program by then is held up by it. */
+const INTERRUPT_TIMEOUT_MS = 3000;
+const UNSTOPPABLE =
+  'The program keeps the kernel busy and can’t be stopped: without threads it runs in the ' +
+  'kernel’s own worker. Reload the page to end it; what has been saved stays.\n';
+
 const RED = '\x1b[31m';
 const GREEN = '\x1b[1;32m';
 const BLUE = '\x1b[1;34m';
@@ -109,7 +115,7 @@ async function runShell(
     if (source.trim() === '') continue;
     history.add(source);
     events.onState('running', state.cwd);
-    console.beginJob(() => void shell.interrupt());
+    console.beginJob(() => void interrupt(shell, console));
     try {
       await shell.run(source);
     } catch (error) {
@@ -119,6 +125,18 @@ async function runShell(
       console.endJob();
     }
     if (state.exitCode !== null) return state.exitCode;
+  }
+}
+
+/** Stops what runs. A program inside the kernel's worker that never waits can't be stopped. */
+async function interrupt(shell: Shell, console: Console): Promise<void> {
+  const timer = setTimeout(() => void console.write(UNSTOPPABLE), INTERRUPT_TIMEOUT_MS);
+  try {
+    await shell.interrupt();
+  } catch (error) {
+    await console.write(`The program could not be stopped: ${describeError(error)}\n`);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -37,6 +37,12 @@ export class StatusBar {
     show('status-persistence', describePersistence(isPersisted));
   }
 
+  /** Shows that the kernel does not answer, in place of the last commit. */
+  showTrouble(text: string): void {
+    const title = 'What the page shows may be out of date.';
+    show('status-commit', { text, title, tone: 'bad' });
+  }
+
   /** Says something for as long as the user may need to read it. */
   say(text: string, tone: 'plain' | 'bad' = 'plain'): void {
     const line = make('div', { class: `toast ${tone}`, text, attributes: { role: 'status' } });

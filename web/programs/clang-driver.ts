@@ -54,7 +54,8 @@ export function messagesIn(stderr: string): string {
 }
 
 /**
- * The plan in the output of `clang -###`, or null if that holds none, as when an input file is missing.
+ * The plan in the output of `clang -###`, or null if that holds none, as when an input file is
+ * missing.
  */
 export function parsePlan(stderr: string): Plan | null {
   const commands = stderr

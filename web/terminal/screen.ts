@@ -50,6 +50,8 @@ export class Screen {
       cursorBlink: true,
       fontFamily: 'ui-monospace, "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
       fontSize: 14,
+      // At 1 the rows cut off what lies below the letters, underscores above all.
+      lineHeight: 1.15,
       scrollback: SCROLLBACK_ROWS,
       theme: THEME,
     });
