@@ -15,6 +15,7 @@ import { INSTALL_DIRECTORY } from './shell/command-lookup.ts';
 import { describeError } from './shell/errors.ts';
 import type { ShellHost } from './shell/host.ts';
 import { baseName, parentPath } from './shell/paths.ts';
+import { installHooks } from './install/working-directory.ts';
 import { HOME, HistoryFile, runShells } from './shell-loop.ts';
 import { StatusBar } from './status-bar.ts';
 import { Console } from './terminal/console.ts';
@@ -51,6 +52,7 @@ const WELCOME = [
 /** Resolves when the page can be used. */
 export async function startPlayground(kernel: Kernel): Promise<void> {
   for (const directory of DIRECTORIES) await kernel.fs.mkdir(directory, { recursive: true });
+  await installHooks(kernel.fs);
   const programs = await loadManifest();
   const playground = new Playground(kernel, programs);
   await playground.start();

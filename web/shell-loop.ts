@@ -1,6 +1,7 @@
 // Reads command lines from the console and runs them, one shell after the other.
 
 import type { FileSystem } from '../src/index.ts';
+import { HOOK_ENVIRONMENT } from './install/working-directory.ts';
 import type { Completion } from './shell/completion.ts';
 import { complete } from './shell/completion.ts';
 import { listCommands } from './shell/command-lookup.ts';
@@ -22,6 +23,7 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   TERM: 'xterm-256color',
   TMPDIR: '/tmp',
   USER: 'user',
+  ...HOOK_ENVIRONMENT,
 };
 
 const HISTORY_FILE = joinPath(HOME, '.burrow_history');

@@ -370,7 +370,8 @@ export class FileSystemClient implements FileSystem {
   }
 
   async truncate(path: string, length = 0): Promise<void> {
-    await this.#call('truncate', [path, length], 'truncate', path);
+    // Node opens the file first, and so that is what fails.
+    await this.#call('truncate', [path, length], 'open', path);
   }
 
   async access(path: string, mode: number = fcntl.F_OK): Promise<void> {

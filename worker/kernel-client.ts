@@ -40,9 +40,10 @@ const ALIVE = 'burrow-alive';
 class KernelWorker {
   readonly #worker: Worker;
   readonly #service: Remote<KernelService>;
-  readonly #died: Promise<never>;
-  #isTerminated = false;
-  #die: (error: Error) => void = () => undefined;
+  /** What rejects the calls under way. */
+  readonly #pending = new Set<(reason: Error) => void>();
+  /** Why there is no kernel any more. */
+  #end: Error | undefined;
 
   constructor() {
     this.#worker = new Worker(new URL('./kernel.worker.ts', import.meta.url), {
@@ -50,10 +51,6 @@ class KernelWorker {
       name: 'burrow-kernel',
     });
     this.#service = wrap<KernelService>(this.#worker);
-    this.#died = new Promise<never>((_, reject) => {
-      this.#die = reject;
-    });
-    this.#died.catch(() => undefined);
     this.#worker.addEventListener('error', (event) => {
       const detail = event.message === '' ? 'its worker could not be loaded' : event.message;
       this.terminate(new KernelError(`the kernel has stopped: ${detail}`, 'stopped'));
@@ -76,15 +73,24 @@ class KernelWorker {
   }
 
   /** Calls the service. Errors: KernelError when the worker dies or has died. */
-  async call<T>(run: (service: Remote<KernelService>) => Promise<T>): Promise<T> {
-    if (this.#isTerminated) return await this.#died;
-    return await Promise.race([run(this.#service), this.#died]);
+  call<T>(run: (service: Remote<KernelService>) => Promise<T>): Promise<T> {
+    const end = this.#end;
+    if (end !== undefined) return Promise.reject(end);
+    return new Promise<T>((resolve, reject) => {
+      this.#pending.add(reject);
+      run(this.#service)
+        .then(resolve, reject)
+        .finally(() => {
+          this.#pending.delete(reject);
+        });
+    });
   }
 
   terminate(reason: Error): void {
-    if (this.#isTerminated) return;
-    this.#isTerminated = true;
-    this.#die(reason);
+    if (this.#end !== undefined) return;
+    this.#end = reason;
+    for (const reject of this.#pending) reject(reason);
+    this.#pending.clear();
     this.#service[releaseProxy]();
     this.#worker.terminate();
   }

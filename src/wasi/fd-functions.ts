@@ -19,6 +19,7 @@ import {
   type Rights,
   TERMINAL_RIGHTS,
 } from './descriptors.ts';
+import { ProgramExit } from './exit.ts';
 import {
   DIRENT_HEADER,
   FDSTAT_SIZE,
@@ -76,7 +77,13 @@ export class FdFunctions {
     const buffers = this.#buffers(fd, iovs, iovsCount, result, RIGHT_WRITE);
     const [first] = buffers;
     const isOne = first !== undefined && buffers.length === 1;
-    memory.setU32(result, yield* sys.write(fd, isOne ? first : gather(buffers)));
+    try {
+      memory.setU32(result, yield* sys.write(fd, isOne ? first : gather(buffers)));
+    } catch (error) {
+      // preview1 knows no signal handlers: this one does what it does by default.
+      if (error === linuxerr.EPIPE) throw new ProgramExit({ signal: 'SIGPIPE' });
+      throw error;
+    }
   }
 
   *fd_pwrite(

@@ -5,9 +5,11 @@
 // directory isn't "/", a path beneath "/" has to be told apart by what else is known:
 //  1. What the program was given: an argument that is this path, or a directory above it, says how
 //     it was meant.
-//  2. Else what exists: its first component in the working directory; or in "/", if that is a
+//  2. Else, if it lies beneath the working directory as seen from "/", it was meant so: by a program
+//     that has changed its directory itself, as wasi-libc lets it.
+//  3. Else what exists: its first component in the working directory; or in "/", if that is a
 //     directory.
-//  3. Else it belongs to the working directory.
+//  4. Else it belongs to the working directory.
 // With "/" as working directory nothing has to be guessed, and nothing is.
 
 import { LinuxError } from '../abi/errno.ts';
@@ -54,7 +56,10 @@ export class WorkingDirectory {
     const wanted = strip(path);
     const absolute = bestMatch(wanted, this.#absolute);
     const relative = bestMatch(wanted, this.#relative);
-    if (absolute < 0 && relative < 0) return wanted === '' ? 'relative' : 'unknown';
+    if (absolute < 0 && relative < 0) {
+      if (wanted === '') return 'relative';
+      return `${wanted}/`.startsWith(`${this.path.slice(1)}/`) ? 'absolute' : 'unknown';
+    }
     return absolute > relative ? 'absolute' : 'relative';
   }
 

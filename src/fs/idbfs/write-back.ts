@@ -44,6 +44,8 @@ export class WriteBack {
   #startedCount = 0;
   #endedCount = 0;
   #wantsStrict = false;
+  /** A commit is about to start, because much has changed. */
+  #isStarting = false;
   /** The last commit that succeeded was not strict: a crash of the system may lose it. */
   #isUnsynced = false;
   #cancelTimer: (() => void) | undefined;
@@ -77,14 +79,26 @@ export class WriteBack {
    */
   changed(): void {
     if (this.#isClosed) return;
-    if (this.#source.dirtyBytes >= this.#options.dirtyLimit && !this.#isRunning) {
-      // A full store is tried again by the timer, not by every write.
-      if (this.#failure === undefined) this.#start();
+    if (this.#isOverLimit && !this.#isStarting) {
+      this.#isStarting = true;
+      // Not at once: the operation that changes something may not have changed all of it yet, and a
+      // commit takes a state between two operations. Microtasks run when none is under way.
+      queueMicrotask(() => {
+        this.#isStarting = false;
+        if (this.#isOverLimit) this.#start();
+      });
     }
     this.#cancelTimer ??= this.#options.clock.setTimer(this.#options.intervalMs, () => {
       this.#cancelTimer = undefined;
       if (this.#source.hasChanges && !this.#isRunning) this.#start();
     });
+  }
+
+  /** Has so much changed that it is time to commit? */
+  get #isOverLimit(): boolean {
+    // A full store is tried again by the timer, not by every write.
+    const mayStart = !this.#isRunning && this.#failure === undefined;
+    return mayStart && this.#source.dirtyBytes >= this.#options.dirtyLimit;
   }
 
   /**

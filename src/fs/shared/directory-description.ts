@@ -36,8 +36,8 @@ export class ChildrenCursor implements DirectoryCursor {
   readonly #dir: LocalDentry;
   #position = -1;
   #iterator: Iterator<LocalDentry> | undefined;
-  /** An entry the sink declined. */
-  #declined: LocalDentry | undefined;
+  /** An entry the sink declined, and where it was then. */
+  #declined: { readonly child: LocalDentry; readonly cookie: number } | undefined;
 
   constructor(dir: LocalDentry) {
     this.#dir = dir;
@@ -55,7 +55,7 @@ export class ChildrenCursor implements DirectoryCursor {
       if (child.cookie <= position || child.isDead) continue;
       const { inode, name, cookie } = child;
       if (!sink({ name, ino: inode.ino, type: direntType(inode.mode), cookie })) {
-        this.#declined = child;
+        this.#declined = { child, cookie };
         break;
       }
       reached = cookie;
@@ -67,7 +67,10 @@ export class ChildrenCursor implements DirectoryCursor {
   #next(): LocalDentry | undefined {
     const declined = this.#declined;
     this.#declined = undefined;
-    if (declined !== undefined && declined.parent === this.#dir) return declined;
+    // A rename gives an entry another place, where the iterator gets to it by itself.
+    if (declined?.child.parent === this.#dir && declined.child.cookie === declined.cookie) {
+      return declined.child;
+    }
     const result = this.#iterator?.next();
     if (result === undefined || result.done !== true) return result?.value;
     // An exhausted iterator sees nothing that is added later: start over next time.

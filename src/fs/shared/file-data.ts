@@ -197,10 +197,14 @@ export class FileData {
     chunk.dirty &= kept;
     if (lostDirty !== 0) this.onClean(chunk, popCount(lostDirty));
     if (chunk.bytes.length > at) {
+      if (chunk.committing !== 0) {
+        // As in #chunkForWrite(): also blocks behind the cut may be among what the commit writes.
+        chunk.bytes = chunk.bytes.slice();
+        chunk.committing = 0;
+      }
       const lastBlock = 1 << Math.floor(at / BLOCK_SIZE);
       const isPartial = at % BLOCK_SIZE !== 0 && (chunk.written & lastBlock) !== 0;
       if (isPartial) this.#chunkForWrite(chunk.index, at, at + 1);
-      else if (chunk.committing !== 0) chunk.bytes = chunk.bytes.slice();
       chunk.bytes.fill(0, at);
     }
     return dropped;
