@@ -40,7 +40,7 @@ const ALIVE = 'burrow-alive';
 class KernelWorker {
   readonly #worker: Worker;
   readonly #service: Remote<KernelService>;
-  /** What rejects the calls under way. */
+  /** What rejects the calls under way, and what else is to be told of the end. */
   readonly #pending = new Set<(reason: Error) => void>();
   /** Why there is no kernel any more. */
   #end: Error | undefined;
@@ -86,10 +86,18 @@ class KernelWorker {
     });
   }
 
+  /** Calls `listener` when there is no kernel any more. Returns a function that withdraws. */
+  onEnd(listener: (reason: Error) => void): () => void {
+    this.#pending.add(listener);
+    return () => {
+      this.#pending.delete(listener);
+    };
+  }
+
   terminate(reason: Error): void {
     if (this.#end !== undefined) return;
     this.#end = reason;
-    for (const reject of this.#pending) reject(reason);
+    for (const tell of this.#pending) tell(reason);
     this.#pending.clear();
     this.#service[releaseProxy]();
     this.#worker.terminate();
@@ -167,7 +175,7 @@ class KernelClient implements Kernel {
 
   async spawn(program: Program, options: SpawnOptions = {}): Promise<Process> {
     const isolation = checkIsolation(options.isolation ?? this.isolation);
-    const plumbing = new Plumbing(options);
+    const plumbing = new Plumbing(options, this.#worker);
     const name = nameOf(program);
     const request: SpawnRequest = {
       program: sourceOf(program),
@@ -257,8 +265,10 @@ class Plumbing {
   stdout: ReadableStream<Uint8Array> | null = null;
   stderr: ReadableStream<Uint8Array> | null = null;
   readonly #terminals: Terminal[] = [];
+  readonly #worker: KernelWorker;
 
-  constructor(options: SpawnOptions) {
+  constructor(options: SpawnOptions, worker: KernelWorker) {
+    this.#worker = worker;
     this.stdio = [
       this.#input(options.stdin ?? 'null'),
       this.#output(options.stdout ?? 'pipe', 'stdout'),
@@ -266,10 +276,29 @@ class Plumbing {
     ];
   }
 
+  /** A pipe to or from the kernel, which fails when that is gone: otherwise it would never end. */
+  #pipe(): TransformStream<Uint8Array, Uint8Array> {
+    let forget = (): void => undefined;
+    const onEnd = (): void => {
+      forget();
+    };
+    // TypeScript's library doesn't know `cancel` yet.
+    const transformer: Transformer<Uint8Array, Uint8Array> & { cancel: () => void } = {
+      start: (controller) => {
+        forget = this.#worker.onEnd((reason) => {
+          controller.error(reason);
+        });
+      },
+      flush: onEnd,
+      cancel: onEnd,
+    };
+    return new TransformStream(transformer);
+  }
+
   #input(spec: StdinSpec | { readonly file: string }): StdioSource {
     if (spec === 'null') return { kind: 'null' };
     if (spec === 'pipe') {
-      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      const { readable, writable } = this.#pipe();
       this.stdin = writable;
       return this.#readable(readable);
     }
@@ -285,7 +314,7 @@ class Plumbing {
     if (spec === 'null') return { kind: 'null' };
     if (spec === 'inherit') return this.#writable(consoleStream(name), false);
     if (spec === 'pipe') {
-      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      const { readable, writable } = this.#pipe();
       this[name] = readable;
       return this.#writable(writable, true);
     }

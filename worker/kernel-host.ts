@@ -1,5 +1,6 @@
 // KernelHost: the kernel worker's side of KernelService: the kernel, its programs and kernel.fs.
 
+import { transfer } from 'comlink';
 import type {
   BootOptions,
   CommitState,
@@ -154,7 +155,7 @@ export class KernelHost implements KernelService {
       ];
       if (operation === undefined) throw linuxerr.ENOSYS;
       return await runAsync(operation.apply(files, [...args]));
-    });
+    }).then(transferBytes);
   }
 
   // Programs.
@@ -313,6 +314,12 @@ export class KernelHost implements KernelService {
       await runAsync(kernel.shutdown());
     });
   }
+}
+
+/** Bytes the kernel has read for the page alone are handed over, not copied. */
+function transferBytes(outcome: Outcome<unknown>): Outcome<unknown> {
+  const { value } = outcome;
+  return value instanceof Uint8Array ? transfer(outcome, [value.buffer]) : outcome;
 }
 
 function depthOf(path: string): number {

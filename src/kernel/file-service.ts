@@ -121,10 +121,16 @@ export class FileService {
   *readRest(fd: number): Op<Uint8Array> {
     const { size, mode } = yield* this.#sys.fstat(fd);
     if ((mode & S_IFMT) === S_IFDIR) throw linuxerr.EISDIR;
-    let buffer: Uint8Array = new Uint8Array(size + 1);
+    let buffer = new Uint8Array(size);
     let done = 0;
     for (;;) {
-      if (done === buffer.length) buffer = enlarged(buffer);
+      if (done === buffer.length) {
+        // Usually that is all: the size was right.
+        const next = new Uint8Array(1);
+        if ((yield* this.#sys.read(fd, next)) === 0) return buffer;
+        buffer = enlarged(buffer);
+        buffer.set(next, done++);
+      }
       const count = yield* this.#sys.read(fd, buffer.subarray(done));
       if (count === 0) return buffer.slice(0, done);
       done += count;
@@ -435,7 +441,7 @@ function join(directory: string, name: string): string {
 }
 
 /** Twice the room, with the same contents. */
-function enlarged(buffer: Uint8Array): Uint8Array {
+function enlarged(buffer: Uint8Array): Uint8Array<ArrayBuffer> {
   const larger = new Uint8Array(Math.max(PIECE_SIZE, buffer.length * 2));
   larger.set(buffer);
   return larger;

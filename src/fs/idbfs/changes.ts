@@ -96,6 +96,12 @@ export class Changes implements CommitSource, DirtyTracker {
     this.#owner.changed();
   }
 
+  /** From here on the store may still have bytes of an object that are gone. */
+  cutOf(ino: number): number {
+    const committing = this.#commit?.discards.get(ino) ?? Infinity;
+    return Math.min(committing, this.#discards.get(ino) ?? Infinity);
+  }
+
   dataDirtied(data: IdbfsData, bytes: number): void {
     this.#data.add(data);
     this.#dataBytes += bytes;

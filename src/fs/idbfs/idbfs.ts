@@ -322,6 +322,7 @@ export class Idbfs extends LocalFilesystem {
       const { generation } = data;
       const end = this.#readAheadEnd(data, index);
       const from = index * CHUNK_SIZE;
+      const cut = this.#changes.cutOf(inode.ino);
       const runs = yield* this.#store.read(inode.ino, from, (end - index) * CHUNK_SIZE);
       // Cut or rewritten meanwhile: whoever needs the chunk asks again.
       if (data.generation !== generation) return;
@@ -331,7 +332,7 @@ export class Idbfs extends LocalFilesystem {
         const start = chunk * CHUNK_SIZE;
         data.insertStored(
           chunk,
-          runs.flatMap((run) => cutRun(run, start, start + CHUNK_SIZE)),
+          runs.flatMap((run) => cutRun(run, start, Math.min(cut, start + CHUNK_SIZE))),
         );
       }
       data.lastLoaded = end - 1;
@@ -351,14 +352,14 @@ export class Idbfs extends LocalFilesystem {
 
   override *nextStoredData(inode: Inode, offset: number): Op<number> {
     const data = assertDefined(inode.data) as IdbfsData;
-    let from = Math.floor(offset / BLOCK_SIZE) * BLOCK_SIZE;
+    const from = Math.floor(offset / BLOCK_SIZE) * BLOCK_SIZE;
     for (;;) {
+      const { generation } = data;
+      const cut = this.#changes.cutOf(inode.ino);
       const found = yield* this.#store.nextData(inode.ino, from);
-      if (found === undefined || found >= data.storedChunks * CHUNK_SIZE) return Infinity;
-      // Of a chunk in memory the store's word doesn't count.
-      const chunk = Math.floor(found / CHUNK_SIZE);
-      if (!data.chunks.has(chunk)) return found;
-      from = (chunk + 1) * CHUNK_SIZE;
+      if (data.generation !== generation) continue;
+      const end = Math.min(cut, data.storedChunks * CHUNK_SIZE);
+      return found === undefined || found >= end ? Infinity : found;
     }
   }
 

@@ -7,7 +7,7 @@
 // removed meanwhile.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
+import { O_NOATIME, SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
 import { DT_DIR, direntType, type Stat } from '../../abi/stat.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import { assertDefined } from '../../lib/assert.ts';
@@ -112,7 +112,8 @@ export class DirectoryDescription extends FileDescription {
     if (!this.#positionMutex.tryLock()) yield* this.#positionMutex.lock();
     try {
       if (this.#dir.isDead) throw linuxerr.ENOENT;
-      touchAtime(this.#fs, this.#dir.inode, this.vd.mount.flags);
+      const keepsAtime = (this.statusFlags & O_NOATIME) !== 0;
+      if (!keepsAtime) touchAtime(this.#fs, this.#dir.inode, this.vd.mount.flags);
       if (!this.#listDots(sink)) return;
       this.#position = yield* this.#cursor.list(this.#position, sink);
     } finally {

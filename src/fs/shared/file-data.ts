@@ -39,30 +39,14 @@ export class FileData {
   /** Number of written blocks, in memory or not. */
   blockCount = 0;
 
-  /** The first chunk overlapping [from, to) that must be loaded, or -1. */
+  /**
+   * The first chunk overlapping [from, to) that must be loaded, or -1. Also before it is wholly
+   * overwritten: which of its blocks are holes decides blockCount.
+   */
   firstMissing(from: number, to: number): number {
     if (this.storedChunks === 0) return -1;
     const end = Math.min(this.storedChunks, Math.ceil(to / CHUNK_SIZE));
     for (let index = Math.floor(from / CHUNK_SIZE); index < end; index++) {
-      if (!this.chunks.has(index)) return index;
-    }
-    return -1;
-  }
-
-  /**
-   * The first chunk that must be loaded before [from, to) is overwritten, or -1: only a partly
-   * covered one.
-   */
-  firstMissingForWrite(from: number, to: number): number {
-    if (this.storedChunks === 0) return -1;
-    const first = Math.floor(from / CHUNK_SIZE);
-    const last = Math.floor((to - 1) / CHUNK_SIZE);
-    for (const index of first === last ? [first] : [first, last]) {
-      if (index >= this.storedChunks || this.chunks.has(index)) continue;
-      // A fully covered chunk is loaded too: which of its blocks are holes decides blockCount.
-      return index;
-    }
-    for (let index = first + 1; index < last && index < this.storedChunks; index++) {
       if (!this.chunks.has(index)) return index;
     }
     return -1;
@@ -104,7 +88,7 @@ export class FileData {
     return count;
   }
 
-  /** Writes bytes at `offset`. Nothing that firstMissingForWrite() reports may be missing. */
+  /** Writes bytes at `offset`. Nothing in the range may be missing. */
   write(source: Uint8Array, offset: number): void {
     let done = 0;
     while (done < source.length) {
@@ -197,11 +181,8 @@ export class FileData {
     chunk.dirty &= kept;
     if (lostDirty !== 0) this.onClean(chunk, popCount(lostDirty));
     if (chunk.bytes.length > at) {
-      if (chunk.committing !== 0) {
-        // As in #chunkForWrite(): also blocks behind the cut may be among what the commit writes.
-        chunk.bytes = chunk.bytes.slice();
-        chunk.committing = 0;
-      }
+      // What a commit writes must not change under it, and it may write what is cut off here.
+      if (chunk.committing !== 0) chunk.bytes = chunk.bytes.slice();
       const lastBlock = 1 << Math.floor(at / BLOCK_SIZE);
       const isPartial = at % BLOCK_SIZE !== 0 && (chunk.written & lastBlock) !== 0;
       if (isPartial) this.#chunkForWrite(chunk.index, at, at + 1);

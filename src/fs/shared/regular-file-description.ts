@@ -6,7 +6,7 @@
 // description don't interleave), the inode's dataMutex. Both are taken without waiting as long as
 // nobody waits inside.
 
-import { linuxerr } from '../../abi/errno.ts';
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import {
   O_APPEND,
   O_DSYNC,
@@ -28,7 +28,7 @@ import { FileDescription } from '../../vfs/file-description.ts';
 import type { SetStat } from '../../vfs/options.ts';
 import { withoutSetIds } from '../../vfs/permissions.ts';
 import { applySetStat, statOf, touchAtime } from './attributes.ts';
-import { BLOCK_SIZE, type FileData } from './file-data.ts';
+import { BLOCK_SIZE, CHUNK_SIZE, type FileData } from './file-data.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
 
@@ -109,16 +109,12 @@ export class RegularFileDescription extends FileDescription {
     const wanted = Math.min(buffer.length, RW_COUNT_MAX);
     let done = 0;
     while (done < wanted) {
-      const size = this.#inode.size;
-      const count = Math.min(wanted - done, size - offset - done, PIECE_SIZE);
+      const from = offset + done;
+      const end = yield* this.#load(from, Math.min(offset + wanted, from + PIECE_SIZE));
+      // The size may have changed meanwhile.
+      const count = Math.min(end, this.#inode.size) - from;
       if (count <= 0) break;
-      const missing = this.#data.firstMissing(offset + done, offset + done + count);
-      if (missing >= 0) {
-        yield* this.#fs.loadChunk(this.#inode, missing);
-        continue;
-      }
-      const target = buffer.subarray(done, done + count);
-      this.#data.read(target, offset + done, count);
+      this.#data.read(buffer.subarray(done, done + count), from, count);
       done += count;
     }
     this.#touchAtime();
@@ -156,18 +152,26 @@ export class RegularFileDescription extends FileDescription {
     if (bytes.length === 0) return { count: 0, offset: at };
     const { dataMutex } = this.#inode;
     if (!dataMutex.tryLock()) yield* dataMutex.lock();
-    let offset: number;
+    let offset = at;
     let count = 0;
     try {
-      offset = (this.statusFlags & O_APPEND) !== 0 ? this.#inode.size : at;
+      if ((this.statusFlags & O_APPEND) !== 0) offset = this.#inode.size;
       if (offset >= FILE_SIZE_MAX) throw linuxerr.EFBIG;
       const wanted = Math.min(bytes.length, FILE_SIZE_MAX - offset, RW_COUNT_MAX);
       while (count < wanted) {
-        const piece = bytes.subarray(count, Math.min(wanted, count + PIECE_SIZE));
-        const written = yield* this.#writePiece(piece, offset + count);
+        yield* this.#fs.throttle();
+        const from = offset + count;
+        const to = Math.min(offset + wanted, from + PIECE_SIZE);
+        const isHere = this.#data.firstMissing(from, to) < 0;
+        const end = isHere ? to : yield* this.#load(from, to);
+        const piece = bytes.subarray(count, end - offset);
+        const written = this.#writePiece(piece, from);
         count += written;
         if (written < piece.length) break;
       }
+    } catch (error) {
+      // What was written before counts. Linux: generic_perform_write().
+      if (count === 0 || !(error instanceof LinuxError)) throw error;
     } finally {
       dataMutex.unlock();
     }
@@ -179,14 +183,9 @@ export class RegularFileDescription extends FileDescription {
     return { count, offset: offset + count };
   }
 
-  *#writePiece(piece: Uint8Array, offset: number): Op<number> {
+  /** Writes what is in memory. Returns less than all if there is no space for it. */
+  #writePiece(piece: Uint8Array, offset: number): number {
     const data = this.#data;
-    yield* this.#fs.throttle();
-    for (;;) {
-      const missing = data.firstMissingForWrite(offset, offset + piece.length);
-      if (missing < 0) break;
-      yield* this.#fs.loadChunk(this.#inode, missing);
-    }
     const needed = data.countHoles(offset, offset + piece.length);
     let length = piece.length;
     const granted = needed === 0 ? 0 : this.#fs.reserveBlocks(needed);
@@ -262,18 +261,25 @@ export class RegularFileDescription extends FileDescription {
 
   *#allocatePieces(offset: number, end: number): Op<void> {
     for (let position = offset; position < end;) {
-      const next = Math.min(end, (Math.floor(position / PIECE_SIZE) + 1) * PIECE_SIZE);
+      const pieceEnd = Math.min(end, (Math.floor(position / PIECE_SIZE) + 1) * PIECE_SIZE);
       yield* this.#fs.throttle();
-      yield* this.#load(position, next);
+      const next = yield* this.#load(position, pieceEnd);
       this.#data.allocate(position, next);
       position = next;
     }
   }
 
-  *#load(from: number, to: number): Op<void> {
+  /**
+   * Brings [from, to) into memory. Returns where what is there ends: before `to` only if the cache
+   * is too small for all of it, so that one chunk pushes the other out.
+   */
+  *#load(from: number, to: number): Op<number> {
+    let patience = (2 * (to - from)) / CHUNK_SIZE + 2;
     for (;;) {
       const missing = this.#data.firstMissing(from, to);
-      if (missing < 0) return;
+      if (missing < 0) return to;
+      const end = missing * CHUNK_SIZE;
+      if (patience-- <= 0 && end > from) return end;
       yield* this.#fs.loadChunk(this.#inode, missing);
     }
   }
@@ -311,15 +317,25 @@ export class RegularFileDescription extends FileDescription {
   }
 
   *#findData(from: number): Op<number> {
-    let found = Infinity;
-    for (const chunk of this.#data.chunks.values()) {
-      found = Math.min(found, this.#data.firstWrittenIn(chunk, from));
+    const data = this.#data;
+    let position = from;
+    for (;;) {
+      const hasStored = data.storedChunks > 0;
+      const stored = hasStored ? yield* this.#fs.nextStoredData(this.#inode, position) : Infinity;
+      let found = Infinity;
+      for (const chunk of data.chunks.values()) {
+        found = Math.min(found, data.firstWrittenIn(chunk, from));
+      }
+      const chunkIndex = Math.floor(stored / CHUNK_SIZE);
+      if (stored < found && data.chunks.has(chunkIndex)) {
+        // Of a chunk in memory the store's word doesn't count.
+        position = (chunkIndex + 1) * CHUNK_SIZE;
+        continue;
+      }
+      found = Math.min(found, stored);
+      if (found >= this.#inode.size) throw linuxerr.ENXIO;
+      return Math.max(from, found);
     }
-    if (this.#data.storedChunks > 0) {
-      found = Math.min(found, yield* this.#fs.nextStoredData(this.#inode, from));
-    }
-    if (found >= this.#inode.size) throw linuxerr.ENXIO;
-    return Math.max(from, found);
   }
 
   *#findHole(from: number): Op<number> {

@@ -61,14 +61,16 @@ function* loadBoth(
   oldName: string,
 ): Op<[LocalDentry | undefined, LocalDentry | undefined]> {
   const { oldParent, newParent, newName } = rename;
-  const loaded = yield* fs.child(oldParent, oldName);
-  loaded?.incRef();
-  try {
-    const target = yield* fs.child(newParent, newName);
-    // The old one may have been removed or replaced while the new one was loaded.
-    return [assertDefined(oldParent.children).get(oldName), target];
-  } finally {
-    loaded?.decRef();
+  for (;;) {
+    const old = yield* fs.child(oldParent, oldName);
+    old?.incRef();
+    try {
+      const target = yield* fs.child(newParent, newName);
+      // The old one may have been removed or replaced while the new one was loaded.
+      if (assertDefined(oldParent.children).get(oldName) === old) return [old, target];
+    } finally {
+      old?.decRef();
+    }
   }
 }
 
