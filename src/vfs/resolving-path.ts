@@ -17,7 +17,7 @@ import type { Mount } from './mount.ts';
  * A signal, not an error: goes on in the ResolvingPath's new mount. Caught by VirtualFilesystem
  * only.
  */
-export const RESOLVE_ELSEWHERE: Error = Object.freeze(new Error('resolution goes on elsewhere'));
+const RESOLVE_ELSEWHERE: Error = Object.freeze(new Error('resolution goes on elsewhere'));
 
 /**
  * What a caller gives to resolve. References on `root` and `start` are the caller's, for the time
@@ -57,6 +57,7 @@ export class ResolvingPath {
   readonly #operation: PathOperation;
   readonly #followFinal: boolean;
   #symlinkCount = 0;
+  #hasMoved = false;
   #text: string;
   /** Where the component after the current one is looked for. */
   #position = 0;
@@ -90,6 +91,18 @@ export class ResolvingPath {
 
   get root(): VirtualDentry {
     return this.#operation.root;
+  }
+
+  #goElsewhere(): never {
+    this.#hasMoved = true;
+    throw RESOLVE_ELSEWHERE;
+  }
+
+  /** Has RESOLVE_ELSEWHERE been thrown since this was asked last? */
+  takeMove(): boolean {
+    const hasMoved = this.#hasMoved;
+    this.#hasMoved = false;
+    return hasMoved;
   }
 
   /** Consumes the current component. */
@@ -144,7 +157,7 @@ export class ResolvingPath {
     if (this.#operation.isBeneath === true) throw linuxerr.ENOTCAPABLE;
     this.mount = this.root.mount;
     this.start = this.root.dentry;
-    throw RESOLVE_ELSEWHERE;
+    this.#goElsewhere();
   }
 
   /**
@@ -166,7 +179,7 @@ export class ResolvingPath {
     if (point === undefined) return true;
     this.mount = point.mount;
     this.start = point.dentry;
-    throw RESOLVE_ELSEWHERE;
+    this.#goElsewhere();
   }
 
   /**
@@ -181,7 +194,7 @@ export class ResolvingPath {
     this.advance();
     this.mount = mount;
     this.start = mount.root;
-    throw RESOLVE_ELSEWHERE;
+    this.#goElsewhere();
   }
 }
 

@@ -18,12 +18,7 @@ import { type FileDescription, PathDescription } from './file-description.ts';
 import type { Filesystem } from './filesystem.ts';
 import { Mount, type MountFlags } from './mount.ts';
 import type { MkdirOptions, OpenOptions, SetStat } from './options.ts';
-import {
-  type MountLookup,
-  type PathOperation,
-  RESOLVE_ELSEWHERE,
-  ResolvingPath,
-} from './resolving-path.ts';
+import { type MountLookup, type PathOperation, ResolvingPath } from './resolving-path.ts';
 
 /** What to mount: a filesystem, or a subtree that is visible elsewhere (bind). */
 export interface MountSource {
@@ -246,10 +241,12 @@ export class VirtualFilesystem implements MountLookup {
       mount.incRef();
       try {
         return yield* call(mount.filesystem);
-      } catch (error) {
-        if (error !== RESOLVE_ELSEWHERE) throw error;
       } finally {
         mount.decRef();
+        // This takes the place of RESOLVE_ELSEWHERE on its way up. To catch it, and throw all other
+        // errors again, would make every ENOENT cost twice.
+        // eslint-disable-next-line no-unsafe-finally -- on purpose
+        if (rp.takeMove()) continue;
       }
     }
   }
@@ -406,6 +403,5 @@ export class VirtualFilesystem implements MountLookup {
 }
 
 function throwFirst(failures: readonly unknown[]): void {
-   
   if (failures.length > 0) throw failures[0];
 }
