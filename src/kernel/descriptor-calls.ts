@@ -4,12 +4,12 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import { O_CLOEXEC } from '../abi/fcntl.ts';
-import { OPEN_MAX, FILE_SIZE_MAX } from '../abi/limits.ts';
+import { OPEN_MAX } from '../abi/limits.ts';
 import { POLLERR, POLLHUP, POLLNVAL } from '../abi/poll.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import type { Clock, Timespec } from '../lib/clock.ts';
 import { anyOf, type Op, timer, type Wait } from '../lib/op.ts';
-import { encodeUtf8 } from '../lib/text.ts';
+import { utf8Length } from '../lib/text.ts';
 import type { DirentRecord, PollFd } from '../syscalls/table.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 import type { SetStat } from '../vfs/options.ts';
@@ -99,9 +99,8 @@ export class DescriptorCalls {
     yield* this.#setStat(fd, { size: length });
   }
 
-  *fallocate(fd: number, mode: number, offset: number, length: number): Op<void> {
-    if (offset + length > FILE_SIZE_MAX) throw linuxerr.EFBIG;
-    yield* this.withFile(fd, (file) => file.allocate(mode, offset, length));
+  fallocate(fd: number, mode: number, offset: number, length: number): Op<void> {
+    return this.withFile(fd, (file) => file.allocate(mode, offset, length));
   }
 
   fstat(fd: number): Op<Stat> {
@@ -137,7 +136,7 @@ export class DescriptorCalls {
     let isFull = false;
     yield* this.withFile(fd, (file) =>
       file.iterDirents((entry) => {
-        const record = DIRENT64_HEADER + encodeUtf8(entry.name).length + 1;
+        const record = DIRENT64_HEADER + utf8Length(entry.name) + 1;
         const padded = Math.ceil(record / 8) * 8;
         isFull = used + padded > size;
         if (isFull) return false;

@@ -344,8 +344,8 @@ export class FileService {
   // Copying.
 
   /**
-   * Copies data and permissions. Errors: EEXIST if `isExclusive` and there is something; EINVAL
-   * onto itself.
+   * Copies data and permissions; onto itself that changes nothing. Errors: EEXIST if `isExclusive`
+   * and there is something.
    */
   *copyFile(
     source: string,
@@ -356,7 +356,7 @@ export class FileService {
     try {
       const stat = yield* this.fstat(from);
       if ((stat.mode & S_IFMT) === S_IFDIR) throw linuxerr.EISDIR;
-      yield* this.#checkNotSame(stat, destination);
+      if (!options.isExclusive && (yield* this.#isSame(stat, destination))) return;
       const flags = O_WRONLY | O_CREAT | (options.isExclusive ? O_EXCL : O_TRUNC);
       const to = yield* this.open(destination, flags, stat.mode & S_PERMISSIONS);
       try {
@@ -370,12 +370,14 @@ export class FileService {
     }
   }
 
-  *#checkNotSame(source: Stat, destination: string): Op<void> {
+  /** Is there, at the end of `path`, the very file that `stat` tells of? */
+  *#isSame(stat: Stat, path: string): Op<boolean> {
     try {
-      const { dev, ino } = yield* this.stat(destination);
-      if (dev === source.dev && ino === source.ino) throw linuxerr.EINVAL;
+      const { dev, ino } = yield* this.stat(path);
+      return dev === stat.dev && ino === stat.ino;
     } catch (error) {
       if (error !== linuxerr.ENOENT) throw error;
+      return false;
     }
   }
 
@@ -389,16 +391,40 @@ export class FileService {
   }
 
   /**
-   * cp -r if `recursive`. Errors: EISDIR for a directory without it; EEXIST with `errorOnExist`;
-   * EINVAL into itself.
+   * cp -r if `recursive`; makes the directory the copy goes to, as Node does. Errors: EISDIR for a
+   * directory without `recursive`; EEXIST with `errorOnExist`; EINVAL onto or into itself.
    */
   *cp(source: string, destination: string, options: CopyOptions): Op<void> {
+    const { mode } = yield* options.dereference ? this.stat(source) : this.lstat(source);
+    if ((mode & S_IFMT) === S_IFDIR) {
+      if (!options.recursive) throw linuxerr.EISDIR;
+      const [from, to] = [yield* this.realpath(source), yield* this.#realpathOfNew(destination)];
+      if (join(to, '').startsWith(join(from, ''))) throw linuxerr.EINVAL;
+    }
+    yield* this.mkdir(directoryOf(destination), { recursive: true, mode: 0o777 });
+    yield* this.#copy(source, destination, options);
+  }
+
+  /** realpath() of what need not exist. */
+  *#realpathOfNew(path: string): Op<string> {
+    try {
+      return yield* this.realpath(path);
+    } catch (error) {
+      const directory = directoryOf(path);
+      if (error !== linuxerr.ENOENT || directory === path) throw error;
+      const name = path.replace(/\/+$/, '').slice(directory.length);
+      return join(yield* this.#realpathOfNew(directory), name.replace(/^\/+/, ''));
+    }
+  }
+
+  *#copy(source: string, destination: string, options: CopyOptions): Op<void> {
     const stat = yield* options.dereference ? this.stat(source) : this.lstat(source);
     const type = stat.mode & S_IFMT;
     if (type === S_IFDIR) yield* this.#copyDirectory(source, destination, stat, options);
     else if (yield* this.#mayReplace(destination, options)) {
       if (type === S_IFLNK) yield* this.symlink(yield* this.readlink(source), destination);
       else if (type === S_IFREG) {
+        if (yield* this.#isSame(stat, destination)) throw linuxerr.EINVAL;
         yield* this.copyFile(source, destination, { isExclusive: false });
       } else throw linuxerr.EINVAL;
     } else return;
@@ -406,12 +432,9 @@ export class FileService {
   }
 
   *#copyDirectory(source: string, destination: string, stat: Stat, options: CopyOptions): Op<void> {
-    if (!options.recursive) throw linuxerr.EISDIR;
     yield* this.mkdir(destination, { recursive: true, mode: 0o700 });
-    const [from, to] = [yield* this.realpath(source), yield* this.realpath(destination)];
-    if (`${to}/`.startsWith(`${from}/`)) throw linuxerr.EINVAL;
     for (const { name } of yield* this.#list(source)) {
-      yield* this.cp(join(source, name), join(destination, name), options);
+      yield* this.#copy(join(source, name), join(destination, name), options);
     }
     yield* this.chmod(destination, stat.mode & S_PERMISSIONS);
   }
@@ -438,6 +461,13 @@ export class FileService {
 
 function join(directory: string, name: string): string {
   return directory.endsWith('/') ? directory + name : `${directory}/${name}`;
+}
+
+/** The directory that a path's last component is in. */
+function directoryOf(path: string): string {
+  const end = path.replace(/\/+$/, '').lastIndexOf('/');
+  if (end < 0) return path.startsWith('/') ? '/' : '.';
+  return path.slice(0, end).replace(/\/+$/, '') || '/';
 }
 
 /** Twice the room, with the same contents. */

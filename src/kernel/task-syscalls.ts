@@ -85,7 +85,7 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
    * shared.
    */
   *#dealias(alias: TaskFileAlias): Op<FileDescription> {
-    const { meaning, statusFlags } = alias;
+    const { meaning, openFlags } = alias;
     alias.decRef();
     const { task } = this;
     const file = meaning === 'terminal' ? this.#terminal() : task.fds.find(meaning);
@@ -96,7 +96,7 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
       return yield* task.vfs.reopen(task.creds, {
         root: task.root,
         vd: file.vd,
-        flags: statusFlags,
+        flags: openFlags,
       });
     } finally {
       file.decRef();

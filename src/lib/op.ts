@@ -52,54 +52,70 @@ export interface Interruption {
   subscribe(onInterrupt: (reason: Error) => void): () => void;
 }
 
+/** Told how an Op ended. */
+export interface Completion<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Runs an Op to its end, which may be reached before this returns. */
+export function startOp<T>(op: Op<T>, completion: Completion<T>): void {
+  drive(op, undefined, completion);
+}
+
 /** Runs an Op to its end. Starts at once; what needs no waiting has happened when this returns. */
 export function runAsync<T>(op: Op<T>, interruption?: Interruption): Promise<T> {
-  return drive(op, undefined, interruption);
+  return new Promise((resolve, reject) => {
+    drive(op, undefined, { resolve, reject }, interruption);
+  });
 }
 
 /** Goes on with an Op that yielded `wait`. */
 export function resumeAsync<T>(op: Op<T>, wait: Wait, interruption?: Interruption): Promise<T> {
-  return drive(op, wait, interruption);
+  return new Promise((resolve, reject) => {
+    drive(op, wait, { resolve, reject }, interruption);
+  });
 }
 
-function drive<T>(op: Op<T>, first: Wait | undefined, interruption?: Interruption): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let withdrawInterrupt: (() => void) | undefined;
-    const advance = (next: () => IteratorResult<Wait, T>): void => {
-      let result: IteratorResult<Wait, T>;
-      try {
-        result = next();
-      } catch (error) {
-        withdrawInterrupt?.();
-
-        // it came
-        reject(error);
-        return;
-      }
-      if (result.done === true) {
-        withdrawInterrupt?.();
-        resolve(result.value);
-        return;
-      }
-      park(result.value);
-    };
-    let cancelWait: (() => void) | undefined;
-    const resume = (): void => {
-      cancelWait = undefined;
-      advance(() => op.next());
-    };
-    const park = (wait: Wait): void => {
-      cancelWait = wait.subscribe(resume);
-    };
-    withdrawInterrupt = interruption?.subscribe((reason) => {
-      if (cancelWait === undefined) return;
-      cancelWait();
-      cancelWait = undefined;
-      advance(() => op.throw(reason));
-    });
-    if (first === undefined) resume();
-    else park(first);
+function drive<T>(
+  op: Op<T>,
+  first: Wait | undefined,
+  completion: Completion<T>,
+  interruption?: Interruption,
+): void {
+  let withdrawInterrupt: (() => void) | undefined;
+  const advance = (next: () => IteratorResult<Wait, T>): void => {
+    let result: IteratorResult<Wait, T>;
+    try {
+      result = next();
+    } catch (error) {
+      withdrawInterrupt?.();
+      completion.reject(error);
+      return;
+    }
+    if (result.done === true) {
+      withdrawInterrupt?.();
+      completion.resolve(result.value);
+      return;
+    }
+    park(result.value);
+  };
+  let cancelWait: (() => void) | undefined;
+  const resume = (): void => {
+    cancelWait = undefined;
+    advance(() => op.next());
+  };
+  const park = (wait: Wait): void => {
+    cancelWait = wait.subscribe(resume);
+  };
+  withdrawInterrupt = interruption?.subscribe((reason) => {
+    if (cancelWait === undefined) return;
+    cancelWait();
+    cancelWait = undefined;
+    advance(() => op.throw(reason));
   });
+  if (first === undefined) resume();
+  else park(first);
 }
 
 /** Waits for a promise inside an Op. Errors: the promise's. */

@@ -4,8 +4,41 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** Up to here a loop is faster: each call of the encoder costs more than a microsecond in Chromium. */
+const LOOP_MAX = 256;
+
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
-  return encoder.encode(text);
+  return encodeAscii(text) ?? encoder.encode(text);
+}
+
+/** Undefined if the text is long, or not ASCII. */
+function encodeAscii(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (text.length > LOOP_MAX) return undefined;
+  const bytes = new Uint8Array(text.length);
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f) return undefined;
+    bytes[index] = code;
+  }
+  return bytes;
+}
+
+/** Bytes that `text` takes as UTF-8. A lone surrogate counts as U+FFFD, which is written for it. */
+export function utf8Length(text: string): number {
+  let length = text.length;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code <= 0x7f) continue;
+    length += code <= 0x7ff ? 1 : 2;
+    const isPair = code >= 0xd800 && code < 0xdc00 && isLowSurrogate(text.charCodeAt(index + 1));
+    // Four bytes for two units.
+    if (isPair) index++;
+  }
+  return length;
+}
+
+function isLowSurrogate(code: number): boolean {
+  return code >= 0xdc00 && code < 0xe000;
 }
 
 /**
@@ -32,5 +65,5 @@ function unshared(bytes: Uint8Array): Uint8Array {
 export function isLongerThan(text: string, limit: number): boolean {
   if (text.length > limit) return true;
   if (text.length * 3 <= limit) return false;
-  return encoder.encode(text).length > limit;
+  return utf8Length(text) > limit;
 }

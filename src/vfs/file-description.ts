@@ -341,9 +341,12 @@ export class PathDescription extends FileDescription {
 export class TaskFileAlias extends PathDescription {
   /** A descriptor of the task, or its terminal. */
   readonly meaning: number | 'terminal';
+  /** O_ flags it was opened with, all of them: they are meant for what it stands for. */
+  readonly openFlags: number;
 
   constructor(vd: VirtualDentry, flags: number, meaning: number | 'terminal') {
-    super(vd, flags);
+    super(vd, flags, { isSpecial: true });
     this.meaning = meaning;
+    this.openFlags = flags;
   }
 }

@@ -21,6 +21,7 @@ const IOVEC_SIZE = 8;
 
 /** The buffers of a read or write that are not empty. Errors: EFAULT; EINVAL for too many. */
 export function buffersAt(memory: GuestMemory, iovs: number, count: number): Uint8Array[] {
+  memory.checkReadable(iovs, (count >>> 0) * IOVEC_SIZE);
   if (count >>> 0 > IOVS_MAX) throw linuxerr.EINVAL;
   const buffers: Uint8Array[] = [];
   let total = 0;

@@ -96,6 +96,11 @@ export class GuestMemory {
     this.#view.setUint32(start + 4, Math.floor(value / 2 ** 32), true);
   }
 
+  /** Errors: EFAULT. */
+  checkReadable(pointer: number, length: number): void {
+    this.#check(pointer, length);
+  }
+
   /** Checks that a result can be stored before anything is done. Errors: EFAULT. */
   checkWritable(pointer: number, length: number): void {
     this.#check(pointer, length);

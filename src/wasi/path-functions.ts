@@ -37,11 +37,15 @@ const CREATE_MODE = 0o666;
 const CREATE_DIRECTORY_MODE = 0o777;
 
 export class PathFunctions extends FdFunctions {
-  /** Errors: EFAULT, EILSEQ; ENOTCAPABLE for an absolute path. */
+  /**
+   * Errors: EFAULT, EILSEQ; ENOTCAPABLE for an absolute path; EBADF for what is no descriptor, among
+   * them AT_FDCWD, which means something to the kernel.
+   */
   *#locate(fd: number, pointer: number, length: number): Op<Location> {
     const { memory, descriptors, cwd } = this.context;
     const path = memory.textAt(pointer, length);
     if (path.startsWith('/')) throw linuxerr.ENOTCAPABLE;
+    if (fd < 0) throw linuxerr.EBADF;
     const isRoot = descriptors.find(fd)?.preopen?.isRoot === true;
     if (!isRoot) return { path, flags: AT_RESOLVE_BENEATH };
     if (cwd === undefined || path === '') return { path, flags: 0 };
@@ -98,10 +102,13 @@ export class PathFunctions extends FdFunctions {
     mtime: bigint,
     fstFlags: number,
   ): Op<void> {
+    const { sys } = this.context;
     const times = timesOf(atime, mtime, fstFlags);
     const { path, flags } = yield* this.#locate(fd, pointer, length);
     const at = flags | nofollow(lookupFlags);
-    yield* this.context.sys.utimensat(fd, path, times.atime, times.mtime, at);
+    // Linux looks at nothing if both times are to stay.
+    if (fstFlags === 0) yield* sys.fstatat(fd, path, at);
+    yield* sys.utimensat(fd, path, times.atime, times.mtime, at);
   }
 
   *path_create_directory(fd: number, pointer: number, length: number): Op<void> {

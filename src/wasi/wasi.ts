@@ -1,15 +1,15 @@
 // Wasi: one program's imports, over the system calls of its task.
 //
 // browser_wasi_shim's WASI class supplies what has nothing to do with files: arguments,
-// environment, clocks, random numbers. Everything else is ours. Whoever runs the program decides
+// environment, random numbers. Everything else is ours. Whoever runs the program decides
 // how an Op is run that has to wait (blocking in a worker of its own, or suspending the program):
 // see imports().
 
 import { WASI, wasi as preview1 } from '@bjorn3/browser_wasi_shim';
 import { LinuxError, linuxerr } from '../abi/errno.ts';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, timespecToNs } from '../lib/clock.ts';
 import type { Op } from '../lib/op.ts';
-import { encodeUtf8 } from '../lib/text.ts';
+import { utf8Length } from '../lib/text.ts';
 import type { Syscalls } from '../syscalls/table.ts';
 import { ALL_RIGHTS, Descriptors } from './descriptors.ts';
 import type { WasiContext } from './context.ts';
@@ -44,6 +44,9 @@ export interface WasiOptions {
   readonly user: User;
 }
 
+/** What a cross-origin isolated page gets; others have less, and no way to tell. */
+const CLOCK_RESOLUTION_NS = 5000n;
+
 /** A named function with its signature, ready to be wrapped as an import. */
 export interface GuestImport {
   readonly module: string;
@@ -57,6 +60,8 @@ export class Wasi {
   readonly #shim: WASI;
   readonly #args: readonly string[];
   readonly #clock: Clock;
+  /** When the program was started, by the monotonic clock. */
+  readonly #startMs: number;
   readonly #context: WasiContext;
   readonly #files: PathFunctions;
   readonly #host: HostFunctions;
@@ -64,8 +69,11 @@ export class Wasi {
   constructor(options: WasiOptions) {
     const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);
     this.#shim = new WASI([...options.args], env, [], { debug: false });
+    // Before the program is there, no address is good.
+    this.#shim.inst = { exports: { memory: new WebAssembly.Memory({ initial: 0 }) } };
     this.#args = options.args;
     this.#clock = options.clock;
+    this.#startMs = options.clock.monotonicMs();
     const descriptors = new Descriptors();
     for (const { fd, name, isRoot } of options.preopens) {
       descriptors.add(fd, { base: ALL_RIGHTS, inheriting: ALL_RIGHTS }, { name, isRoot });
@@ -120,7 +128,7 @@ export class Wasi {
       if (typeof own === 'function') {
         result[name] = toErrno((own as (...args: never[]) => Op<void>).bind(files));
       } else {
-        const borrowed = shim[name] as (...args: never[]) => number | undefined;
+        const borrowed = shim[name] as ShimFunction;
         result[name] = toErrno((...args) => callShim(borrowed, args));
       }
     }
@@ -131,6 +139,9 @@ export class Wasi {
   #own(): Partial<Record<Preview1Name, GuestFunction>> {
     return {
       args_sizes_get: toErrno(this.#argsSizesGet.bind(this)),
+      clock_res_get: toErrno(this.#clockResGet.bind(this)),
+      clock_time_get: toErrno(this.#clockTimeGet.bind(this)),
+      random_get: toErrno(this.#randomGet.bind(this)),
       poll_oneoff: toErrno((input: number, output: number, count: number, result: number) =>
         pollOneoff(this.#context, this.#clock, { input, output, count, result }),
       ),
@@ -151,14 +162,49 @@ export class Wasi {
    * program's buffer.
    */
   *#argsSizesGet(countPointer: number, sizePointer: number): Op<void> {
-    const size = this.#args.reduce((sum, arg) => sum + encodeUtf8(arg).length + 1, 0);
+    const size = this.#args.reduce((sum, arg) => sum + utf8Length(arg) + 1, 0);
     this.memory.setU32(countPointer, this.#args.length);
     this.memory.setU32(sizePointer, size);
   }
+
+  *#clockResGet(id: number, result: number): Op<void> {
+    this.#nanoseconds(id);
+    this.memory.setU64(result, CLOCK_RESOLUTION_NS);
+  }
+
+  /** The clock that files get their times from. */
+  *#clockTimeGet(id: number, _precision: bigint, result: number): Op<void> {
+    this.memory.setU64(result, this.#nanoseconds(id));
+  }
+
+  /** Errors: EINVAL. */
+  #nanoseconds(id: number): bigint {
+    const monotonicMs = this.#clock.monotonicMs();
+    switch (id) {
+      case preview1.CLOCKID_REALTIME:
+        return timespecToNs(this.#clock.now());
+      case preview1.CLOCKID_MONOTONIC:
+        return BigInt(Math.round(monotonicMs * 1e6));
+      // Nobody says how long it has run: not longer than since it was started.
+      case preview1.CLOCKID_PROCESS_CPUTIME_ID:
+      case preview1.CLOCKID_THREAD_CPUTIME_ID:
+        return BigInt(Math.round((monotonicMs - this.#startMs) * 1e6));
+      default:
+        throw linuxerr.EINVAL;
+    }
+  }
+
+  /** The shim takes a range that lies outside of the memory for an empty one. */
+  *#randomGet(pointer: number, length: number): Op<void> {
+    this.memory.checkWritable(pointer, length >>> 0);
+    yield* callShim(this.#shim.wasiImport['random_get'] as ShimFunction, [pointer, length]);
+  }
 }
 
+type ShimFunction = (...args: never[]) => number | undefined;
+
 /** Runs a function of the shim, whose accesses outside of the memory are RangeErrors. */
-function* callShim(run: (...args: never[]) => number | undefined, args: never[]): Op<void> {
+function* callShim(run: ShimFunction, args: readonly unknown[]): Op<void> {
   let result: number | undefined;
   try {
     // Pointers are unsigned; the shim takes them as they come.

@@ -9,7 +9,7 @@ import { S_IFMT, S_ISGID, S_PERMISSIONS, type Stat } from '../../abi/stat.ts';
 import { type Credentials, NO_ID } from '../../auth/credentials.ts';
 import { compareTimespec, type Timespec } from '../../lib/clock.ts';
 import type { Op } from '../../lib/op.ts';
-import { encodeUtf8 } from '../../lib/text.ts';
+import { utf8Length } from '../../lib/text.ts';
 import type { MountFlags } from '../../vfs/mount.ts';
 import type { SetStat } from '../../vfs/options.ts';
 import { checkSetStat, withoutSetIds } from '../../vfs/permissions.ts';
@@ -42,7 +42,7 @@ export function statOf(fs: LocalTree, inode: Inode): Stat {
 
 function sizeOfSpecial(inode: Inode): number {
   if (inode.isDir) return inode.entryCount * DIRENT_SIZE;
-  return inode.isSymlink ? encodeUtf8(inode.target).length : 0;
+  return inode.isSymlink ? utf8Length(inode.target) : 0;
 }
 
 /**
