@@ -18,7 +18,8 @@ import { YOWASP_CLANG } from './wasm-cc.mjs';
  * @property {boolean} [isDefault] fetched without being asked for
  * @property {readonly string[]} [aliases] further names; a program told apart by its argv[0]
  * @property {readonly string[]} [args] arguments to put before the user's
- * @property {{ name: string, path: string, prefix: string, wanted: (path: string) => boolean }} [tar]
+ * @property {{ name: string, path: string, prefix: string, wanted: (path: string) => boolean }}
+ * [tar]
  *   files it needs: which of those in the package's archive, and where they belong
  * @property {'clang'} [driver] it asks for further programs; see web/programs/clang-driver.ts
  */
@@ -80,9 +81,9 @@ const LLVM = { ...YOWASP_CLANG, licence: 'ISC (LLVM itself: Apache-2.0 with LLVM
 const OWN = { name: 'burrowfs', version: '0.1.0', integrity: '', licence: 'Apache-2.0' };
 
 /**
- * Ours, in place of uutils that can't do it whatever we answer: theirs know a mode only as a bit for
- * read-only (ls, chmod, stat), set no times (touch), start threads (sort) or ask for more than a
- * kernel of files can give (sleep).
+ * Ours, in place of uutils that can't do it whatever we answer: theirs know a mode only as a bit
+ * for read-only (ls, chmod, stat), set no times (touch), start threads (sort) or ask for more than
+ * a kernel of files can give (sleep).
  */
 const OURS = [
   ['chmod', 'change modes'],

@@ -8,7 +8,7 @@ export interface Timespec {
   readonly nsec: number;
 }
 
-export const EPOCH: Timespec = Object.freeze({ sec: 0, nsec: 0 });
+const EPOCH: Timespec = Object.freeze({ sec: 0, nsec: 0 });
 
 export interface Clock {
   /** The time of day. */

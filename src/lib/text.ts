@@ -4,7 +4,9 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Up to here a loop is faster: each call of the encoder costs more than a microsecond in Chromium. */
+/**
+ * Up to here a loop is faster: each call of the encoder costs more than a microsecond in Chromium.
+ */
 const LOOP_MAX = 256;
 
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {

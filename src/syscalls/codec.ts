@@ -24,7 +24,7 @@ import {
 } from './table.ts';
 
 /** Where the kernel puts what a call with a buffer reads. */
-export const BUFFER_AT = 16;
+const BUFFER_AT = 16;
 
 export const SYSCALL_NAMES = Object.keys(SYSCALLS) as readonly SyscallName[];
 const NUMBERS = new Map(SYSCALL_NAMES.map((name, index) => [name, index]));

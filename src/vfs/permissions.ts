@@ -21,7 +21,7 @@ export interface Owned {
 }
 
 /** Exactly one class of bits is consulted: owner's, else the group's, else the others'. */
-export function mayAccess(creds: Credentials, file: Owned, bits: number): boolean {
+function mayAccess(creds: Credentials, file: Owned, bits: number): boolean {
   let granted = file.mode;
   if (creds.uid === file.uid) granted >>= 6;
   else if (creds.inGroup(file.gid)) granted >>= 3;

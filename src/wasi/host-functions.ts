@@ -41,8 +41,8 @@ export class HostFunctions {
   }
 
   /**
-   * A path as preview1's functions would take it. The program believes its working directory to be "/",
-   * so that a path it has made absolute may be a relative one to us.
+   * A path as preview1's functions would take it. The program believes its working directory to be
+   * "/", so that a path it has made absolute may be a relative one to us.
    */
   *#locate(pointer: number, length: number): Op<string> {
     const { memory, cwd } = this.#context;

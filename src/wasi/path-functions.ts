@@ -38,8 +38,8 @@ const CREATE_DIRECTORY_MODE = 0o777;
 
 export class PathFunctions extends FdFunctions {
   /**
-   * Errors: EFAULT, EILSEQ; ENOTCAPABLE for an absolute path; EBADF for what is no descriptor, among
-   * them AT_FDCWD, which means something to the kernel.
+   * Errors: EFAULT, EILSEQ; ENOTCAPABLE for an absolute path; EBADF for what is no descriptor,
+   * among them AT_FDCWD, which means something to the kernel.
    */
   *#locate(fd: number, pointer: number, length: number): Op<Location> {
     const { memory, descriptors, cwd } = this.context;

@@ -35,7 +35,7 @@ const FILETYPES: Readonly<Record<number, number>> = {
   [S_IFIFO]: wasi.FILETYPE_UNKNOWN,
 };
 
-export function filetypeOf(mode: number): number {
+function filetypeOf(mode: number): number {
   return FILETYPES[mode & S_IFMT] ?? wasi.FILETYPE_UNKNOWN;
 }
 
@@ -66,7 +66,7 @@ export function storeFdstat(
   memory.setU64(at + 16, fdstat.rights.inheriting);
 }
 
-export function toFdflags(statusFlags: number): number {
+function toFdflags(statusFlags: number): number {
   let flags = 0;
   if ((statusFlags & O_APPEND) !== 0) flags |= wasi.FDFLAGS_APPEND;
   if ((statusFlags & O_NONBLOCK) !== 0) flags |= wasi.FDFLAGS_NONBLOCK;

@@ -5,8 +5,8 @@
 // directory isn't "/", a path beneath "/" has to be told apart by what else is known:
 //  1. What the program was given: an argument that is this path, or a directory above it, says how
 //     it was meant.
-//  2. Else, if it lies beneath the working directory as seen from "/", it was meant so: by a program
-//     that has changed its directory itself, as wasi-libc lets it.
+//  2. Else, if it lies beneath the working directory as seen from "/", it was meant so: by a
+//     program that has changed its directory itself, as wasi-libc lets it.
 //  3. Else what exists: its first component in the working directory; or in "/", if that is a
 //     directory.
 //  4. Else it belongs to the working directory.

@@ -27,7 +27,7 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export const ROOT: SubjectCredentials = { uid: 0, gid: 0, groups: [] };
+const ROOT: SubjectCredentials = { uid: 0, gid: 0, groups: [] };
 /** An ordinary user. */
 export const USER: SubjectCredentials = { uid: 1000, gid: 1000, groups: [] };
 /** Another one, who shares no group with USER. */

@@ -59,10 +59,6 @@ export function isLater(later: Timespec, earlier: Timespec, what: string): void 
   throw new CheckFailed(`${what}: expected ${print(later)} to be after ${print(earlier)}`);
 }
 
-export function isSameTime(actual: Timespec, expected: Timespec, what: string): void {
-  equal(actual, { sec: expected.sec, nsec: expected.nsec }, what);
-}
-
 function print(value: unknown): string {
   if (value instanceof Uint8Array) return `bytes [${value.join(' ')}]`;
   return JSON.stringify(value, (_key, inner: unknown) => sortedRecord(inner)) ?? String(value);

@@ -42,7 +42,7 @@ export interface SubjectCredentials {
 }
 
 /** A failed call with its arguments, for the reader of a failed case. */
-export class SyscallError extends Error {
+class SyscallError extends Error {
   override readonly name = 'SyscallError';
   readonly code: ErrnoName;
 

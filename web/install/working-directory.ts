@@ -1,5 +1,5 @@
-// Interpreters that can change their working directory do so when they start: WASI has no other way to
-// tell them (see the README on working directories). Both use hooks their users know.
+// Interpreters that can change their working directory do so when they start: WASI has no other way
+// to tell them (see the README on working directories). Both use hooks their users know.
 
 import type { FileSystem } from '../../src/index.ts';
 

@@ -241,7 +241,7 @@ function capacityFor(bytes: number): number {
 }
 
 /** The blocks that [from, to) of a chunk touches. */
-export function blockMask(from: number, to: number): number {
+function blockMask(from: number, to: number): number {
   if (to <= from) return 0;
   const first = Math.floor(from / BLOCK_SIZE);
   const last = Math.floor((to - 1) / BLOCK_SIZE);

@@ -1,9 +1,10 @@
 // LocalTree: the tree of a filesystem that owns it, and how paths lead through it, once for tmpfs,
-// idbfs and devfs. Mirrors gVisor pkg/sentry/fsimpl/tmpfs/filesystem.go (stepLocked); Linux: fs/namei.c.
+// idbfs and devfs. Mirrors gVisor pkg/sentry/fsimpl/tmpfs/filesystem.go (stepLocked); Linux:
+// fs/namei.c.
 //
-// There are no locks. An operation first brings into memory what it needs, which may wait; from then on
-// it waits no more: it checks and changes the tree in one go. What it stands on while it waits it holds
-// by a reference.
+// There are no locks. An operation first brings into memory what it needs, which may wait; from
+// then on it waits no more: it checks and changes the tree in one go. What it stands on while it
+// waits it holds by a reference.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';

@@ -1,0 +1,68 @@
+// idbfs with caches too small for what is asked of it, and what the store doesn't know yet.
+
+import { expect, test } from 'vitest';
+import { AT_FDCWD, O_CREAT, O_RDWR, SEEK_DATA } from '../../../src/abi/fcntl.ts';
+import { linuxerr } from '../../../src/abi/errno.ts';
+import type { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
+import { CHUNK_SIZE } from '../../../src/fs/shared/file-data.ts';
+import { FakeClock } from '../../../src/lib/clock.ts';
+import { runAsync } from '../../../src/lib/op.ts';
+import { MemoryStore } from '../../../src/store/memory-store.ts';
+import type { Syscalls } from '../../../src/syscalls/table.ts';
+import { digest, makeData } from '../../support/history/action.ts';
+import { openIdbfs, type Session } from '../../support/history/session.ts';
+
+/** Room for one chunk. */
+const LIMITS = { dentries: 2, listingBatch: 2, cacheSizeMin: 0 };
+
+function open(store = new MemoryStore({ yields: true })): Promise<Session<Idbfs>> {
+  const options = { store, clock: new FakeClock(), cacheSize: CHUNK_SIZE, limits: LIMITS };
+  return runAsync(openIdbfs(options));
+}
+
+async function makeFile(sys: Syscalls, path: string, bytes: Uint8Array): Promise<number> {
+  const fd = await runAsync(sys.openat(AT_FDCWD, path, O_RDWR | O_CREAT, 0o644));
+  expect(await runAsync(sys.write(fd, bytes))).toBe(bytes.length);
+  return fd;
+}
+
+async function readAt(sys: Syscalls, fd: number, at: number, size: number): Promise<Uint8Array> {
+  const buffer = new Uint8Array(size);
+  return buffer.subarray(0, await runAsync(sys.pread(fd, buffer, at)));
+}
+
+const DATA = makeData({ seed: 3, length: 5 * CHUNK_SIZE });
+
+test('a read of more than the cache holds is complete', async () => {
+  const { sys } = await open();
+  const fd = await makeFile(sys, '/f', DATA);
+  await runAsync(sys.sync());
+  expect(digest(await readAt(sys, fd, 10, DATA.length))).toBe(digest(DATA.subarray(10)));
+});
+
+test('a write across more chunks than the cache holds is complete', async () => {
+  const { sys } = await open();
+  const fd = await makeFile(sys, '/f', DATA);
+  await runAsync(sys.sync());
+  const more = makeData({ seed: 4, length: 4 * CHUNK_SIZE });
+  expect(await runAsync(sys.pwrite(fd, more, 100))).toBe(more.length);
+  expect(digest(await readAt(sys, fd, 100, more.length))).toBe(digest(more));
+});
+
+test('what was cut off stays away when its chunk is read again before a commit', async () => {
+  const { sys } = await open();
+  const fd = await makeFile(sys, '/f', DATA);
+  const other = await makeFile(sys, '/g', DATA);
+  await runAsync(sys.sync());
+  await readAt(sys, fd, 0, 1);
+  await runAsync(sys.ftruncate(fd, 8192));
+  // Pushes the chunk out of the cache; the store still has all of it.
+  for (let index = 0; index < 4; index++) await readAt(sys, other, index * CHUNK_SIZE, 1);
+  await readAt(sys, fd, 0, 1);
+  await runAsync(sys.ftruncate(fd, DATA.length));
+  const [a = 0, b = 0] = DATA.subarray(8190);
+  expect([...(await readAt(sys, fd, 8190, 5))]).toEqual([a, b, 0, 0, 0]);
+  await expect(runAsync(sys.lseek(fd, 8192, SEEK_DATA))).rejects.toBe(linuxerr.ENXIO);
+  await runAsync(sys.sync());
+  expect(await readAt(sys, fd, 8192, 4096)).toEqual(new Uint8Array(4096));
+});
