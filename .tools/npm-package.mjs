@@ -23,7 +23,7 @@ const PACKAGES = join(CACHE, 'packages');
 const run = promisify(execFile);
 const inflate = promisify(gunzip);
 
-const integrityOf = (bytes) => `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
+const integrityOf = (bytes) => createHash('sha512').update(bytes).digest('base64');
 
 /** npm's own script when npm started us, so that Windows needs no shell; else `npm` on the path. */
 const runNpm = (args, cwd) => {

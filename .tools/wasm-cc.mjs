@@ -22,7 +22,7 @@ export const YOWASP_CLANG = {
   name: '@yowasp/clang',
   version: '22.0.0-git20542-10',
   integrity:
-    'sha512-V31/z9GrJECKeACTDUyvg2llbEUiFi3bxtL5HSg7H/6sydSxdI/AoVAD9F5ozrfLjotWl0B9rghR87m+DUM/zg==',
+    'V31/z9GrJECKeACTDUyvg2llbEUiFi3bxtL5HSg7H/6sydSxdI/AoVAD9F5ozrfLjotWl0B9rghR87m+DUM/zg==',
 };
 
 const run = promisify(execFile);

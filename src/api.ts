@@ -1,6 +1,8 @@
 // The public API's types: what boot() takes and what a Kernel, a Process and kernel.fs offer.
 // Types only; the implementation is worker/kernel-client.ts (page side) and worker/kernel-host.ts.
 
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /** A filesystem to mount. `source` names the store (idbfs); options depend on the type. */
 export type MountSpec =
   | {

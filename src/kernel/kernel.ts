@@ -72,7 +72,8 @@ export class Kernel {
   /** Devices nobody has mounted: /dev/null for programs without a /dev. */
   readonly #devices: VirtualFilesystem;
   readonly #tasks = new Map<number, Task>();
-  readonly #sources = new Set<string>();
+  /** Stores in use, by name. */
+  readonly #sources = new Map<string, Filesystem>();
   #nextPid = FIRST_PID;
   #nextDev: number;
 
@@ -144,12 +145,13 @@ export class Kernel {
   }
 
   *umount(path: string): Op<void> {
-    const before = new Set(this.vfs.mounts);
-    yield* this.vfs.umount(ROOT_CREDENTIALS, this.#operation(path));
-    for (const mount of this.vfs.mounts) before.delete(mount);
-    for (const { filesystem, source } of before) {
-      const isLast = !this.vfs.mounts.some((mount) => mount.filesystem === filesystem);
-      if (isLast && filesystem.type === 'idbfs') this.#sources.delete(source);
+    try {
+      yield* this.vfs.umount(ROOT_CREDENTIALS, this.#operation(path));
+    } finally {
+      const mounted = new Set(this.vfs.mounts.map(({ filesystem }) => filesystem));
+      for (const [source, filesystem] of this.#sources) {
+        if (!mounted.has(filesystem)) this.#sources.delete(source);
+      }
     }
   }
 
@@ -168,7 +170,7 @@ export class Kernel {
   }
 
   #noteSource({ filesystem, source }: { filesystem: Filesystem; source: string }): void {
-    if (filesystem.type === 'idbfs') this.#sources.add(source);
+    if (filesystem.type === 'idbfs') this.#sources.set(source, filesystem);
   }
 
   #operation(path: string): {
@@ -262,7 +264,7 @@ function* makeSource(
   platform: KernelPlatform,
   spec: KernelMountSpec,
   minor: number,
-  sourcesInUse: ReadonlySet<string> = new Set(),
+  sourcesInUse: ReadonlyMap<string, unknown> = new Map(),
 ): Op<MountSource> {
   const { clock, fillRandom } = platform;
   const dev = makeDev(0, minor);

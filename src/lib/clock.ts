@@ -22,7 +22,7 @@ export interface Clock {
 /** The longest delay the platform's timers take. */
 const TIMER_MAX_MS = 0x7fff_ffff;
 
-/** Held here because looking up the global costs more than the call (250 ns in Chromium's workers). */
+/** Held here: looking up the global costs more than the call (250 ns in Chromium's workers). */
 const { performance: ticker } = globalThis;
 
 /** How far the two clocks may be apart: the ticker stands still while a computer sleeps. */

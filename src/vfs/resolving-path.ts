@@ -37,6 +37,8 @@ export interface PathOperation {
 export interface MountLookup {
   /** The topmost mount on a mount point, or undefined. */
   mountAt(mount: Mount, dentry: Dentry): Mount | undefined;
+  /** The path of `vd` as seen from `root`: "/" for itself, undefined if it isn't below. */
+  pathOf(vd: VirtualDentry, root: VirtualDentry): string | undefined;
 }
 
 interface Remainder {
@@ -165,13 +167,17 @@ export class ResolvingPath {
    * parent.
    *
    * Errors:
-   *  - ENOTCAPABLE if the resolution must stay beneath its start and `dentry` is the start.
+   *  - ENOTCAPABLE if the resolution must stay beneath its start and `dentry` is the start, or not
+   *    below it any more.
    *  - RESOLVE_ELSEWHERE if `dentry` is a mount's root: the component is not consumed.
    */
   isRoot(dentry: Dentry): boolean {
     const { root, start, isBeneath } = this.#operation;
-    if (isBeneath === true && dentry === start.dentry && this.mount === start.mount) {
-      throw linuxerr.ENOTCAPABLE;
+    if (isBeneath === true) {
+      const path = this.#mounts.pathOf({ mount: this.mount, dentry }, start);
+      // Nor may it be somewhere else by now: moved while the resolution waited (Linux:
+      // fs/namei.c path_is_under()).
+      if (path === undefined || path === '/') throw linuxerr.ENOTCAPABLE;
     }
     if (dentry === root.dentry && this.mount === root.mount) return true;
     if (dentry !== this.mount.root) return false;

@@ -1,0 +1,208 @@
+// The benchmarks' results as a document: goals, then tables.
+
+import { writeFile } from 'node:fs/promises';
+
+const SUBJECTS = {
+  core: 'Burrow, core',
+  inline: 'Burrow, inline task',
+  worker: 'Burrow, threaded task',
+  shim: 'browser_wasi_shim',
+  memfs: 'memfs',
+  'zenfs-memory': 'ZenFS InMemory',
+  'zenfs-indexeddb': 'ZenFS IndexedDB',
+  lightning: 'LightningFS',
+  opfs: 'OPFS handles',
+  'round-trip': 'bare Atomics',
+};
+
+const OPERATIONS = {
+  stat: 'stat',
+  missing: 'stat, ENOENT',
+  open: 'open + close',
+  read: 'read 4 KiB',
+  write: 'write 4 KiB',
+  readdir: 'list 1,000 entries',
+  create: 'create + unlink',
+  rename: 'rename',
+  tell: 'fd_tell / round trip',
+};
+
+const MIB = 2 ** 20;
+
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Of two things measured in the same rounds: how much more the first takes than the second. */
+const ratioOf = (samples, others) => median(samples.map((value, round) => value / others[round]));
+
+const factor = (value) => `${value.toFixed(2)} ×`;
+
+function duration(nanoseconds) {
+  if (nanoseconds < 1e3) return `${nanoseconds.toFixed(0)} ns`;
+  if (nanoseconds < 1e6) return `${(nanoseconds / 1e3).toPrecision(3)} µs`;
+  return `${Number((nanoseconds / 1e6).toPrecision(3))} ms`;
+}
+
+const milliseconds = (value) => duration(value * 1e6);
+const mebibytes = (bytes) => `${Math.round(bytes / MIB)} MiB`;
+
+function table(head, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  const rule = line(head.map((_, index) => (index === 0 ? '---' : '--:')));
+  return [line(head), rule, ...rows.map(line)].join('\n');
+}
+
+/** What is to be reached: what it is, what it came to, the bound, and whether it holds. */
+function goalsOf({ operations, 'small-files': files, sparse }) {
+  const goals = [];
+  const add = (what, value, bound, isMet) => goals.push([what, value, bound, isMet]);
+  const atMost = (what, value, bound) => add(what, factor(value), `≤ ${bound} ×`, value <= bound);
+  if (operations !== undefined) {
+    for (const operation of ['stat', 'open', 'read']) {
+      const { core, memfs, 'zenfs-memory': zenfs } = operations[operation];
+      const name = OPERATIONS[operation];
+      atMost(`core, ${name}: time of memfs’s`, ratioOf(core, memfs), 1);
+      const speedup = ratioOf(zenfs, core);
+      add(`core, ${name}: faster than ZenFS InMemory`, factor(speedup), '≥ 3 ×', speedup >= 3);
+    }
+    const { inline, shim } = operations.read;
+    atMost('inline task, read 4 KiB: time of browser_wasi_shim’s', ratioOf(inline, shim), 1);
+    const { worker, 'round-trip': bare } = operations.tell;
+    atMost('threaded task, fd_tell: time of a bare round trip’s', ratioOf(worker, bare), 1.5);
+  }
+  if (files !== undefined) {
+    const create = (subject) => files.times[subject].map((times) => times.create);
+    const count = files.counts.burrow.toLocaleString('en');
+    const what = `${count} small files created and committed: time of setMany’s`;
+    atMost(what, ratioOf(create('burrow'), create('idb-keyval')), 2);
+  }
+  const peak = sparse?.memory.peak ?? 0;
+  if (peak > 0) {
+    const what = 'sparse file of 5 GiB: the page’s resident memory at its peak';
+    add(what, mebibytes(peak), '< 300 MiB', peak < 300 * MIB);
+  }
+  return goals;
+}
+
+function goalSection(results) {
+  const rows = goalsOf(results).map(([what, value, bound, isMet]) => [
+    ...[what, value, bound],
+    isMet ? 'met' : '**not met**',
+  ]);
+  return ['## Goals', table(['', 'measured', 'goal', ''], rows)];
+}
+
+function operationSection({ operations }) {
+  if (operations === undefined) return [];
+  const names = Object.keys(SUBJECTS).filter((name) =>
+    Object.values(operations).some((samples) => name in samples),
+  );
+  const kinds = Object.keys(OPERATIONS).filter((operation) => operation in operations);
+  const cell = (samples) => (samples === undefined ? '–' : duration(median(samples)));
+  const rows = names.map((name) => [
+    SUBJECTS[name],
+    ...kinds.map((operation) => cell(operations[operation][name])),
+  ]);
+  return [
+    '## One operation',
+    'A program that makes WASI calls and nothing else (`syscall-loop.c`) runs as a task and ' +
+      'under browser_wasi_shim; the others are called from JavaScript, each in a worker of its own. ' +
+      'LightningFS has no open files: there a read or write is one of a whole file of 4 KiB. ' +
+      'OPFS resolves no paths: a file is looked up in its folder.',
+    table(['', ...kinds.map((operation) => OPERATIONS[operation])], rows),
+  ];
+}
+
+function filesSection({ 'small-files': files }) {
+  if (files === undefined) return [];
+  const most = files.counts.burrow;
+  const rows = Object.entries(files.times).map(([subject, times]) => {
+    const count = files.counts[subject];
+    const cell = (phase) => {
+      const value = median(times.map((each) => each[phase]));
+      const scaled = (value * most) / count;
+      return count === most
+        ? milliseconds(value)
+        : `${milliseconds(scaled)} (${count.toLocaleString('en')} took ${milliseconds(value)})`;
+    };
+    const name = { burrow: 'Burrow, idbfs' }[subject] ?? SUBJECTS[subject] ?? subject;
+    return [name, cell('create'), cell('read'), cell('delete')];
+  });
+  const count = most.toLocaleString('en');
+  return [
+    `## ${count} files of 1 KiB, persistently`,
+    'idb-keyval stores one record a file with `setMany`, `getMany` and `delMany`: no names to ' +
+      'look up, no attributes, no folders. Burrow ends with a strict `sync`, idb-keyval commits ' +
+      'as it does by default (relaxed) or strictly. What takes too long is measured on fewer ' +
+      'files and scaled.',
+    table(['', 'create and commit', 'read, nothing cached', 'delete and commit'], rows),
+  ];
+}
+
+function programSection({ programs, runs }) {
+  if (programs === undefined) return [];
+  const rows = Object.entries(programs).map(([name, browsers]) => {
+    const firsts = (index) => browsers.map((repeats) => repeats[0][index]);
+    const others = (index) => browsers.flatMap((repeats) => repeats.slice(1).map((r) => r[index]));
+    const title = name.startsWith('Node') ? name : `Burrow, ${name}`;
+    return [
+      title,
+      ...runs.flatMap((_, index) => [
+        milliseconds(median(firsts(index))),
+        milliseconds(median(others(index))),
+      ]),
+    ];
+  });
+  const head = ['', ...runs.flatMap(({ title }) => [`${title}, first`, 'again'])];
+  return [
+    '## Programs',
+    'From start to exit. The first start of a program compiles it. Node’s WASI is another host ' +
+      'with another engine version, its files are the system’s, and it leaves nothing for a ' +
+      'second start to wait for.',
+    table(head, rows),
+  ];
+}
+
+function sparseSection({ sparse }) {
+  if (sparse === undefined) return [];
+  const { memory, measuredBytes } = sparse;
+  const rows = Object.entries(sparse.milliseconds).map(([name, value]) => [
+    name,
+    milliseconds(value),
+  ]);
+  const resident =
+    memory.peak === 0
+      ? ''
+      : `The page’s process (kernel worker included) had ${mebibytes(memory.before)} resident ` +
+        `before, ${mebibytes(memory.peak)} at most and ${mebibytes(memory.after)} after. `;
+  return [
+    '## A sparse file of 5 GiB on idbfs',
+    `${resident}The browser’s own count (\`measureUserAgentSpecificMemory\`) at the end: ` +
+      `${mebibytes(measuredBytes)}.`,
+    table(['', 'time'], rows),
+  ];
+}
+
+/** Writes the document if every suite was run; returns it in any case. */
+export async function writeResults(results, { path, suites }) {
+  const load = results.load.map((value) => value.toFixed(1)).join(', ');
+  const isWhole = suites.every((suite) => suite in results) && !results.isQuick;
+  const text = [
+    '# Benchmarks',
+    `Measured with \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: Chromium ` +
+      `${results.browser ?? ''} (headless), ${results.cores} cores, load ${load} while it ran.`,
+    'How to read this: trust the ratios, not the times. Everything compared was measured in one ' +
+      'run, in turns, and what is shown is the median; a machine that does other things as well ' +
+      'slows all of it down alike.',
+    ...goalSection(results),
+    ...operationSection(results),
+    ...filesSection(results),
+    ...programSection(results),
+    ...sparseSection(results),
+  ].join('\n\n');
+  if (isWhole) await writeFile(path, `${text}\n`);
+  return text;
+}

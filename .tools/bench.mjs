@@ -1,0 +1,267 @@
+// npm run bench: measures Burrow beside its peers in a real Chromium and writes what it found to
+// test/bench/results.md.
+//
+//   npm run bench -- [--only <suite>] [--quick]
+//
+// Suites: operations, small-files, programs, sparse. Only a run of all of them writes the results.
+
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import { writeResults } from './bench-report.mjs';
+import { ROOT, ensureBrowser, ensureDependencies } from './setup.mjs';
+
+const SUITES = ['operations', 'small-files', 'programs', 'sparse'];
+const OPTIONS = {
+  only: { type: 'string', multiple: true },
+  quick: { type: 'boolean', default: false },
+};
+
+const BENCH = join(ROOT, 'test', 'bench');
+const PAGE = join(ROOT, '.cache', 'bench');
+const BROWSER_FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const ISOLATION = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+const MEMORY_POLL_MS = 50;
+
+/** What the programs do that are compared with Node's WASI. */
+const RUNS = [
+  { title: 'python -c "print(1)"', program: 'python', args: ['-c', 'print(1)'] },
+  {
+    title: 'sqlite3: insert 10,000 rows',
+    program: 'sqlite3',
+    args: [
+      '/rows.db',
+      'DROP TABLE IF EXISTS rows; BEGIN; CREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT);' +
+        'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) ' +
+        "INSERT INTO rows SELECT i, 'row number ' || i FROM n; COMMIT;",
+    ],
+  },
+  { title: 'tar: 1,000 files of 4 KiB', program: 'tar', args: ['-cf', '/all.tar', 'tree'] },
+];
+
+const say = (line) => process.stderr.write(`bench: ${line}\n`);
+
+async function main() {
+  const { values } = parseArgs({ options: OPTIONS });
+  const suites = values.only ?? SUITES;
+  const unknown = suites.filter((suite) => !SUITES.includes(suite));
+  if (unknown.length > 0) throw new Error(`no suite ${unknown}; there are ${SUITES.join(', ')}`);
+  ensureDependencies();
+  const executablePath = await ensureBrowser();
+  say('building the page');
+  const server = await servePage();
+  const results = { load: [loadavg()[0]], cores: cpus().length, runs: RUNS, isQuick: values.quick };
+  try {
+    for (const suite of suites) {
+      say(suite);
+      const open = () => openBrowser(executablePath, server.url);
+      // One that fails doesn't cost what the others have found.
+      await MEASURE[suite](open, values.quick, results).then(
+        (found) => {
+          results[suite] = found;
+        },
+        (error) => {
+          say(`${suite} failed: ${error.stack}`);
+          process.exitCode = 1;
+        },
+      );
+      results.load.push(loadavg()[0]);
+    }
+  } finally {
+    await server.close();
+  }
+  const text = await writeResults(results, { path: join(BENCH, 'results.md'), suites: SUITES });
+  process.stdout.write(`${text}\n`);
+}
+
+/** Builds the page and serves it. */
+async function servePage() {
+  const [{ build, preview }, programs, { compileWasm }] = await Promise.all([
+    import('vite'),
+    import('./programs.mjs'),
+    import('./wasm-cc.mjs'),
+  ]);
+  const config = pageConfig();
+  await build(config);
+  await compileWasm({
+    sources: [join(BENCH, 'syscall-loop.c')],
+    output: join(PAGE, 'syscall-loop.wasm'),
+    flags: ['-O2'],
+  });
+  for (const { program } of RUNS) {
+    await copyFile(await programs.ensureProgram(program), join(PAGE, `${program}.wasm`));
+  }
+  const server = await preview(config);
+  return { url: server.resolvedUrls.local[0], close: () => server.close() };
+}
+
+function pageConfig() {
+  const builtins = ['buffer', 'events', 'path', 'stream', 'url'].map((name) => [
+    `node:${name}`,
+    join(BENCH, 'node-builtins.ts'),
+  ]);
+  return {
+    configFile: false,
+    root: BENCH,
+    base: './',
+    logLevel: 'error',
+    // What memfs and LightningFS take for granted.
+    define: { global: 'globalThis' },
+    resolve: { alias: Object.fromEntries(builtins) },
+    worker: { format: 'es' },
+    // Names stay, so that a profile can be read.
+    build: { target: 'esnext', outDir: PAGE, emptyOutDir: true, minify: false },
+    preview: { headers: ISOLATION, host: '127.0.0.1', port: 0 },
+  };
+}
+
+/** A browser with a new profile on disk: a private one would keep its databases in memory. */
+async function openBrowser(executablePath, url) {
+  const { chromium } = await import('playwright');
+  const profile = await mkdtemp(join(tmpdir(), 'burrow-bench-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless: true,
+    args: BROWSER_FLAGS,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(0);
+  page.on('console', (message) => {
+    if (message.type() === 'info') say(`  ${message.text()}`);
+  });
+  await page.goto(url);
+  return {
+    page,
+    browser: context.browser(),
+    close: async () => {
+      await context.close();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Opens a browser for as long as `run` needs it. */
+async function withBrowser(open, run) {
+  const browser = await open();
+  try {
+    return await run(browser);
+  } finally {
+    await browser.close();
+  }
+}
+
+const MEASURE = {
+  operations: (open, isQuick, results) =>
+    withBrowser(open, ({ page, browser }) => {
+      results.browser = browser?.version() ?? '';
+      const options = isQuick ? { rounds: 3, batchMs: 10 } : { rounds: 11, batchMs: 25 };
+      return page.evaluate((each) => globalThis.bench.operations(each), options);
+    }),
+
+  'small-files': (open, isQuick) =>
+    withBrowser(open, ({ page }) => {
+      const many = isQuick ? 1000 : 10_000;
+      const counts = {
+        burrow: many,
+        'idb-keyval': many,
+        'idb-keyval strict': many,
+        lightning: many / 10,
+        'zenfs-indexeddb': many / 50,
+      };
+      const options = { rounds: isQuick ? 2 : 7, counts };
+      return page
+        .evaluate((each) => globalThis.bench.smallFiles(each), options)
+        .then((times) => ({ counts, times }));
+    }),
+
+  async programs(open, isQuick) {
+    // A first start is one that finds nothing compiled: a browser can make it only once.
+    const browsers = isQuick ? 1 : 3;
+    const repeats = isQuick ? 2 : 4;
+    const times = {};
+    for (let index = 0; index < browsers; index++) {
+      for (const isolation of ['worker', 'inline']) {
+        for (const mount of ['tmpfs', 'idbfs']) {
+          const options = { isolation, mount, runs: RUNS, repeats };
+          const measured = await withBrowser(open, ({ page }) =>
+            page.evaluate((each) => globalThis.bench.programs(each), options),
+          );
+          (times[`${isolation} on ${mount}`] ??= []).push(measured);
+        }
+      }
+      (times['Node’s WASI'] ??= []).push(await runInNode(repeats));
+      say(`  programs, round ${index + 1}`);
+    }
+    return times;
+  },
+
+  sparse: (open) =>
+    withBrowser(open, async ({ page, browser }) => {
+      const watch = await watchMemory(browser);
+      const result = await page.evaluate(() => globalThis.bench.sparse());
+      return { ...result, memory: await watch.stop() };
+    }),
+};
+
+/** The same programs on a folder with the same files, under Node's WASI. */
+async function runInNode(repeats) {
+  const root = await mkdtemp(join(tmpdir(), 'burrow-bench-'));
+  try {
+    for (let index = 0; index < 1000; index++) {
+      const folder = join(root, 'tree', `d${Math.floor(index / 50)}`);
+      await mkdir(folder, { recursive: true });
+      await writeFile(join(folder, `f${index}`), new Uint8Array(4096).fill(index));
+    }
+    const runs = RUNS.map(({ program, args }) => ({ path: join(PAGE, `${program}.wasm`), args }));
+    const script = fileURLToPath(new URL('bench-wasi.mjs', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--no-warnings',
+      script,
+      JSON.stringify({ root, repeats, runs }),
+    ]);
+    return JSON.parse(stdout);
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+/** Watches the resident memory of the page's process, in bytes, where /proc tells it. */
+async function watchMemory(browser) {
+  const session = await browser?.newBrowserCDPSession();
+  const { processInfo = [] } = (await session?.send('SystemInfo.getProcessInfo')) ?? {};
+  const pids = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
+  const residentOf = async (pid) => {
+    const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    return Number(/VmRSS:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024;
+  };
+  const read = async () => Math.max(0, ...(await Promise.all(pids.map(residentOf))));
+  const before = await read();
+  let peak = before;
+  const timer = setInterval(() => {
+    void read().then((bytes) => {
+      peak = Math.max(peak, bytes);
+    });
+  }, MEMORY_POLL_MS);
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      return { before, peak, after: await read() };
+    },
+  };
+}
+
+await main();
