@@ -168,7 +168,11 @@ export class FdFunctions {
   *#rightsOf(fd: number, mode: number): Op<Rights> {
     const { sys, descriptors } = this.context;
     const descriptor = descriptors.find(fd);
-    if (descriptor !== undefined) return descriptor.rights;
+    if (descriptor !== undefined) {
+      const possible = rightsOfType(mode);
+      const { base, inheriting } = descriptor.rights;
+      return { base: base & possible.base, inheriting: inheriting & possible.inheriting };
+    }
     const type = mode & S_IFMT;
     if (type === S_IFDIR) return { base: ALL_RIGHTS, inheriting: ALL_RIGHTS };
     const isTerminal = type === S_IFCHR && (yield* sys.isatty(fd)) === 1;
@@ -361,8 +365,8 @@ function timeOf(timestamp: bigint, isGiven: boolean, isNow: boolean): Timespec {
   return isGiven ? timespecFromNs(BigInt.asUintN(64, timestamp)) : { sec: 0, nsec: UTIME_OMIT };
 }
 
-/** Of a file that path_open opened, the rights it may have at all. */
-export function rightsOfType(mode: number): Rights {
+/** The rights a file may have at all. */
+function rightsOfType(mode: number): Rights {
   return (mode & S_IFMT) === S_IFREG
     ? { base: FILE_RIGHTS, inheriting: 0n }
     : { base: ALL_RIGHTS, inheriting: ALL_RIGHTS };

@@ -23,7 +23,7 @@ import {
 import type { Op } from '../lib/op.ts';
 import { encodeUtf8 } from '../lib/text.ts';
 import { ALL_RIGHTS, RIGHT_READ, RIGHT_WRITE } from './descriptors.ts';
-import { FdFunctions, rightsOfType, timesOf } from './fd-functions.ts';
+import { FdFunctions, timesOf } from './fd-functions.ts';
 import { FILESTAT_SIZE, fromFdflags, storeFilestat } from './records.ts';
 
 /** A path as the kernel takes it. */
@@ -69,14 +69,10 @@ export class PathFunctions extends FdFunctions {
     const base = BigInt.asUintN(64, rightsBase);
     const openFlags = openFlagsOf(lookupFlags, oflags, fdflags) | accessModeOf(base, oflags);
     const opened = yield* sys.openat(fd, path, openFlags | flags, CREATE_MODE);
-    const { mode } = yield* sys.fstat(opened);
-    const possible = rightsOfType(mode);
     const inheriting = BigInt.asUintN(64, rightsInheriting);
     const granted = descriptors.find(fd)?.rights.inheriting ?? ALL_RIGHTS;
-    descriptors.add(opened, {
-      base: base & possible.base & granted,
-      inheriting: inheriting & possible.inheriting & granted,
-    });
+    // Which of them make sense depends on the type of file: fd_fdstat_get looks at that.
+    descriptors.add(opened, { base: base & granted, inheriting: inheriting & granted });
     memory.setU32(result, opened);
   }
 
