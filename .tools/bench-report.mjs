@@ -109,7 +109,8 @@ function operationSection({ operations }) {
   return [
     '## One operation',
     'A program that makes WASI calls and nothing else (`syscall-loop.c`) runs as a task and ' +
-      'under browser_wasi_shim; the others are called from JavaScript, each in a worker of its own. ' +
+      'under browser_wasi_shim; the others are called from JavaScript, each in a worker of ' +
+      'its own. ' +
       'LightningFS has no open files: there a read or write is one of a whole file of 4 KiB. ' +
       'OPFS resolves no paths: a file is looked up in its folder.',
     table(['', ...kinds.map((operation) => OPERATIONS[operation])], rows),

@@ -38,8 +38,8 @@ export function makeChannel(): SharedArrayBuffer {
 }
 
 /**
- * The memory behind the state word. The views have a fixed length and are made anew when the memory has
- * grown: those that follow its growth are several times slower in Chromium.
+ * The memory behind the state word. The views have a fixed length and are made anew when the memory
+ * has grown: those that follow its growth are several times slower in Chromium.
  */
 class SharedFrame implements Frame {
   readonly #memory: SharedArrayBuffer;
@@ -149,8 +149,10 @@ export class ChannelServer {
 
   #handle(): void {
     if (this.#isStopped) return;
-    if (Atomics.load(this.#state, 0) !== REQUEST) {
-      this.#listen(Atomics.load(this.#state, 0));
+    // Loaded once: a request that comes in between must not be taken for the state to wait in.
+    const state = Atomics.load(this.#state, 0);
+    if (state !== REQUEST) {
+      this.#listen(state);
       return;
     }
     this.#frame.refresh();

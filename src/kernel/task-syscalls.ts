@@ -23,6 +23,7 @@ import type { Op } from '../lib/op.ts';
 import { isLongerThan } from '../lib/text.ts';
 import type { Syscalls } from '../syscalls/table.ts';
 import { type FileDescription, TaskFileAlias } from '../vfs/file-description.ts';
+import { decRefVd } from '../vfs/dentry.ts';
 import type { SetStat } from '../vfs/options.ts';
 import { checkPathText, type PathOperation } from '../vfs/resolving-path.ts';
 import { DescriptorCalls } from './descriptor-calls.ts';
@@ -161,18 +162,19 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     checkFlags(flags, AT_SYMLINK_FOLLOW | AT_EMPTY_PATH);
     const { vfs, creds } = this.task;
     const beneath = flags & AT_RESOLVE_BENEATH;
-    if (oldPath === '' && (flags & AT_EMPTY_PATH) !== 0) {
-      yield* this.withFile(oldDirfd, (file) =>
-        this.#at(newDirfd, newPath, beneath, (target) =>
-          vfs.linkDescriptionAt(creds, file, target),
-        ),
-      );
-      return;
-    }
     const follow = (flags & AT_SYMLINK_FOLLOW) !== 0 ? 0 : AT_SYMLINK_NOFOLLOW;
-    yield* this.#at(oldDirfd, oldPath, follow | beneath, (source) =>
-      this.#at(newDirfd, newPath, beneath, (target) => vfs.linkAt(creds, source, target)),
+    const oldFlags = follow | beneath | (flags & AT_EMPTY_PATH);
+    // The old path is resolved completely before the new one is looked at.
+    const target = yield* this.#at(oldDirfd, oldPath, oldFlags, (operation) =>
+      vfs.getDentryAt(creds, operation),
     );
+    try {
+      yield* this.#at(newDirfd, newPath, beneath, (operation) =>
+        vfs.linkAt(creds, target, operation),
+      );
+    } finally {
+      decRefVd(target);
+    }
   }
 
   /**
@@ -229,11 +231,16 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     if ((flags & bothFlags) === bothFlags) throw linuxerr.EINVAL;
     const { vfs, creds } = this.task;
     const beneath = flags & AT_RESOLVE_BENEATH;
-    yield* this.#at(oldDirfd, oldPath, beneath, (source) =>
-      this.#at(newDirfd, newPath, beneath, (target) =>
-        vfs.renameAt(creds, source, target, flags & ~AT_RESOLVE_BENEATH),
-      ),
+    const source = yield* this.#at(oldDirfd, oldPath, beneath, (operation) =>
+      vfs.getRenameSourceAt(creds, operation),
     );
+    try {
+      yield* this.#at(newDirfd, newPath, beneath, (operation) =>
+        vfs.renameAt(creds, source, operation, flags & ~AT_RESOLVE_BENEATH),
+      );
+    } finally {
+      decRefVd(source.parent);
+    }
   }
 
   /**

@@ -20,7 +20,7 @@ import type { Op } from '../lib/op.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import type { FileDescription } from './file-description.ts';
-import type { MkdirOptions, OpenOptions, RenameOptions, SetStat } from './options.ts';
+import type { MkdirOptions, OpenOptions, RenameOptions, RenameSource, SetStat } from './options.ts';
 import type { ResolvingPath } from './resolving-path.ts';
 
 /** State of the last commit of a filesystem that keeps something. */
@@ -129,11 +129,7 @@ export interface Filesystem {
    *  - ENOTEMPTY if a directory to be replaced has entries.
    * Renaming a file to another name of the same file does nothing.
    */
-  renameAt(
-    rp: ResolvingPath,
-    source: { readonly parent: VirtualDentry; readonly name: string; readonly mustBeDir: boolean },
-    options: RenameOptions,
-  ): Op<void>;
+  renameAt(rp: ResolvingPath, source: RenameSource, options: RenameOptions): Op<void>;
 
   /**
    * Removes an empty directory.

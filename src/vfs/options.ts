@@ -1,6 +1,7 @@
 // Options of VFS operations. Mirrors gVisor pkg/sentry/vfs/options.go.
 
 import type { Timespec } from '../lib/clock.ts';
+import type { VirtualDentry } from './dentry.ts';
 
 export interface OpenOptions {
   /** O_ flags, reduced to O_VALID. */
@@ -12,6 +13,14 @@ export interface OpenOptions {
 export interface MkdirOptions {
   /** Permissions; the umask has been applied. */
   readonly mode: number;
+}
+
+/** What is to be renamed. */
+export interface RenameSource {
+  readonly parent: VirtualDentry;
+  readonly name: string;
+  /** A slash followed the name. */
+  readonly mustBeDir: boolean;
 }
 
 export interface RenameOptions {

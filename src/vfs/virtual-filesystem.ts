@@ -17,7 +17,7 @@ import { decRefVd, type Dentry, type VirtualDentry } from './dentry.ts';
 import { type FileDescription, PathDescription } from './file-description.ts';
 import type { Filesystem } from './filesystem.ts';
 import { Mount, type MountFlags } from './mount.ts';
-import type { MkdirOptions, OpenOptions, SetStat } from './options.ts';
+import type { MkdirOptions, OpenOptions, RenameSource, SetStat } from './options.ts';
 import { type MountLookup, type PathOperation, ResolvingPath } from './resolving-path.ts';
 
 /** What to mount: a filesystem, or a subtree that is visible elsewhere (bind). */
@@ -147,23 +147,11 @@ export class VirtualFilesystem implements MountLookup {
   }
 
   /**
-   * Resolves the old path completely before it looks at the new one. Errors besides: EEXIST for a
-   * new path "/".
+   * Makes the path another name of `target`, which the caller holds. Errors besides: EEXIST for "/".
    */
-  *linkAt(creds: Credentials, oldPath: PathOperation, newPath: PathOperation): Op<void> {
-    const target = yield* this.getDentryAt(creds, oldPath);
-    try {
-      const rp = this.#resolvingNew(creds, newPath);
-      yield* this.#within(rp, (filesystem) => filesystem.linkAt(rp, target));
-    } finally {
-      decRefVd(target);
-    }
-  }
-
-  /** link(2) of an open file: AT_EMPTY_PATH. */
-  linkDescriptionAt(creds: Credentials, file: FileDescription, newPath: PathOperation): Op<void> {
+  linkAt(creds: Credentials, target: VirtualDentry, newPath: PathOperation): Op<void> {
     const rp = this.#resolvingNew(creds, newPath);
-    return this.#within(rp, (filesystem) => filesystem.linkAt(rp, file.vd));
+    return this.#within(rp, (filesystem) => filesystem.linkAt(rp, target));
   }
 
   /** Errors besides: EISDIR for "/". */
@@ -181,26 +169,26 @@ export class VirtualFilesystem implements MountLookup {
   }
 
   /**
-   * Errors besides:
-   *  - EBUSY if either path is "/", or the old one ends in "." or "..".
+   * The name to be renamed, in its directory, on which it takes references: drop them with
+   * decRefVd(). Errors: EBUSY for "/".
    */
-  *renameAt(
+  *getRenameSourceAt(creds: Credentials, operation: PathOperation): Op<RenameSource> {
+    const rp = this.#resolving(creds, { ...operation, followFinalSymlink: false });
+    if (rp.isDone) throw linuxerr.EBUSY;
+    const parent = yield* this.#getParent(rp);
+    return { parent, name: rp.component, mustBeDir: rp.mustBeDir };
+  }
+
+  /** Errors besides: EBUSY for "/". */
+  renameAt(
     creds: Credentials,
-    oldPath: PathOperation,
+    source: RenameSource,
     newPath: PathOperation,
     flags: number,
   ): Op<void> {
-    const oldRp = this.#resolving(creds, { ...oldPath, followFinalSymlink: false });
-    if (oldRp.isDone) throw linuxerr.EBUSY;
-    const parent = yield* this.#getParent(oldRp);
-    try {
-      const newRp = this.#resolving(creds, { ...newPath, followFinalSymlink: false });
-      if (newRp.isDone) throw linuxerr.EBUSY;
-      const source = { parent, name: oldRp.component, mustBeDir: oldRp.mustBeDir };
-      yield* this.#within(newRp, (filesystem) => filesystem.renameAt(newRp, source, { flags }));
-    } finally {
-      decRefVd(parent);
-    }
+    const rp = this.#resolving(creds, { ...newPath, followFinalSymlink: false });
+    if (rp.isDone) throw linuxerr.EBUSY;
+    return this.#within(rp, (filesystem) => filesystem.renameAt(rp, source, { flags }));
   }
 
   /** Resolves a path and takes references on the result: drop them with decRefVd(). */

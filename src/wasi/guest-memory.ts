@@ -51,7 +51,8 @@ export class GuestMemory {
   }
 
   u8(pointer: number): number {
-    return this.#view.getUint8(this.#check(pointer, 1));
+    const start = this.#check(pointer, 1);
+    return this.#view.getUint8(start);
   }
 
   u16(pointer: number): number {

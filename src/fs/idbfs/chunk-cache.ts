@@ -5,6 +5,9 @@
 import type { Chunk } from '../shared/file-data.ts';
 import type { IdbfsData } from './idbfs-data.ts';
 
+/** What a chunk takes besides its bytes, roughly: a hole takes that, too. */
+const CHUNK_OVERHEAD = 256;
+
 export class ChunkCache {
   readonly #limit: number;
   readonly #owners = new Map<Chunk, IdbfsData>();
@@ -22,11 +25,11 @@ export class ChunkCache {
 
   add(chunk: Chunk, owner: IdbfsData): void {
     this.#owners.set(chunk, owner);
-    this.#bytes += chunk.bytes.length;
+    this.#bytes += chunk.bytes.length + CHUNK_OVERHEAD;
   }
 
   remove(chunk: Chunk): void {
-    if (this.#owners.delete(chunk)) this.#bytes -= chunk.bytes.length;
+    if (this.#owners.delete(chunk)) this.#bytes -= chunk.bytes.length + CHUNK_OVERHEAD;
   }
 
   resized(byBytes: number): void {

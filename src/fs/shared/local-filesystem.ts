@@ -32,7 +32,13 @@ import type { Op } from '../../lib/op.ts';
 import type { Dentry, VirtualDentry } from '../../vfs/dentry.ts';
 import type { FileDescription } from '../../vfs/file-description.ts';
 import type { Filesystem } from '../../vfs/filesystem.ts';
-import type { MkdirOptions, OpenOptions, RenameOptions, SetStat } from '../../vfs/options.ts';
+import type {
+  MkdirOptions,
+  OpenOptions,
+  RenameOptions,
+  RenameSource,
+  SetStat,
+} from '../../vfs/options.ts';
 import {
   accessOfOpenFlags,
   checkAccess,
@@ -281,11 +287,7 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     this.touchDirectory(parent, now);
   }
 
-  renameAt(
-    rp: ResolvingPath,
-    source: { readonly parent: VirtualDentry; readonly name: string; readonly mustBeDir: boolean },
-    options: RenameOptions,
-  ): Op<void> {
+  renameAt(rp: ResolvingPath, source: RenameSource, options: RenameOptions): Op<void> {
     return renameLocal(this, rp, source, options);
   }
 

@@ -6,7 +6,7 @@ import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/fcntl.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
-import type { RenameOptions } from '../../vfs/options.ts';
+import type { RenameOptions, RenameSource } from '../../vfs/options.ts';
 import { checkAccess, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import type { LocalDentry } from './inode.ts';
@@ -25,7 +25,7 @@ interface Rename {
 export function* renameLocal(
   fs: LocalTree,
   rp: ResolvingPath,
-  source: { readonly parent: VirtualDentry; readonly name: string; readonly mustBeDir: boolean },
+  source: RenameSource,
   options: RenameOptions,
 ): Op<void> {
   const newParent = yield* fs.resolveParent(rp);

@@ -1,3 +1,5 @@
+// The clocks.
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {

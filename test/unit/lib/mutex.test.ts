@@ -1,3 +1,5 @@
+// Mutex: first come, first served, also when somebody gives up.
+
 import { expect, test } from 'vitest';
 import { type Interruption, Mutex, type Op, runAsync, WaitQueue } from '../../../src/lib/op.ts';
 

@@ -1,5 +1,8 @@
+// Running Ops: to their end, until they wait, until they are interrupted.
+
 import { describe, expect, test } from 'vitest';
 import { FakeClock } from '../../../src/lib/clock.ts';
+import type { WouldWait } from '../../../src/lib/op.ts';
 import {
   anyOf,
   type Interruption,
@@ -11,7 +14,6 @@ import {
   timer,
   waitFor,
   WaitQueue,
-  WouldWait,
 } from '../../../src/lib/op.ts';
 
 /** Something that can be interrupted, and by whom. */

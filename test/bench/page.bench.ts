@@ -1,0 +1,22 @@
+// The benchmarks' page. .tools/bench.mjs opens it and calls what it puts into `bench`.
+
+import { measureOperations, type OperationOptions, type OperationSamples } from './operations.ts';
+import { measurePrograms, type ProgramOptions } from './programs.ts';
+import { measureSmallFiles, type SmallFilesOptions } from './small-files.ts';
+import type { PhaseTimes } from './small-files.bench.ts';
+import { measureSparse, type SparseResult } from './sparse.ts';
+
+const report = (line: string): void => {
+  console.info(line);
+};
+
+const bench = {
+  operations: (options: OperationOptions): Promise<OperationSamples> =>
+    measureOperations(options, report),
+  smallFiles: (options: SmallFilesOptions): Promise<Record<string, PhaseTimes[]>> =>
+    measureSmallFiles(options, report),
+  programs: (options: ProgramOptions): Promise<number[][]> => measurePrograms(options),
+  sparse: (): Promise<SparseResult> => measureSparse(report),
+};
+
+Object.assign(globalThis, { bench });

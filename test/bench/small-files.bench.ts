@@ -1,0 +1,237 @@
+// A worker that makes, reads and deletes many small files, persistently: with Burrow's core on
+// idbfs, with idb-keyval (one record a file, nothing else), with ZenFS on IndexedDB and with
+// LightningFS. Every run has a database of its own, which is deleted at the end.
+
+import { expose } from 'comlink';
+import { createStore, delMany, getMany, setMany, type UseStore } from 'idb-keyval';
+import { AT_FDCWD, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from '../../src/abi/fcntl.ts';
+import { ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
+import { Kernel } from '../../src/kernel/kernel.ts';
+import { RealClock } from '../../src/lib/clock.ts';
+import { type Op, runAsync } from '../../src/lib/op.ts';
+import { openIdbStore } from '../../src/store/idb-store.ts';
+import type { Syscalls } from '../../src/syscalls/table.ts';
+import { makeTask } from '../support/kernels.ts';
+
+export const PHASES = ['create', 'read', 'delete'] as const;
+/** `create` and `delete` end when what they did is committed; `read` starts with nothing cached. */
+export type Phase = (typeof PHASES)[number];
+
+/** Milliseconds of each phase. */
+export type PhaseTimes = Record<Phase, number>;
+
+export interface SmallFilesService {
+  run(subject: string, fileCount: number, run: number): Promise<PhaseTimes>;
+}
+
+const FILE_SIZE = 1024;
+const FILES_PER_FOLDER = 100;
+
+interface Store {
+  create(): Promise<void>;
+  /** Closes what is open and opens it again, with nothing in memory. Not measured. */
+  reopen(): Promise<void>;
+  read(): Promise<void>;
+  delete(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const clock = new RealClock();
+
+function folderPath(index: number): string {
+  return `/d${Math.floor(index / FILES_PER_FOLDER)}`;
+}
+
+function pathsOf(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${folderPath(index)}/file${index}.txt`);
+}
+
+function foldersOf(count: number): string[] {
+  return Array.from({ length: Math.ceil(count / FILES_PER_FOLDER) }, (_, index) =>
+    folderPath(index * FILES_PER_FOLDER),
+  );
+}
+
+const contents = new Uint8Array(FILE_SIZE).map((_, index) => index * 7);
+
+function checkSize(size: number | undefined): void {
+  if (size !== FILE_SIZE) throw new Error('a file is not what was written');
+}
+
+const MAKERS: Readonly<Record<string, (name: string, count: number) => Promise<Store>>> = {
+  burrow: makeBurrow,
+  'idb-keyval': (name, count) => makeRaw(name, count, 'relaxed'),
+  'idb-keyval strict': (name, count) => makeRaw(name, count, 'strict'),
+  'zenfs-indexeddb': makeZenfs,
+  lightning: makeLightning,
+};
+
+async function makeBurrow(source: string, count: number): Promise<Store> {
+  const paths = pathsOf(count);
+  const buffer = new Uint8Array(FILE_SIZE);
+  const platform = {
+    clock,
+    fillRandom: (bytes: Uint8Array) => {
+      crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+    },
+    openStore: () => openIdbStore({ source, clock }),
+  };
+  const boot = (): Promise<Kernel> => runAsync(Kernel.boot(platform, { type: 'idbfs', source }));
+  let kernel = await boot();
+  let sys: Syscalls = makeTask(kernel, ROOT_CREDENTIALS);
+
+  function* create(): Op<void> {
+    for (const folder of foldersOf(count)) yield* sys.mkdirat(AT_FDCWD, folder, 0o755, 0);
+    for (const path of paths) {
+      const fd = yield* sys.openat(AT_FDCWD, path, O_CREAT | O_EXCL | O_WRONLY, 0o644);
+      yield* sys.write(fd, contents);
+      yield* sys.close(fd);
+    }
+    yield* sys.sync();
+  }
+  function* read(): Op<void> {
+    for (const path of paths) {
+      const fd = yield* sys.openat(AT_FDCWD, path, O_RDONLY, 0);
+      checkSize(yield* sys.read(fd, buffer));
+      yield* sys.close(fd);
+    }
+  }
+  function* remove(): Op<void> {
+    for (const path of paths) yield* sys.unlinkat(AT_FDCWD, path, 0);
+    yield* sys.sync();
+  }
+  return {
+    create: () => runAsync(create()),
+    reopen: async () => {
+      await runAsync(kernel.shutdown());
+      kernel = await boot();
+      sys = makeTask(kernel, ROOT_CREDENTIALS);
+    },
+    read: () => runAsync(read()),
+    delete: () => runAsync(remove()),
+    close: () => runAsync(kernel.shutdown()),
+  };
+}
+
+async function makeRaw(
+  name: string,
+  count: number,
+  durability: IDBTransactionDurability,
+): Promise<Store> {
+  const paths = pathsOf(count);
+  // As idb-keyval's createStore(), which can neither be closed nor told how durable to be.
+  await createStore(name, 'files')('readonly', () => undefined);
+  const open = (): Promise<IDBDatabase> =>
+    new Promise((resolve, reject) => {
+      const request = indexedDB.open(name);
+      request.onsuccess = () => {
+        resolve(request.result);
+      };
+      request.onerror = () => {
+        reject(request.error ?? new Error('the database could not be opened'));
+      };
+    });
+  let db = await open();
+  const store: UseStore = async (mode, callback) =>
+    callback(db.transaction('files', mode, { durability }).objectStore('files'));
+  return {
+    create: () =>
+      setMany(
+        paths.map((path) => [path, contents.slice()]),
+        store,
+      ),
+    reopen: async () => {
+      db.close();
+      db = await open();
+    },
+    read: async () => {
+      for (const file of await getMany<Uint8Array>(paths, store)) checkSize(file?.length);
+    },
+    delete: () => delMany(paths, store),
+    close: () => {
+      db.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** What ZenFS and LightningFS have in common. */
+interface PromisedFs {
+  mkdir(path: string): Promise<unknown>;
+  writeFile(path: string, data: Uint8Array): Promise<unknown>;
+  readFile(path: string): Promise<{ readonly length: number }>;
+  unlink(path: string): Promise<unknown>;
+}
+
+function promisedStore(
+  count: number,
+  options: { fs: () => PromisedFs; flush: () => Promise<void>; reopen: () => Promise<void> },
+): Store {
+  const paths = pathsOf(count);
+  return {
+    create: async () => {
+      const fs = options.fs();
+      for (const folder of foldersOf(count)) await fs.mkdir(folder);
+      for (const path of paths) await fs.writeFile(path, contents);
+      await options.flush();
+    },
+    reopen: options.reopen,
+    read: async () => {
+      const fs = options.fs();
+      for (const path of paths) checkSize((await fs.readFile(path)).length);
+    },
+    delete: async () => {
+      const fs = options.fs();
+      for (const path of paths) await fs.unlink(path);
+      await options.flush();
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+async function makeZenfs(name: string, count: number): Promise<Store> {
+  const { configureSingle, fs, sync } = await import('@zenfs/core');
+  const { IndexedDB } = await import('@zenfs/dom');
+  const mount = (): Promise<void> => configureSingle({ backend: IndexedDB, storeName: name });
+  await mount();
+  return promisedStore(count, { fs: () => fs.promises, flush: sync, reopen: mount });
+}
+
+async function makeLightning(name: string, count: number): Promise<Store> {
+  const { default: LightningFs } = await import('@isomorphic-git/lightning-fs');
+  let fs = new LightningFs(name).promises;
+  const flush = (): Promise<void> => fs.flush();
+  return promisedStore(count, {
+    fs: () => fs,
+    flush,
+    reopen: async () => {
+      await flush();
+      // It is idle now, and another one may take over.
+      fs = new LightningFs(name).promises;
+    },
+  });
+}
+
+async function timed(run: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
+
+const service: SmallFilesService = {
+  async run(subject, fileCount, run) {
+    const make = MAKERS[subject];
+    if (make === undefined) throw new Error(`no subject ${subject}`);
+    const name = `bench-${subject}-${run}`;
+    const store = await make(name, fileCount);
+    const create = await timed(() => store.create());
+    await store.reopen();
+    const read = await timed(() => store.read());
+    const remove = await timed(() => store.delete());
+    await store.close();
+    for (const each of [name, `burrow:${name}`]) indexedDB.deleteDatabase(each);
+    return { create, read, delete: remove };
+  },
+};
+
+expose(service);

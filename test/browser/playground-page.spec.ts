@@ -1,0 +1,179 @@
+// The playground around its panes: how it starts, why it doesn't, and what its status bar tells.
+
+import type { Page } from 'playwright/test';
+import { expect, test } from 'playwright/test';
+import { isolationOf, kernelWorkerOf, openKernelPage } from './support/kernel-page.ts';
+import { Playground } from './support/playground.ts';
+
+test('the page starts, and says how it runs programs', async ({ page }, testInfo) => {
+  const problems: string[] = [];
+  page.on('pageerror', ({ message }) => problems.push(message));
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) problems.push(message.text());
+  });
+  const playground = await Playground.open(page);
+  const isThreaded = isolationOf(testInfo) === 'worker';
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(isThreaded);
+  expect(await page.evaluate(() => burrow!.isolation)).toBe(isThreaded ? 'worker' : 'inline');
+  await expect(page.locator('#status-isolation')).toHaveText(isThreaded ? 'threads' : 'inline');
+  await expect(page.locator('#status-storage')).toHaveText(
+    /^[\d.]+ \wB used, [\d.]+ GB available$/,
+  );
+  await expect(page.locator('#status-persistence')).toHaveText('best-effort');
+  await playground.run('echo hello');
+  await playground.saved();
+  expect(problems).toEqual([]);
+});
+
+test('?isolation=inline runs programs in the kernel worker', async ({ page }) => {
+  const playground = await Playground.open(page, '?isolation=inline');
+  await expect(page.locator('#status-isolation')).toHaveText('inline');
+  expect((await playground.run('echo inline | cat')).output).toBe('inline');
+});
+
+test('?source= chooses the filesystem', async ({ page }) => {
+  const playground = await Playground.open(page, '?source=one');
+  await playground.run('echo one > file');
+  await playground.saved();
+  await Playground.open(page, '?source=two');
+  expect((await playground.run('ls')).output).toBe('');
+  await Playground.open(page, '?source=one');
+  expect((await playground.run('cat file')).output).toBe('one');
+});
+
+test('what is written is counted as saved', async ({ page }) => {
+  const playground = await Playground.open(page);
+  const commit = page.locator('#status-commit');
+  await playground.saved();
+  await page.evaluate(async () => {
+    // Chromium compresses what it keeps, and counts that.
+    const bytes = new Uint8Array(3_000_000);
+    for (let at = 0; at < bytes.length; at += 50_000) {
+      crypto.getRandomValues(bytes.subarray(at, at + 50_000));
+    }
+    await burrow!.fs.writeFile('/home/user/large', bytes);
+  });
+  await expect(commit).toHaveText('saved');
+  await expect(commit).toHaveAttribute('title', /^Last commit at .*, number [1-9]/);
+  await expect(page.locator('#status-storage')).toHaveText(/^[3-9]\.\d MB used/);
+});
+
+const SCREEN = '#boot[data-state="failed"]';
+
+test('a second tab waits at a screen until the first one is closed', async ({ page, context }) => {
+  const first = await Playground.open(page);
+  await first.run('echo kept > file');
+  await first.saved();
+  const tab = await context.newPage();
+  await tab.goto('/');
+  await expect(tab.locator(SCREEN)).toContainText(
+    'Another tab or worker of this site has the filesystem "playground" open',
+  );
+  await page.close();
+  const retry = tab.getByRole('button', { name: 'Retry' });
+  await expect(retry).toBeFocused();
+  await retry.click();
+  const second = new Playground(tab);
+  await second.atPrompt();
+  expect((await second.run('cat file')).output).toBe('kept');
+});
+
+/** Uses the playground once, leaves it, and does something to its database. */
+async function spoil(page: Page, run: (name: string) => Promise<void>): Promise<void> {
+  const playground = await Playground.open(page);
+  await playground.run('echo precious > file');
+  await playground.saved();
+  await openKernelPage(page);
+  await page.evaluate(run, 'burrow:playground');
+}
+
+test('a filesystem that the browser lost is never shown as an empty one', async ({ page }) => {
+  await spoil(
+    page,
+    (name) =>
+      new Promise((resolve, reject) => {
+        const request = indexedDB.deleteDatabase(name);
+        request.onsuccess = () => {
+          resolve();
+        };
+        request.onerror = reject;
+      }),
+  );
+  await page.goto('/');
+  const screen = page.locator(SCREEN);
+  const message = 'The browser reports that it lost the database "burrow:playground"';
+  await expect(screen).toContainText(message);
+  await screen.getByRole('button', { name: 'Retry' }).click();
+  await expect(screen).toContainText(message);
+  await page.reload();
+  await expect(screen).toContainText(message);
+  await screen.getByRole('button', { name: 'Start with an empty filesystem' }).click();
+  const playground = new Playground(page);
+  await playground.atPrompt();
+  expect((await playground.run('ls')).output).toBe('');
+  await playground.run('echo again > file');
+  await playground.saved();
+  await playground.reload();
+  expect((await playground.run('cat file')).output).toBe('again');
+});
+
+test('a filesystem of a newer format is refused', async ({ page }) => {
+  await spoil(
+    page,
+    (name) =>
+      new Promise((resolve, reject) => {
+        const opening = indexedDB.open(name);
+        opening.onsuccess = () => {
+          const transaction = opening.result.transaction('records', 'readwrite');
+          const superblock = { magic: 'burrow', formatVersion: 2 };
+          transaction.objectStore('records').put(superblock, 'superblock');
+          transaction.oncomplete = () => {
+            opening.result.close();
+            resolve();
+          };
+        };
+        opening.onerror = reject;
+      }),
+  );
+  await page.goto('/');
+  await expect(page.locator(SCREEN)).toContainText('found format version 2, and this version');
+  await expect(page.locator(SCREEN).getByRole('button')).toHaveText(['Retry']);
+});
+
+test('a browser without storage is told what is missing', async ({ page }) => {
+  await page.route(/kernel\.worker/, async (route) => {
+    const response = await route.fetch();
+    const cut = '\nObject.defineProperty(globalThis, "indexedDB", { value: undefined });';
+    await route.fulfill({ response, body: (await response.text()) + cut });
+  });
+  await page.goto('/');
+  await expect(page.locator(SCREEN)).toContainText('There is no IndexedDB here');
+});
+
+test('a kernel that has died is not kept secret', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await kernelWorkerOf(page).evaluate(() => {
+    setTimeout(close);
+  });
+  await expect(page.locator('#status-commit')).toHaveText(
+    'the kernel has stopped: its worker has ended',
+  );
+  await playground.enter('cat file');
+  await playground.shows(/the kernel has stopped: its worker has ended/);
+});
+
+test('a narrow window hides the file tree behind a button', async ({ page }) => {
+  await page.setViewportSize({ width: 480, height: 800 });
+  const playground = await Playground.open(page);
+  const toggle = page.getByRole('button', { name: 'File tree' });
+  await expect(page.locator('#sidebar')).toBeHidden();
+  await playground.run('echo text > file');
+  await toggle.click();
+  await expect(toggle).toHaveAttribute('aria-expanded', 'true');
+  await playground.row('file').click();
+  await expect(page.locator('#sidebar')).toBeHidden();
+  await expect(page.getByRole('textbox', { name: 'Text of file' })).toHaveText('text');
+  // Nothing hangs out of the window.
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  expect(width).toBeLessThanOrEqual(480);
+});

@@ -1,0 +1,20 @@
+// Types of kill.mjs for the browser tests.
+
+export interface KillCounts {
+  readonly rounds: number;
+  /** Everything that was synced was there. */
+  readonly clean: number;
+  readonly lost: number;
+  /** The browser lost the database, and boot() said so. */
+  readonly dataLoss: number;
+}
+
+/** Kills a browser so often, right after something was synced, and looks what is left. */
+export function killRounds(options: {
+  readonly rounds: number;
+  /** Of the development server. */
+  readonly address: string;
+  readonly seed?: number;
+  /** Gets a line a round. */
+  readonly say?: (line: string) => void;
+}): Promise<KillCounts>;

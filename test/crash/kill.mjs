@@ -1,0 +1,286 @@
+// Kills a browser, all of its processes at once, right after something was synced, opens it again
+// and looks whether everything that was synced is there and whole.
+//
+//   node test/crash/kill.mjs [--rounds 20] [--seed 1]
+//
+// A browser may also lose the whole database by itself, and Chromium now and then does; that is
+// counted by itself, and only if boot() says that it happened.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { URL, fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright';
+import { ROOT, ensureBrowser } from '../../.tools/setup.mjs';
+
+const PAGE = `/@fs${ROOT}test/browser/support/kernel-page.html`;
+const SOURCE = 'crash';
+
+/** The browser is killed when between so many and so many things have been synced. */
+const SYNCED_MIN = 3;
+const SYNCED_MAX = 60;
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--remote-debugging-port=0',
+];
+
+/** mulberry32: a round can be repeated by its seed. */
+function makeRandom(seed) {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A Chromium with all its processes in a group of their own. */
+class Chromium {
+  #child;
+  #browser;
+
+  static async start(executable, profile) {
+    const started = new Chromium();
+    const args = [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'];
+    const stdio = ['ignore', 'ignore', 'pipe'];
+    started.#child = spawn(executable, args, { detached: true, stdio });
+    const address = await started.#address();
+    started.#browser = await chromium.connectOverCDP(address);
+    return started;
+  }
+
+  /** Chromium says on stderr where it listens. */
+  async #address() {
+    for await (const line of createInterface({ input: this.#child.stderr })) {
+      const address = /DevTools listening on (ws:\S+)/.exec(line)?.[1];
+      if (address === undefined) continue;
+      // Nobody reads the rest, and it must not fill the pipe.
+      this.#child.stderr.resume();
+      return address;
+    }
+    throw new Error('the browser did not start');
+  }
+
+  async openPage(address) {
+    const page = await this.#browser.contexts()[0].newPage();
+    await page.goto(new URL(PAGE, address).href);
+    await page.waitForFunction(() => 'inPage' in globalThis);
+    return page;
+  }
+
+  /** Ends every process at once, with no chance to write anything. */
+  async kill() {
+    const hasExited = this.#child.exitCode !== null || this.#child.signalCode !== null;
+    process.kill(-this.#child.pid, 'SIGKILL');
+    if (!hasExited) await once(this.#child, 'exit');
+    await this.#browser.close().catch(() => undefined);
+  }
+}
+
+/**
+ * Runs in the page: writes files and syncs them, one after the other, without end, and tells
+ * `globalThis.synced` of each that is. A file begins with its number and its size.
+ */
+async function writeForever({ round, seed }) {
+  const { fs } = globalThis.kernel;
+  const directory = `/round-${round}`;
+  await fs.mkdir(directory);
+  let state = seed;
+  const random = (limit) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return (state >> 8) % limit;
+  };
+  const content = (index, size) => {
+    const bytes = Uint8Array.from({ length: size }, (_, at) => index * 31 + at * 7 + (at >> 8));
+    new Uint32Array(bytes.buffer, 0, 2).set([index, size]);
+    return bytes;
+  };
+  const writeSynced = async (path, bytes) => {
+    const handle = await fs.open(path, 'w');
+    await handle.write(bytes);
+    await (random(2) === 0 ? handle.sync() : handle.datasync());
+    await handle.close();
+  };
+  let records = 0;
+  for (let index = 0; ; index++) {
+    const size = 8 + random(random(4) === 0 ? 300_000 : 6_000);
+    const kind = ['file', 'log', 'replaced'][random(3)];
+    const path = `${directory}/${kind === 'file' ? `file-${index}` : kind}`;
+    if (kind === 'file') {
+      await writeSynced(path, content(index, size));
+    } else if (kind === 'log') {
+      await fs.appendFile(path, content(records++, 100));
+      await globalThis.kernel.sync();
+    } else {
+      await writeSynced(`${path}.new`, content(index, size));
+      await fs.rename(`${path}.new`, path);
+      await globalThis.kernel.sync();
+    }
+    void globalThis.synced({ kind, path, index: kind === 'log' ? records - 1 : index });
+  }
+}
+
+/** Runs in the page: why the kernel didn't start, or what is wrong with what was synced. */
+async function checkSynced({ synced, source }) {
+  const failure = await globalThis.inPage.failureOf(globalThis.inPage.start(source));
+  if (failure !== 'fulfilled') return { reason: failure.reason, wrong: [failure.message] };
+  /** The number of a file's content, or -1 if it is not whole. */
+  const indexOf = (bytes) => {
+    if (bytes.length < 8) return -1;
+    const [index, size] = new Uint32Array(bytes.slice(0, 8).buffer);
+    const isRight = (byte, at) => at < 8 || byte === ((index * 31 + at * 7 + (at >> 8)) & 0xff);
+    return size === bytes.length && bytes.every(isRight) ? index : -1;
+  };
+  const wrong = [];
+  for (const { kind, path, index } of synced) {
+    const bytes = await globalThis.kernel.fs.readFile(path).catch((error) => error);
+    if (bytes instanceof Error) {
+      wrong.push(bytes.message);
+      continue;
+    }
+    const found =
+      kind === 'log' ? indexOf(bytes.subarray(index * 100, index * 100 + 100)) : indexOf(bytes);
+    // Later replacements may have come through as well.
+    const isThere = kind === 'replaced' ? found >= index : found === index;
+    if (!isThere) wrong.push(`${path} should be number ${index} and is ${found}`);
+  }
+  return { reason: undefined, wrong };
+}
+
+/**
+ * Kills a browser `rounds` times and counts what came of it. `address`: of the development server.
+ * `say` gets a line a round.
+ */
+export async function killRounds({ rounds, address, seed = 1, say = () => undefined }) {
+  const executable = await ensureBrowser();
+  const counts = { rounds, clean: 0, lost: 0, dataLoss: 0 };
+  let profile = await makeProfile();
+  /** Of all rounds on this profile. */
+  let synced = [];
+  let added = [];
+  try {
+    // Each time the browser is started it first looks for what the last one left.
+    for (let round = 0; round <= rounds; round++) {
+      let browser = await Chromium.start(executable, profile);
+      try {
+        let page = await browser.openPage(address);
+        const { reason, wrong } = await page.evaluate(checkSynced, { synced, source: SOURCE });
+        const end = reason === 'data-loss' ? 'dataLoss' : wrong.length > 0 ? 'lost' : 'clean';
+        if (round > 0) {
+          counts[end] += 1;
+          say(`round ${round}: ${added.length} synced, ${end}${describe(wrong)}`);
+        }
+        if (end !== 'clean') {
+          await browser.kill();
+          await removeProfile(profile);
+          [profile, synced] = [await makeProfile(), []];
+          browser = await Chromium.start(executable, profile);
+          page = await browser.openPage(address);
+          await page.evaluate((source) => globalThis.inPage.start(source).then(() => {}), SOURCE);
+        }
+        added = round < rounds ? await writeSome(page, round, seed + round) : [];
+        synced.push(...added);
+      } finally {
+        await browser.kill();
+      }
+    }
+  } finally {
+    await removeProfile(profile);
+  }
+  return counts;
+}
+
+const describe = (wrong) =>
+  wrong
+    .slice(0, 3)
+    .map((text) => `\n  ${text}`)
+    .join('');
+
+const makeProfile = () => mkdtemp(join(tmpdir(), 'burrow-crash-'));
+
+/** The processes that were killed may still be about to go. */
+const removeProfile = (profile) =>
+  rm(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+
+/** Resolves to what has been synced, as soon as it is enough; the page goes on writing. */
+async function writeSome(page, round, seed) {
+  const enough = SYNCED_MIN + Math.floor(makeRandom(seed)() * (SYNCED_MAX - SYNCED_MIN));
+  const synced = [];
+  let onEnough;
+  const done = new Promise((resolve) => {
+    onEnough = resolve;
+  });
+  await page.exposeFunction('synced', (what) => {
+    synced.push(what);
+    if (synced.length === enough) onEnough();
+  });
+  const failed = page.evaluate(writeForever, { round, seed });
+  await Promise.race([done, failed]);
+  // It fails again when the browser is killed.
+  failed.catch(() => undefined);
+  return synced;
+}
+
+/** Starts the development server. Resolves to its address, and a function that ends it. */
+async function serve() {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  const script = fileURLToPath(new URL('../../.tools/start.mjs', import.meta.url));
+  const server = spawn(process.execPath, [script, '--page-only'], {
+    env: { ...process.env, PORT: String(port) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  for await (const line of createInterface({ input: server.stdout })) {
+    if (line.includes('Playground')) break;
+  }
+  return { address: `http://localhost:${port}/`, stop: () => server.kill() };
+}
+
+const print = (line) => process.stdout.write(`${line}\n`);
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '20' },
+      seed: { type: 'string', default: '1' },
+    },
+  });
+  const { address, stop } = await serve();
+  try {
+    const { rounds, clean, lost, dataLoss } = await killRounds({
+      rounds: Number(values.rounds),
+      seed: Number(values.seed),
+      address,
+      say: print,
+    });
+    print(
+      `${rounds} rounds, ${clean} clean, ${lost} lost, ` +
+        `${dataLoss} dataLoss reported by the browser`,
+    );
+    process.exitCode = lost > 0 ? 1 : 0;
+  } finally {
+    stop();
+  }
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await main();
+}

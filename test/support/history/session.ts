@@ -1,0 +1,49 @@
+// Session: one task on one filesystem, without a kernel around it, so that tests get at the
+// filesystem itself and can set its limits.
+
+import { ROOT_CREDENTIALS } from '../../../src/auth/credentials.ts';
+import { Idbfs, type IdbfsOptions } from '../../../src/fs/idbfs/idbfs.ts';
+import type { LocalFilesystem } from '../../../src/fs/shared/local-filesystem.ts';
+import { Tmpfs } from '../../../src/fs/tmpfs/tmpfs.ts';
+import { Task } from '../../../src/kernel/task.ts';
+import { TaskSyscalls } from '../../../src/kernel/task-syscalls.ts';
+import type { Clock } from '../../../src/lib/clock.ts';
+import type { Op } from '../../../src/lib/op.ts';
+import { VirtualFilesystem } from '../../../src/vfs/virtual-filesystem.ts';
+
+export interface Session<Fs extends LocalFilesystem = LocalFilesystem> {
+  readonly filesystem: Fs;
+  readonly vfs: VirtualFilesystem;
+  readonly task: Task;
+  readonly sys: TaskSyscalls;
+}
+
+/** Another task at the root of a namespace. */
+export function newTask(vfs: VirtualFilesystem, clock: Clock): { task: Task; sys: TaskSyscalls } {
+  const { root } = vfs;
+  const creds = ROOT_CREDENTIALS;
+  const task = new Task({ pid: 2, vfs, creds, root, cwd: root, umask: 0o022 });
+  return { task, sys: new TaskSyscalls(task, clock) };
+}
+
+function sessionOn<Fs extends LocalFilesystem>(filesystem: Fs, clock: Clock): Session<Fs> {
+  const flags = { readOnly: false, noatime: false };
+  const source = filesystem.type;
+  const vfs = new VirtualFilesystem({ filesystem, root: filesystem.root, source, flags });
+  return { filesystem, vfs, ...newTask(vfs, clock) };
+}
+
+/** Without a limit, and with a root like idbfs's. */
+export function openTmpfs(clock: Clock): Session<Tmpfs> {
+  return sessionOn(new Tmpfs({ size: 0, mode: 0o755, dev: 1, clock }), clock);
+}
+
+export function* openIdbfs(options: Omit<IdbfsOptions, 'dev'>): Op<Session<Idbfs>> {
+  return sessionOn(yield* Idbfs.mount({ ...options, dev: 1 }), options.clock);
+}
+
+/** Ends the task and unmounts. Errors: those of the last commit. */
+export function* closeSession({ task, vfs }: Session): Op<void> {
+  task.end();
+  yield* vfs.shutdown();
+}

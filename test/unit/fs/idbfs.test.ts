@@ -1,0 +1,302 @@
+// idbfs and its store: when it commits, what it does when the store fails, and what it makes of
+// what it finds there.
+
+import { describe, expect, test } from 'vitest';
+import { AT_FDCWD, O_CREAT, O_RDWR, O_SYNC } from '../../../src/abi/fcntl.ts';
+import { linuxerr } from '../../../src/abi/errno.ts';
+import type { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
+import { type IdbfsOptions } from '../../../src/fs/idbfs/idbfs.ts';
+import { encodeFilesystem, filesystemKey, inodeKey } from '../../../src/fs/idbfs/items.ts';
+import { FakeClock } from '../../../src/lib/clock.ts';
+import { type Op, runAsync, runSync } from '../../../src/lib/op.ts';
+import { MemoryStore } from '../../../src/store/memory-store.ts';
+import type { Batch, Durability, Run } from '../../../src/store/store.ts';
+import type { Syscalls } from '../../../src/syscalls/table.ts';
+import { closeSession, openIdbfs, type Session } from '../../support/history/session.ts';
+import { storeProblems } from '../../support/history/store-check.ts';
+
+/** Notes what is asked of it, and may fail to read. */
+class NotingStore extends MemoryStore {
+  readonly commits: Durability[] = [];
+  itemsWritten = 0;
+  bytesRead = 0;
+  failsToRead = false;
+
+  override *get(key: string): Op<Uint8Array | undefined> {
+    if (this.failsToRead) throw linuxerr.EIO;
+    return yield* super.get(key);
+  }
+
+  override *read(object: number, offset: number, length: number): Op<Run[]> {
+    if (this.failsToRead) throw linuxerr.EIO;
+    const runs = yield* super.read(object, offset, length);
+    this.bytesRead += runs.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    return runs;
+  }
+
+  override *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
+    this.commits.push(options.durability);
+    this.itemsWritten += batch.items.size;
+    yield* super.commit(batch, options);
+  }
+}
+
+interface Setup extends Session<Idbfs> {
+  readonly store: NotingStore;
+  readonly clock: FakeClock;
+}
+
+function setUp(options: Partial<IdbfsOptions> & { store?: NotingStore } = {}): Setup {
+  const clock = new FakeClock();
+  const store = options.store ?? new NotingStore();
+  return { ...runSync(openIdbfs({ ...options, clock, store })), clock, store };
+}
+
+/** The store goes on as if it had been closed and opened again. */
+function reopen(store: NotingStore): NotingStore {
+  store.restore(store.snapshot());
+  return store;
+}
+
+function create(sys: Syscalls, path: string, flags = 0): number {
+  return runSync(sys.openat(AT_FDCWD, path, O_RDWR | O_CREAT | flags, 0o644));
+}
+
+function exists(sys: Syscalls, path: string): boolean {
+  try {
+    runSync(sys.fstatat(AT_FDCWD, path, 0));
+    return true;
+  } catch (error) {
+    if (error === linuxerr.ENOENT) return false;
+    throw error;
+  }
+}
+
+const settle = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+
+describe('commits', () => {
+  test('a new filesystem is committed at once, strictly', () => {
+    const { store } = setUp();
+    expect(store.commits).toEqual(['strict']);
+  });
+
+  test('a change is committed within the interval; nothing is when nothing changes', async () => {
+    const { sys, store, clock } = setUp({ commitInterval: 500 });
+    clock.advance(5000);
+    expect(store.commits).toHaveLength(1);
+    create(sys, '/f');
+    clock.advance(499);
+    create(sys, '/g');
+    expect(store.commits).toHaveLength(1);
+    clock.advance(1);
+    expect(store.commits).toEqual(['strict', 'relaxed']);
+    await settle();
+    clock.advance(5000);
+    expect(store.commits).toHaveLength(2);
+  });
+
+  test('many changes are committed at once, but not in the middle of an operation', async () => {
+    const { sys, store } = setUp({ dirtyLimit: 1000 });
+    const fd = create(sys, '/f');
+    runSync(sys.write(fd, new Uint8Array(5000)));
+    expect(store.commits).toHaveLength(1);
+    await settle();
+    expect(store.commits).toEqual(['strict', 'relaxed']);
+  });
+
+  test('sync after a relaxed commit is a barrier, and after a strict one nothing', async () => {
+    const { sys, store, clock } = setUp({ commitInterval: 1 });
+    create(sys, '/f');
+    clock.advance(1);
+    await settle();
+    runSync(sys.sync());
+    runSync(sys.sync());
+    expect(store.commits).toEqual(['strict', 'relaxed', 'strict']);
+  });
+
+  test('those who sync while a commit is under way share the next one', async () => {
+    const store = new NotingStore({ yields: true });
+    const clock = new FakeClock();
+    const { sys } = await runAsync(openIdbfs({ store, clock }));
+    const fd = create(sys, '/f');
+    const first = runAsync(sys.fsync(fd));
+    create(sys, '/g');
+    await Promise.all([first, ...[1, 2, 3].map(() => runAsync(sys.fsync(fd)))]);
+    expect(store.commits).toEqual(['strict', 'strict', 'strict']);
+  });
+
+  test('O_SYNC commits with every write', () => {
+    const { sys, store } = setUp();
+    const fd = create(sys, '/f', O_SYNC);
+    const before = store.commits.length;
+    runSync(sys.write(fd, new Uint8Array(10)));
+    runSync(sys.write(fd, new Uint8Array(10)));
+    expect(store.commits.slice(before)).toEqual(['strict', 'strict']);
+  });
+
+  test('the status tells what is unwritten, and of the last commit', () => {
+    const { filesystem, sys, clock } = setUp();
+    expect(filesystem.commitStatus).toMatchObject({ dirtyBytes: 0, isCommitting: false });
+    const fd = create(sys, '/f');
+    runSync(sys.write(fd, new Uint8Array(5000)));
+    expect(filesystem.commitStatus.dirtyBytes).toBeGreaterThanOrEqual(5000);
+    clock.advance(100);
+    runSync(sys.sync());
+    const { dirtyBytes, commitCount, lastCommitMs, lastError } = filesystem.commitStatus;
+    expect([dirtyBytes, commitCount, lastError]).toEqual([0, 2, undefined]);
+    expect(lastCommitMs).toBe(clock.monotonicMs());
+  });
+
+  test('writing one byte again writes one block and few items', () => {
+    const { sys, store } = setUp();
+    const fd = create(sys, '/f');
+    runSync(sys.write(fd, new Uint8Array(100_000)));
+    runSync(sys.sync());
+    const before = store.itemsWritten;
+    runSync(sys.pwrite(fd, new Uint8Array(1), 50_000));
+    runSync(sys.sync());
+    expect(store.itemsWritten - before).toBe(1);
+  });
+});
+
+describe('a store that fails', () => {
+  test('its error reaches fsync; a later one writes everything', async () => {
+    const { sys, store, filesystem, task } = setUp();
+    const fd = create(sys, '/f');
+    runSync(sys.write(fd, new Uint8Array([1, 2, 3])));
+    store.failNextCommit(linuxerr.ENOSPC);
+    expect(() => {
+      runSync(sys.fsync(fd));
+    }).toThrow(linuxerr.ENOSPC);
+    expect(filesystem.commitStatus.lastError).toBe(linuxerr.ENOSPC.message);
+    const buffer = new Uint8Array(10);
+    expect(runSync(sys.pread(fd, buffer, 0))).toBe(3);
+    runSync(sys.fsync(fd));
+    expect(filesystem.commitStatus.lastError).toBeUndefined();
+    task.fds.closeAll();
+    const again = setUp({ store: reopen(store) });
+    const second = create(again.sys, '/f');
+    expect(runSync(again.sys.pread(second, buffer, 0))).toBe(3);
+    await settle();
+  });
+
+  test('a failed commit in the background is tried again, by the timer only', async () => {
+    const { sys, store, clock } = setUp({ commitInterval: 1000, dirtyLimit: 100 });
+    store.failNextCommit(linuxerr.EIO);
+    create(sys, '/f');
+    await settle();
+    expect(store.commits).toHaveLength(2);
+    create(sys, '/g');
+    await settle();
+    expect(store.commits).toHaveLength(2);
+    clock.advance(1000);
+    expect(store.commits).toHaveLength(3);
+    expect(storeProblems(store.snapshot(), { orphans: 'none' })).toEqual([]);
+  });
+
+  test('who writes far more than can be written back is told', async () => {
+    const { sys, store } = setUp({ dirtyLimit: 1000 });
+    const fd = create(sys, '/f');
+    await settle();
+    runSync(sys.write(fd, new Uint8Array(50_000)));
+    store.failNextCommit(linuxerr.ENOSPC);
+    expect(() => runSync(sys.write(fd, new Uint8Array(1)))).toThrow(linuxerr.ENOSPC);
+    // Nothing is lost: it is written when there is space again.
+    expect(runSync(sys.write(fd, new Uint8Array(1)))).toBe(1);
+    expect(runSync(sys.fstat(fd)).size).toBe(50_001);
+  });
+
+  test('a read that fails is EIO, and the next one may succeed', () => {
+    const { sys, store, task, vfs } = setUp();
+    runSync(sys.write(create(sys, '/f'), new Uint8Array([7])));
+    runSync(closeSession({ sys, task, vfs } as Session));
+    const cold = setUp({ store: reopen(store) });
+    cold.store.failsToRead = true;
+    const stat = (): unknown => runSync(cold.sys.fstatat(AT_FDCWD, '/f', 0));
+    expect(stat).toThrow(linuxerr.EIO);
+    cold.store.failsToRead = false;
+    expect(stat).not.toThrow();
+    const fd = create(cold.sys, '/f');
+    const read = (): number => runSync(cold.sys.pread(fd, new Uint8Array(5), 0));
+    cold.store.failsToRead = true;
+    expect(read).toThrow(linuxerr.EIO);
+    cold.store.failsToRead = false;
+    expect(read()).toBe(1);
+  });
+});
+
+describe('what a mount finds', () => {
+  test('files that were unlinked and open are removed, with their data', () => {
+    const { sys, store } = setUp();
+    for (const name of ['a', 'b', 'c']) {
+      const fd = create(sys, `/${name}`);
+      runSync(sys.write(fd, new Uint8Array(40_000)));
+      runSync(sys.unlinkat(AT_FDCWD, `/${name}`, 0));
+    }
+    runSync(sys.sync());
+    expect(storeProblems(store.snapshot(), { orphans: 'none' })).toEqual(['there are orphans']);
+    const limits = { dentries: 10, listingBatch: 2, cacheSizeMin: 0 };
+    setUp({ store: reopen(store), limits });
+    expect(storeProblems(store.snapshot(), { orphans: 'none' })).toEqual([]);
+    expect([...store.snapshot().objects.values()].every(({ size }) => size === 0)).toBe(true);
+  });
+
+  test('a format of another version is refused, and nothing changes', () => {
+    const store = new NotingStore();
+    const header = encodeFilesystem(5);
+    new DataView(header.buffer).setUint32(0, 99, true);
+    const items = new Map([[filesystemKey, header]]);
+    runSync(store.commit({ items, discards: [], writes: [] }, { durability: 'strict' }));
+    const before = store.snapshot();
+    expect(() => setUp({ store })).toThrow(linuxerr.EINVAL);
+    expect(store.snapshot()).toBe(before);
+  });
+
+  test('damage is EIO: a header without a root, a name without an inode', () => {
+    const { sys, store, task, vfs } = setUp();
+    const { ino } = runSync(sys.fstat(create(sys, '/f')));
+    runSync(closeSession({ sys, task, vfs } as Session));
+    const remove = (key: string): void => {
+      const items = new Map([[key, undefined]]);
+      reopen(store);
+      runSync(store.commit({ items, discards: [], writes: [] }, { durability: 'strict' }));
+    };
+    remove(inodeKey(ino));
+    const damaged = setUp({ store });
+    expect(() => exists(damaged.sys, '/f')).toThrow(linuxerr.EIO);
+    remove(inodeKey(1));
+    expect(() => setUp({ store })).toThrow(linuxerr.EIO);
+  });
+
+  test('numbers of inodes are not used again', () => {
+    const { sys, store, task, vfs } = setUp();
+    const first = runSync(sys.fstat(create(sys, '/f'))).ino;
+    runSync(sys.unlinkat(AT_FDCWD, '/f', 0));
+    runSync(closeSession({ sys, task, vfs } as Session));
+    const again = setUp({ store: reopen(store) });
+    expect(runSync(again.sys.fstat(create(again.sys, '/g'))).ino).toBe(first + 1);
+  });
+});
+
+test('reading a byte of a large file reads a piece of it', () => {
+  const { sys, store, task, vfs } = setUp();
+  const fd = create(sys, '/f');
+  for (let index = 0; index < 20; index++) runSync(sys.write(fd, new Uint8Array(1 << 20).fill(1)));
+  runSync(closeSession({ sys, task, vfs } as Session));
+  const cold = setUp({ store: reopen(store) });
+  const again = create(cold.sys, '/f');
+  runSync(cold.sys.pread(again, new Uint8Array(1), 10 << 20));
+  expect(cold.store.bytesRead).toBe(32_768);
+});
+
+test('after the release nothing is committed any more', async () => {
+  const { sys, store, clock, task, vfs } = setUp();
+  create(sys, '/f');
+  await runAsync(closeSession({ sys, task, vfs } as Session));
+  const { length } = store.commits;
+  clock.advance(10_000);
+  expect(store.commits).toHaveLength(length);
+});
