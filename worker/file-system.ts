@@ -77,11 +77,6 @@ function encodingOf(
   return encoding;
 }
 
-/** Gives memory back at once: the collector is late when many buffers come from another thread. */
-function release(buffer: ArrayBufferLike): void {
-  if (buffer instanceof ArrayBuffer && 'transfer' in buffer) buffer.transfer(0);
-}
-
 class FileHandleImpl implements FileHandle {
   readonly fd: number;
   readonly #call: CallFileService;
@@ -99,10 +94,8 @@ class FileHandleImpl implements FileHandle {
   ): Promise<{ bytesRead: number; buffer: Uint8Array }> {
     const wanted = Math.min(length, buffer.byteLength - offset);
     const bytes = (await this.#call('read', [this.fd, wanted, position], 'read')) as Uint8Array;
-    const bytesRead = bytes.length;
     buffer.set(bytes, offset);
-    release(bytes.buffer);
-    return { bytesRead, buffer };
+    return { bytesRead: bytes.length, buffer };
   }
 
   write(

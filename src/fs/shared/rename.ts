@@ -5,7 +5,6 @@ import { linuxerr } from '../../abi/errno.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/fcntl.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
-import type { VirtualDentry } from '../../vfs/dentry.ts';
 import type { RenameOptions, RenameSource } from '../../vfs/options.ts';
 import { checkAccess, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
