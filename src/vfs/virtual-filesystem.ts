@@ -147,7 +147,8 @@ export class VirtualFilesystem implements MountLookup {
   }
 
   /**
-   * Makes the path another name of `target`, which the caller holds. Errors besides: EEXIST for "/".
+   * Makes the path another name of `target`, which the caller holds. Errors besides: EEXIST for
+   * "/".
    */
   linkAt(creds: Credentials, target: VirtualDentry, newPath: PathOperation): Op<void> {
     const rp = this.#resolvingNew(creds, newPath);
