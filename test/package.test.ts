@@ -127,4 +127,4 @@ test('its typings are whole: a strict project without Node types compiles agains
     .getPreEmitDiagnostics(program)
     .map(({ messageText, file }) => `${file?.fileName ?? ''}: ${JSON.stringify(messageText)}`);
   expect(messages).toEqual([]);
-});
+}, 60_000);
