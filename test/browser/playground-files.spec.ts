@@ -176,7 +176,10 @@ test('files are dropped in and chosen', async ({ page }) => {
   const buffer = Buffer.from('chosen');
   await (await choosing).setFiles([{ name: 'chosen.txt', mimeType: 'text/plain', buffer }]);
   await expect(playground.row('chosen.txt')).toBeVisible();
-  await expect.poll(() => playground.readFile(`${HOME}/dir/chosen.txt`)).toBe('chosen');
+  // The row may come before the file has its name.
+  await expect(async () => {
+    expect(await playground.readFile(`${HOME}/dir/chosen.txt`)).toBe('chosen');
+  }).toPass();
 });
 
 test('files are downloaded', async ({ page }) => {
