@@ -28,6 +28,8 @@ class SteppedStore extends MemoryStore {
   readonly #commitSteps: number;
   readonly #stepped = new WaitQueue();
   #steps = 0;
+  /** What a crash could have left, from every commit. */
+  readonly snapshots: MemoryStoreSnapshot[] = [];
 
   constructor(commitSteps: number) {
     super();
@@ -63,6 +65,7 @@ class SteppedStore extends MemoryStore {
     const end = this.#steps + this.#commitSteps;
     while (this.#steps < end) yield this.#stepped;
     yield* super.commit(batch, options);
+    this.snapshots.push(this.snapshot());
   }
 }
 

@@ -155,7 +155,7 @@ const pairs = ACTIONS.flatMap((first, index) =>
 );
 
 test('two operations at once are as one after the other', async () => {
-  const { seed, numRuns } = fuzz(5);
+  const { seed, numRuns } = fuzz(2);
   const schedules = fc.array(fc.nat(1), { minLength: 4, maxLength: 24, size: 'max' });
   for (const [index, actions] of pairs.entries()) {
     const wanted = [inTurn(actions, [0, 1]), inTurn(actions, [1, 0])];

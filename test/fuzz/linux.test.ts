@@ -190,6 +190,6 @@ describe.each((await findLinuxDirectories()).filter(isTmpfs))('Linux $type', ({ 
   }
 
   test('histories have the same outcomes', async () => {
-    await fc.assert(fc.asyncProperty(histories, compare), fuzz(60));
+    await fc.assert(fc.asyncProperty(histories, compare), fuzz(40));
   });
 });

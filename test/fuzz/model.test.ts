@@ -67,7 +67,7 @@ test('idbfs does what tmpfs does when everything stays in memory', async () => {
   const property = fc.asyncProperty(histories({ ...HISTORY, keepsSize: true }), (history) =>
     compare(history, { store: new MemoryStore(), cacheSize: 1 << 30, dirtyLimit: 1 << 30 }, same),
   );
-  await fc.assert(property, fuzz(150));
+  await fc.assert(property, fuzz(100));
 });
 
 test('idbfs does what tmpfs does when next to nothing stays in memory', async () => {
@@ -79,5 +79,5 @@ test('idbfs does what tmpfs does when next to nothing stays in memory', async ()
       withoutBlocks,
     ),
   );
-  await fc.assert(property, fuzz(150));
+  await fc.assert(property, fuzz(100));
 });
