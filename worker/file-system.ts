@@ -1,5 +1,6 @@
 // kernel.fs: the page's side of FileService, shaped like node:fs/promises.
 
+import { transfer } from 'comlink';
 import type {
   Data,
   Dir,
@@ -77,13 +78,38 @@ function encodingOf(
   return encoding;
 }
 
+/** A larger buffer is not kept. */
+const SPARE_BUFFER_SIZE_MAX = 8 << 20;
+
+/**
+ * The buffer that travels to the kernel to be filled and comes back. Chromium collects buffers that
+ * came from another thread so late that a loop of reads took hundreds of megabytes of them.
+ */
+class SpareBuffer {
+  #spare: ArrayBuffer | undefined;
+
+  take(size: number): ArrayBuffer {
+    const spare = this.#spare;
+    if (spare === undefined || spare.byteLength < size) return new ArrayBuffer(size);
+    this.#spare = undefined;
+    return spare;
+  }
+
+  giveBack(buffer: ArrayBuffer): void {
+    const isLarger = buffer.byteLength > (this.#spare?.byteLength ?? 0);
+    if (isLarger && buffer.byteLength <= SPARE_BUFFER_SIZE_MAX) this.#spare = buffer;
+  }
+}
+
 class FileHandleImpl implements FileHandle {
   readonly fd: number;
   readonly #call: CallFileService;
+  readonly #spare: SpareBuffer;
 
-  constructor(fd: number, call: CallFileService) {
+  constructor(fd: number, call: CallFileService, spare: SpareBuffer) {
     this.fd = fd;
     this.#call = call;
+    this.#spare = spare;
   }
 
   async read(
@@ -93,9 +119,18 @@ class FileHandleImpl implements FileHandle {
     position: number | null = null,
   ): Promise<{ bytesRead: number; buffer: Uint8Array }> {
     const wanted = Math.min(length, buffer.byteLength - offset);
-    const bytes = (await this.#call('read', [this.fd, wanted, position], 'read')) as Uint8Array;
+    if (!(offset >= 0 && wanted >= 0)) {
+      throw new RangeError(
+        `can't read ${length} bytes to offset ${offset} of a buffer of ${buffer.byteLength}`,
+      );
+    }
+    const room = this.#spare.take(wanted);
+    const args = transfer([this.fd, room, wanted, position], [room]);
+    const bytes = (await this.#call('read', args, 'read')) as Uint8Array<ArrayBuffer>;
     buffer.set(bytes, offset);
-    return { bytesRead: bytes.length, buffer };
+    const bytesRead = bytes.length;
+    this.#spare.giveBack(bytes.buffer);
+    return { bytesRead, buffer };
   }
 
   write(
@@ -207,6 +242,7 @@ class DirImpl implements Dir {
 
 export class FileSystemClient implements FileSystem {
   readonly #call: CallFileService;
+  readonly #spare = new SpareBuffer();
   readonly constants: Readonly<Record<string, number>> = Object.freeze({
     ...numbersOf(fcntl, /^(O|R|W|X|F)_/),
     ...numbersOf(stat, /^S_I/),
@@ -219,7 +255,7 @@ export class FileSystemClient implements FileSystem {
 
   async open(path: string, flags: OpenFlags = 'r', mode = 0o666): Promise<FileHandle> {
     const fd = (await this.#call('open', [path, flagsOf(flags), mode], 'open', path)) as number;
-    return new FileHandleImpl(fd, this.#call);
+    return new FileHandleImpl(fd, this.#call, this.#spare);
   }
 
   readFile(

@@ -68,9 +68,12 @@ export class FileService {
     return this.#sys.close(fd);
   }
 
-  /** Up to `length` bytes, from `position`, or from the handle's own offset if that is null. */
-  *read(fd: number, length: number, position: number | null): Op<Uint8Array> {
-    const buffer = new Uint8Array(length);
+  /**
+   * Up to `length` bytes, from `position`, or from the handle's own offset if that is null. They
+   * are put into `room`, which may be larger.
+   */
+  *read(fd: number, room: ArrayBuffer, length: number, position: number | null): Op<Uint8Array> {
+    const buffer = new Uint8Array(room, 0, length);
     const count = yield* position === null
       ? this.#sys.read(fd, buffer)
       : this.#sys.pread(fd, buffer, position);
