@@ -204,6 +204,9 @@ export async function writeResults(results, { path, suites }) {
     ...programSection(results),
     ...sparseSection(results),
   ].join('\n\n');
-  if (isWhole) await writeFile(path, `${text}\n`);
-  return text;
+  // The format check looks at the committed results, too.
+  const { format, resolveConfig } = await import('prettier');
+  const formatted = await format(text, { ...(await resolveConfig(path)), filepath: path });
+  if (isWhole) await writeFile(path, formatted);
+  return formatted;
 }
