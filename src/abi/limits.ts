@@ -16,5 +16,11 @@ export const LINK_MAX = 0xffff_ffff;
 export const OPEN_MAX = 4096;
 /** Largest file: EFBIG. Sizes are JavaScript numbers, exact up to here (8 PiB). */
 export const FILE_SIZE_MAX = Number.MAX_SAFE_INTEGER;
+/** Bytes of an extended attribute's name: ERANGE. Linux: include/uapi/linux/limits.h. */
+export const XATTR_NAME_MAX = 255;
+/** Bytes of an extended attribute's value: E2BIG. */
+export const XATTR_SIZE_MAX = 65536;
+/** Bytes of the names of a file's extended attributes, their NULs included: ENOSPC. */
+export const XATTR_LIST_MAX = 65536;
 /** Bytes of one read or write; more is shortened. Linux: include/linux/fs.h MAX_RW_COUNT. */
 export const RW_COUNT_MAX = 0x7fff_f000;

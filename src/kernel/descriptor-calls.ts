@@ -3,7 +3,7 @@
 // FileDescription methods they call.
 
 import { linuxerr } from '../abi/errno.ts';
-import { O_CLOEXEC } from '../abi/fcntl.ts';
+import { FD_CLOEXEC, O_CLOEXEC, O_DIRECT, O_NONBLOCK } from '../abi/fcntl.ts';
 import { OPEN_MAX } from '../abi/limits.ts';
 import { POLLERR, POLLHUP, POLLNVAL } from '../abi/poll.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
@@ -13,6 +13,8 @@ import { utf8Length } from '../lib/text.ts';
 import type { DirentRecord, PollFd } from '../syscalls/table.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 import type { SetStat } from '../vfs/options.ts';
+import { type CopyEnd, copyFileRange, OWN_OFFSET, sendFile } from './copy-range.ts';
+import type { Services } from './services.ts';
 import type { Task } from './task.ts';
 import { checkTimes } from './times.ts';
 
@@ -23,11 +25,15 @@ const GETDENTS_SIZE_MAX = 0x7fff_ffff;
 
 export class DescriptorCalls {
   readonly task: Task;
-  readonly #clock: Clock;
+  protected readonly services: Services;
 
-  constructor(task: Task, clock: Clock) {
+  constructor(task: Task, services: Services) {
     this.task = task;
-    this.#clock = clock;
+    this.services = services;
+  }
+
+  get #clock(): Clock {
+    return this.services.clock;
   }
 
   /**
@@ -183,8 +189,94 @@ export class DescriptorCalls {
     if (newFd < 0 || newFd >= OPEN_MAX) throw linuxerr.EBADF;
     const file = this.task.fds.get(oldFd);
     file.incRef();
-    this.task.fds.installAt(file, newFd);
+    this.task.fds.installAt(file, newFd, (flags & O_CLOEXEC) !== 0);
     return newFd;
+  }
+
+  /** Errors: EBADF; EINVAL for a number that can't be one, or unknown flags; EMFILE. */
+  *dupfd(fd: number, lowest: number, flags: number): Op<number> {
+    const file = this.task.fds.get(fd);
+    if ((flags & ~O_CLOEXEC) !== 0 || lowest < 0 || lowest >= OPEN_MAX) throw linuxerr.EINVAL;
+    file.incRef();
+    return this.task.fds.installFrom(lowest, file, (flags & O_CLOEXEC) !== 0);
+  }
+
+  *getfd(fd: number): Op<number> {
+    this.task.fds.get(fd);
+    return this.task.fds.closesOnExec(fd) ? FD_CLOEXEC : 0;
+  }
+
+  *setfd(fd: number, flags: number): Op<void> {
+    this.task.fds.get(fd);
+    this.task.fds.setClosesOnExec(fd, (flags & FD_CLOEXEC) !== 0);
+  }
+
+  /** Errors: EINVAL for flags other than O_CLOEXEC, O_NONBLOCK and O_DIRECT; EMFILE. */
+  *pipe2(flags: number): Op<number[]> {
+    if ((flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) !== 0) throw linuxerr.EINVAL;
+    const { fds, creds } = this.task;
+    const closesOnExec = (flags & O_CLOEXEC) !== 0;
+    const [reader, writer] = this.services.openPipe(flags, creds);
+    let readFd: number;
+    try {
+      readFd = fds.install(reader, closesOnExec);
+    } catch (error) {
+      writer.decRef();
+      throw error;
+    }
+    try {
+      return [readFd, fds.install(writer, closesOnExec)];
+    } catch (error) {
+      fds.close(readFd);
+      throw error;
+    }
+  }
+
+  *fionread(fd: number): Op<number> {
+    const file = this.task.fds.get(fd);
+    if (file.isPathOnly) throw linuxerr.EBADF;
+    return file.readableBytes();
+  }
+
+  *getpid(): Op<number> {
+    return this.task.pid;
+  }
+
+  /**
+   * Offsets of -1 stand for the descriptions' own.
+   *
+   * Errors, first one wins: EBADF; EINVAL for flags; those of copyFileRange().
+   */
+  *copy_file_range(
+    inFd: number,
+    inOffset: number,
+    outFd: number,
+    outOffset: number,
+    length: number,
+    flags: number,
+  ): Op<number> {
+    const source = { file: this.task.fds.get(inFd), offset: inOffset };
+    const target = { file: this.task.fds.get(outFd), offset: outOffset };
+    if (flags !== 0) throw linuxerr.EINVAL;
+    return yield* this.#withBoth(source, target, () => copyFileRange(source, target, length));
+  }
+
+  /** Errors: EBADF; those of sendFile(). */
+  *sendfile(outFd: number, inFd: number, offset: number, count: number): Op<number> {
+    const source = { file: this.task.fds.get(inFd), offset };
+    const target = { file: this.task.fds.get(outFd), offset: OWN_OFFSET };
+    return yield* this.#withBoth(source, target, () => sendFile(source, target, count));
+  }
+
+  *#withBoth<T>(source: CopyEnd, target: CopyEnd, run: () => Op<T>): Op<T> {
+    source.file.incRef();
+    target.file.incRef();
+    try {
+      return yield* run();
+    } finally {
+      target.file.decRef();
+      source.file.decRef();
+    }
   }
 
   *isatty(fd: number): Op<number> {

@@ -4,11 +4,21 @@
 import { linuxerr } from '../abi/errno.ts';
 import { OPEN_MAX } from '../abi/limits.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
+import type { LockOwner } from '../vfs/file-locks.ts';
 
-export class FdTable {
+/** Owns the task's record locks: closing any descriptor of a file releases them. */
+export class FdTable implements LockOwner {
+  readonly lockPid: number;
+  blockedBy: LockOwner | undefined;
   readonly #files: (FileDescription | undefined)[] = [];
+  /** Descriptors with FD_CLOEXEC. */
+  readonly #closeOnExec = new Set<number>();
   /** No descriptor below this one is free. */
   #lowestFree = 0;
+
+  constructor(pid: number) {
+    this.lockPid = pid;
+  }
 
   /** Errors: EBADF. */
   get(fd: number): FileDescription {
@@ -26,15 +36,22 @@ export class FdTable {
    * Puts `file` at the lowest free descriptor and takes over the caller's reference. Errors: EMFILE
    * (the reference is dropped).
    */
-  install(file: FileDescription): number {
-    let fd = this.#lowestFree;
+  install(file: FileDescription, closesOnExec = false): number {
+    const fd = this.installFrom(this.#lowestFree, file, closesOnExec);
+    this.#lowestFree = fd + 1;
+    return fd;
+  }
+
+  /** The same, but not below `lowest`. */
+  installFrom(lowest: number, file: FileDescription, closesOnExec: boolean): number {
+    let fd = lowest;
     while (this.#files[fd] !== undefined) fd++;
     if (fd >= OPEN_MAX) {
       file.decRef();
       throw linuxerr.EMFILE;
     }
     this.#files[fd] = file;
-    this.#lowestFree = fd + 1;
+    if (closesOnExec) this.#closeOnExec.add(fd);
     return fd;
   }
 
@@ -42,31 +59,49 @@ export class FdTable {
    * Puts `file` at `fd`, closing what was there, and takes over the caller's reference. Errors:
    * EBADF above OPEN_MAX.
    */
-  installAt(file: FileDescription, fd: number): void {
+  installAt(file: FileDescription, fd: number, closesOnExec = false): void {
     if (fd < 0 || fd >= OPEN_MAX) {
       file.decRef();
       throw linuxerr.EBADF;
     }
     const old = this.#files[fd];
     this.#files[fd] = file;
-    old?.decRef();
+    this.setClosesOnExec(fd, closesOnExec);
+    if (old !== undefined) this.#release(old);
   }
 
   /** Errors: EBADF. */
   close(fd: number): void {
     const file = this.get(fd);
     this.#files[fd] = undefined;
+    this.#closeOnExec.delete(fd);
     this.#lowestFree = Math.min(this.#lowestFree, fd);
-    file.decRef();
+    this.#release(file);
   }
 
   closeAll(): void {
     for (let fd = 0; fd < this.#files.length; fd++) {
       const file = this.#files[fd];
       this.#files[fd] = undefined;
-      file?.decRef();
+      if (file !== undefined) this.#release(file);
     }
+    this.#closeOnExec.clear();
     this.#lowestFree = 0;
+  }
+
+  /** Linux: filp_close(): the task's record locks on the file go with any of its descriptors. */
+  #release(file: FileDescription): void {
+    if (!file.isPathOnly) file.vd.dentry.locks?.releaseRanges(this);
+    file.decRef();
+  }
+
+  closesOnExec(fd: number): boolean {
+    return this.#closeOnExec.has(fd);
+  }
+
+  setClosesOnExec(fd: number, value: boolean): void {
+    if (value) this.#closeOnExec.add(fd);
+    else this.#closeOnExec.delete(fd);
   }
 
   /** The open descriptors, in order. */

@@ -7,50 +7,39 @@ import { makeDev } from '../abi/stat.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import { ROOT_CREDENTIALS } from '../auth/credentials.ts';
 import { Devfs } from '../fs/devfs/devfs.ts';
-import { Idbfs } from '../fs/idbfs/idbfs.ts';
-import { Tmpfs, type TmpfsOptions } from '../fs/tmpfs/tmpfs.ts';
+import { makeDevices } from '../fs/shared/devices.ts';
+import type { StreamOptions } from '../fs/shared/stream-description.ts';
 import type { Clock } from '../lib/clock.ts';
-import { type Op, waitFor } from '../lib/op.ts';
-import type { Store } from '../store/store.ts';
+import type { Op } from '../lib/op.ts';
 import { decRefVd, type VirtualDentry } from '../vfs/dentry.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
-import type { CommitStatus, Filesystem } from '../vfs/filesystem.ts';
-import type { MountFlags } from '../vfs/mount.ts';
-import { checkPathText } from '../vfs/resolving-path.ts';
-import { type MountSource, VirtualFilesystem } from '../vfs/virtual-filesystem.ts';
-import { Pipefs, type StreamOptions } from './streams.ts';
+import type { CommitStatus } from '../vfs/filesystem.ts';
+import { INOTIFY_QUEUE_MAX, type InotifyInstance } from '../vfs/inotify.ts';
+import { MountNamespace, type MountSource } from '../vfs/mount-namespace.ts';
+import { checkPathText, type PathOperation } from '../vfs/resolving-path.ts';
+import { VirtualFilesystem } from '../vfs/virtual-filesystem.ts';
+import {
+  FilesystemTypes,
+  type FilesystemTypesOptions,
+  flagsOf,
+  type KernelMountOptions,
+  type KernelMountSpec,
+  specOf,
+} from './filesystem-types.ts';
+import { Pipefs } from './pipefs.ts';
+import type { MountRequest, Services } from './services.ts';
 import { Task } from './task.ts';
 import { TaskSyscalls } from './task-syscalls.ts';
-
-export interface KernelMountOptions {
-  readonly readOnly?: boolean;
-  readonly noatime?: boolean;
-}
-
-/** What to mount: MountSpec of the public API, as the kernel takes it. */
-export type KernelMountSpec =
-  | {
-      readonly type: 'idbfs';
-      readonly source?: string;
-      readonly options?: IdbfsMountOptions & KernelMountOptions;
-    }
-  | { readonly type: 'tmpfs'; readonly options?: TmpfsOptions & KernelMountOptions }
-  | { readonly type: 'devfs'; readonly options?: KernelMountOptions }
-  | { readonly type: 'bind'; readonly source: string; readonly options?: KernelMountOptions };
-
-export interface IdbfsMountOptions {
-  readonly cacheSize?: number;
-  readonly dirtyLimit?: number;
-  readonly commitInterval?: number;
-  readonly lockTimeout?: number;
-  readonly onDataLoss?: 'fail' | 'format';
-}
 
 export interface KernelPlatform {
   readonly clock: Clock;
   readonly fillRandom: (buffer: Uint8Array) => void;
-  /** Opens the store of an idbfs. Errors: StoreError. */
-  readonly openStore: (source: string, options: IdbfsMountOptions) => Promise<Store>;
+  readonly openStore: FilesystemTypesOptions['openStore'];
+}
+
+export interface KernelOptions {
+  /** Events waiting in an inotify instance before IN_Q_OVERFLOW. Default: 16,384. */
+  readonly inotifyQueueMax?: number | undefined;
 }
 
 export interface MountRow {
@@ -64,43 +53,68 @@ export interface MountRow {
 /** pid 1 is the kernel's own task, on whose behalf kernel.fs acts. */
 const FIRST_PID = 2;
 const DEFAULT_UMASK = 0o022;
+/** Minor device numbers of filesystems that are mounted nowhere. */
+const PIPEFS_MINOR = 0xffffe;
+const DEVFS_MINOR = 0xfffff;
 
-export class Kernel {
+/** Instances of one user: EMFILE. Linux: fs.inotify.max_user_instances. */
+const INOTIFY_INSTANCES_MAX = 128;
+
+export class Kernel implements Services {
   readonly vfs: VirtualFilesystem;
   readonly #platform: KernelPlatform;
+  readonly #options: KernelOptions;
+  readonly #types: FilesystemTypes;
   readonly #pipefs: Pipefs;
   /** Devices nobody has mounted: /dev/null for programs without a /dev. */
   readonly #devices: VirtualFilesystem;
   readonly #tasks = new Map<number, Task>();
-  /** Stores in use, by name. */
-  readonly #sources = new Map<string, Filesystem>();
+  /** Inotify instances in use, by user. */
+  readonly #instances = new Map<number, number>();
   #nextPid = FIRST_PID;
-  #nextDev: number;
 
   /**
    * Starts a kernel whose "/" is `root`.
    *
-   * Errors: those of makeSource().
+   * Errors: those of FilesystemTypes.make().
    */
-  static *boot(platform: KernelPlatform, root: KernelMountSpec): Op<Kernel> {
-    const source = yield* makeSource(platform, root, 1);
-    return new Kernel(platform, source);
+  static *boot(
+    platform: KernelPlatform,
+    root: KernelMountSpec,
+    options: KernelOptions = {},
+  ): Op<Kernel> {
+    const devices = makeDevices(platform.fillRandom);
+    const types = new FilesystemTypes({ ...platform, devices });
+    const source = yield* types.make(root);
+    const { clock } = platform;
+    const devfs = new Devfs({ dev: makeDev(0, DEVFS_MINOR), clock, devices });
+    return new Kernel(platform, { types, source, devfs, options });
   }
 
-  private constructor(platform: KernelPlatform, root: MountSource) {
+  private constructor(
+    platform: KernelPlatform,
+    parts: {
+      readonly types: FilesystemTypes;
+      readonly source: MountSource;
+      readonly devfs: Devfs;
+      readonly options: KernelOptions;
+    },
+  ) {
+    const { types, source, devfs, options } = parts;
     this.#platform = platform;
-    this.#nextDev = 4;
-    const { clock, fillRandom } = platform;
-    this.vfs = new VirtualFilesystem(root);
-    this.#pipefs = new Pipefs({ dev: makeDev(0, 2), clock });
-    const devfs = new Devfs({ dev: makeDev(0, 3), clock, fillRandom });
-    this.#devices = new VirtualFilesystem({
-      filesystem: devfs,
-      root: devfs.root,
-      source: 'devfs',
-      flags: flagsOf({}),
-    });
-    this.#noteSource(root);
+    this.#types = types;
+    this.#options = options;
+    this.vfs = new VirtualFilesystem(new MountNamespace(source));
+    this.#pipefs = new Pipefs({ dev: makeDev(0, PIPEFS_MINOR), clock: platform.clock });
+    this.#devices = new VirtualFilesystem(
+      new MountNamespace({
+        filesystem: devfs,
+        root: devfs.root,
+        source: 'devfs',
+        flags: flagsOf({}),
+      }),
+    );
+    types.mounted(source);
   }
 
   get clock(): Clock {
@@ -112,20 +126,19 @@ export class Kernel {
   /**
    * Mounts at a path, making the mount point if it doesn't exist.
    *
-   * Errors: those of makeSource() and VirtualFilesystem.mount().
+   * Errors: those of FilesystemTypes.make() and VirtualFilesystem.mount().
    */
   *mount(path: string, spec: KernelMountSpec): Op<void> {
     checkPathText(path);
-    const root = this.vfs.root;
+    const { root } = this.vfs.namespace;
     if (spec.type === 'bind') {
       const from = yield* this.vfs.getDentryAt(ROOT_CREDENTIALS, this.#operation(spec.source));
       try {
-        const { filesystem } = from.mount;
-        if (filesystem.isDirectory(from.dentry)) yield* this.#makeDirectories(path);
+        if (from.dentry.isDir) yield* this.#makeDirectories(path);
         yield* this.vfs.mount(ROOT_CREDENTIALS, this.#operation(path), {
-          filesystem,
+          filesystem: from.mount.filesystem,
           root: from.dentry,
-          source: this.vfs.pathOf(from, root) ?? spec.source,
+          source: this.vfs.namespace.pathOf(from, root) ?? spec.source,
           flags: flagsOf(spec.options),
         });
       } finally {
@@ -134,24 +147,37 @@ export class Kernel {
       return;
     }
     yield* this.#makeDirectories(path);
-    const source = yield* makeSource(this.#platform, spec, this.#nextDev++, this.#sources);
+    yield* this.#mount(ROOT_CREDENTIALS, this.#operation(path), spec);
+  }
+
+  *#mount(creds: Credentials, operation: PathOperation, spec: KernelMountSpec): Op<void> {
+    const source = yield* this.#types.make(spec);
     try {
-      yield* this.vfs.mount(ROOT_CREDENTIALS, this.#operation(path), source);
+      yield* this.vfs.mount(creds, operation, source);
     } catch (error) {
       yield* source.filesystem.release();
       throw error;
     }
-    this.#noteSource(source);
+    this.#types.mounted(source);
   }
 
-  *umount(path: string): Op<void> {
+  mountFor(creds: Credentials, operation: PathOperation, request: MountRequest): Op<void> {
+    return this.#mount(creds, operation, specOf(request));
+  }
+
+  umount(path: string): Op<void> {
+    return this.umountFor(ROOT_CREDENTIALS, this.#operation(path), { isLazy: false });
+  }
+
+  *umountFor(
+    creds: Credentials,
+    operation: PathOperation,
+    options: { readonly isLazy: boolean },
+  ): Op<void> {
     try {
-      yield* this.vfs.umount(ROOT_CREDENTIALS, this.#operation(path));
+      yield* this.vfs.umount(creds, operation, options);
     } finally {
-      const mounted = new Set(this.vfs.mounts.map(({ filesystem }) => filesystem));
-      for (const [source, filesystem] of this.#sources) {
-        if (!mounted.has(filesystem)) this.#sources.delete(source);
-      }
+      this.#types.keep(new Set(this.vfs.namespace.filesystems));
     }
   }
 
@@ -160,17 +186,13 @@ export class Kernel {
   }
 
   get mounts(): MountRow[] {
-    return this.vfs.mounts.map((mount) => ({
-      path: this.vfs.pathOf({ mount, dentry: mount.root }) ?? '/',
+    return this.vfs.namespace.mounts.map((mount) => ({
+      path: this.vfs.namespace.pathOf({ mount, dentry: mount.root }) ?? '/',
       type: mount.filesystem.type,
       source: mount.source,
       readOnly: mount.isReadOnly,
       commit: mount.filesystem.commitStatus,
     }));
-  }
-
-  #noteSource({ filesystem, source }: { filesystem: Filesystem; source: string }): void {
-    if (filesystem.type === 'idbfs') this.#sources.set(source, filesystem);
   }
 
   #operation(path: string): {
@@ -179,7 +201,7 @@ export class Kernel {
     path: string;
     followFinalSymlink: boolean;
   } {
-    const { root } = this.vfs;
+    const { root } = this.vfs.namespace;
     return { root, start: root, path, followFinalSymlink: true };
   }
 
@@ -209,7 +231,7 @@ export class Kernel {
     readonly umask?: number;
   }): Op<{ task: Task; sys: TaskSyscalls }> {
     const creds = options.creds ?? ROOT_CREDENTIALS;
-    const { root } = this.vfs;
+    const { root } = this.vfs.namespace;
     const directory = yield* this.vfs.openAt(creds, this.#operation(options.cwd ?? '/'), {
       flags: O_DIRECTORY | O_PATH,
       mode: 0,
@@ -224,12 +246,29 @@ export class Kernel {
     });
     directory.decRef();
     this.#tasks.set(task.pid, task);
-    return { task, sys: new TaskSyscalls(task, this.clock) };
+    return { task, sys: new TaskSyscalls(task, this) };
   }
 
   endTask(task: Task): void {
     task.end();
     this.#tasks.delete(task.pid);
+  }
+
+  openInotify(flags: number, creds: Credentials): InotifyInstance {
+    const { uid } = creds;
+    const count = this.#instances.get(uid) ?? 0;
+    if (count >= INOTIFY_INSTANCES_MAX) throw linuxerr.EMFILE;
+    this.#instances.set(uid, count + 1);
+    return this.#pipefs.openInotify(flags, creds, {
+      queueMax: this.#options.inotifyQueueMax ?? INOTIFY_QUEUE_MAX,
+      onRelease: () => {
+        this.#instances.set(uid, (this.#instances.get(uid) ?? 1) - 1);
+      },
+    });
+  }
+
+  openPipe(flags: number, creds: Credentials): [FileDescription, FileDescription] {
+    return this.#pipefs.openPipe(flags, creds);
   }
 
   /** A pipe's end, or a terminal. The caller gets the reference. */
@@ -239,7 +278,7 @@ export class Kernel {
 
   /** /dev/null, whether or not there is a /dev. */
   openNull(): Op<FileDescription> {
-    const { root } = this.#devices;
+    const { root } = this.#devices.namespace;
     const operation = { root, start: root, path: 'null', followFinalSymlink: true };
     return this.#devices.openAt(ROOT_CREDENTIALS, operation, { flags: O_RDWR, mode: 0 });
   }
@@ -247,51 +286,6 @@ export class Kernel {
   /** Ends every task, commits and unmounts everything. Errors: the first one of a filesystem. */
   *shutdown(): Op<void> {
     for (const task of [...this.#tasks.values()]) this.endTask(task);
-    yield* this.vfs.shutdown();
-  }
-}
-
-function flagsOf(options: KernelMountOptions | undefined): MountFlags {
-  return { readOnly: options?.readOnly === true, noatime: options?.noatime === true };
-}
-
-/**
- * Makes the filesystem of a mount.
- *
- * Errors: EINVAL for options that make no sense; EBUSY if the store is mounted already; StoreError.
- */
-function* makeSource(
-  platform: KernelPlatform,
-  spec: KernelMountSpec,
-  minor: number,
-  sourcesInUse: ReadonlyMap<string, unknown> = new Map(),
-): Op<MountSource> {
-  const { clock, fillRandom } = platform;
-  const dev = makeDev(0, minor);
-  const flags = flagsOf(spec.options);
-  switch (spec.type) {
-    case 'tmpfs': {
-      const filesystem = new Tmpfs({ ...spec.options, dev, clock });
-      return { filesystem, root: filesystem.root, source: 'tmpfs', flags };
-    }
-    case 'devfs': {
-      const filesystem = new Devfs({ dev, clock, fillRandom });
-      return { filesystem, root: filesystem.root, source: 'devfs', flags };
-    }
-    case 'idbfs': {
-      const source = spec.source ?? 'default';
-      if (sourcesInUse.has(source)) throw linuxerr.EBUSY;
-      const options = spec.options ?? {};
-      const store = yield* waitFor(platform.openStore(source, options));
-      try {
-        const filesystem = yield* Idbfs.mount({ ...options, store, dev, clock });
-        return { filesystem, root: filesystem.root, source, flags };
-      } catch (error) {
-        yield* store.close();
-        throw error;
-      }
-    }
-    default:
-      throw linuxerr.EINVAL;
+    yield* this.vfs.namespace.shutdown();
   }
 }

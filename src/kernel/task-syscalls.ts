@@ -12,73 +12,54 @@ import {
   AT_RESOLVE_BENEATH,
   AT_SYMLINK_FOLLOW,
   AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
   O_CREAT,
+  O_NONBLOCK,
+  O_TMPFILE,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
+  RENAME_WHITEOUT,
 } from '../abi/fcntl.ts';
 import { PATH_MAX } from '../abi/limits.ts';
-import { S_PERMISSIONS, type Stat, type Statfs } from '../abi/stat.ts';
+import {
+  AT_STATX_DONT_SYNC,
+  AT_STATX_FORCE_SYNC,
+  S_IFDIR,
+  S_IFMT,
+  S_PERMISSIONS,
+  type Stat,
+  type Statfs,
+  type Statx,
+  STATX_BASIC_STATS,
+  STATX_BTIME,
+  STATX_MNT_ID,
+  STATX_RESERVED,
+} from '../abi/stat.ts';
 import type { Timespec } from '../lib/clock.ts';
 import type { Op } from '../lib/op.ts';
 import { isLongerThan } from '../lib/text.ts';
 import type { Syscalls } from '../syscalls/table.ts';
-import { type FileDescription, TaskFileAlias } from '../vfs/file-description.ts';
+import type { FileDescription } from '../vfs/file-description.ts';
 import { decRefVd } from '../vfs/dentry.ts';
 import type { SetStat } from '../vfs/options.ts';
-import { checkPathText, type PathOperation } from '../vfs/resolving-path.ts';
-import { DescriptorCalls } from './descriptor-calls.ts';
+import { TaskFileAlias } from '../vfs/path-description.ts';
+import { checkPathText } from '../vfs/resolving-path.ts';
+import { InotifyDevice } from './inotify-device.ts';
+import { NamespaceCalls } from './namespace-calls.ts';
+import { checkFlags } from './path-calls.ts';
 import { checkTimes } from './times.ts';
 
-export class TaskSyscalls extends DescriptorCalls implements Syscalls {
-  /**
-   * What to resolve. The directory stays open while its description has a reference, which `hold`
-   * sees to.
-   *
-   * Errors, first one wins: ENAMETOOLONG; ENOENT for an empty path; EBADF if dirfd isn't open (not
-   * looked at for an absolute path).
-   */
-  #operation(dirfd: number, path: string, flags: number): PathOperation {
-    checkPathText(path);
-    const mayBeEmpty = (flags & AT_EMPTY_PATH) !== 0;
-    if (path === '' && !mayBeEmpty) throw linuxerr.ENOENT;
-    const { task } = this;
-    const isAbsolute = path.startsWith('/');
-    return {
-      root: task.root,
-      start: isAbsolute || dirfd === AT_FDCWD ? task.cwd : task.fds.get(dirfd).vd,
-      path,
-      followFinalSymlink: (flags & AT_SYMLINK_NOFOLLOW) === 0,
-      isBeneath: (flags & AT_RESOLVE_BENEATH) !== 0,
-      mayBeEmpty,
-    };
-  }
-
-  /** Runs a path operation with its directory held: dirfd may be closed while it waits. */
-  *#at<T>(
-    dirfd: number,
-    path: string,
-    flags: number,
-    run: (operation: PathOperation) => Op<T>,
-  ): Op<T> {
-    const operation = this.#operation(dirfd, path, flags);
-    const directory = dirfd === AT_FDCWD ? undefined : this.task.fds.find(dirfd);
-    if (directory === undefined) return yield* run(operation);
-    directory.incRef();
-    try {
-      return yield* run(operation);
-    } finally {
-      directory.decRef();
-    }
-  }
-
+export class TaskSyscalls extends NamespaceCalls implements Syscalls {
   *openat(dirfd: number, path: string, flags: number, mode: number): Op<number> {
     const { task } = this;
-    const permissions = (flags & O_CREAT) === 0 ? 0 : mode & S_PERMISSIONS & ~task.umask;
+    const makesFile = (flags & O_CREAT) !== 0 || (flags & O_TMPFILE) === O_TMPFILE;
+    const permissions = !makesFile ? 0 : mode & S_PERMISSIONS & ~task.umask;
     const options = { flags, mode: permissions };
-    const file = yield* this.#at(dirfd, path, flags & AT_RESOLVE_BENEATH, (operation) =>
+    const file = yield* this.at(dirfd, path, flags & AT_RESOLVE_BENEATH, (operation) =>
       task.vfs.openAt(task.creds, operation, options),
     );
-    return task.fds.install(file instanceof TaskFileAlias ? yield* this.#dealias(file) : file);
+    const real = file instanceof TaskFileAlias ? yield* this.#dealias(file) : file;
+    return task.fds.install(real, (flags & O_CLOEXEC) !== 0);
   }
 
   /**
@@ -87,8 +68,15 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
    */
   *#dealias(alias: TaskFileAlias): Op<FileDescription> {
     const { meaning, openFlags } = alias;
-    alias.decRef();
     const { task } = this;
+    if (meaning === 'inotify') {
+      try {
+        return this.#openInotifyDevice(alias);
+      } finally {
+        alias.decRef();
+      }
+    }
+    alias.decRef();
     const file = meaning === 'terminal' ? this.#terminal() : task.fds.find(meaning);
     if (file === undefined) throw meaning === 'terminal' ? linuxerr.ENXIO : linuxerr.ENOENT;
     file.incRef();
@@ -102,6 +90,15 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     } finally {
       file.decRef();
     }
+  }
+
+  /** Opened for reading and writing, or it could not be told what to watch. */
+  #openInotifyDevice(alias: TaskFileAlias): FileDescription {
+    const { task, services } = this;
+    const instance = services.openInotify(alias.openFlags & O_NONBLOCK, task.creds);
+    return new InotifyDevice(alias, instance, (path, mask) =>
+      this.here(path, 0, (operation) => task.vfs.addWatch(task.creds, operation, instance, mask)),
+    );
   }
 
   #terminal(): FileDescription | undefined {
@@ -118,7 +115,7 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
   fstatat(dirfd: number, path: string, flags: number): Op<Stat> {
     checkFlags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT);
     const { vfs, creds } = this.task;
-    return this.#at(dirfd, path, flags, (operation) => vfs.statAt(creds, operation));
+    return this.at(dirfd, path, flags, (operation) => vfs.statAt(creds, operation));
   }
 
   fchmodat(dirfd: number, path: string, mode: number, flags: number): Op<void> {
@@ -145,7 +142,7 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
 
   #setStatAt(dirfd: number, path: string, flags: number, change: SetStat): Op<void> {
     const { vfs, creds } = this.task;
-    return this.#at(dirfd, path, flags, (operation) => vfs.setStatAt(creds, operation, change));
+    return this.at(dirfd, path, flags, (operation) => vfs.setStatAt(creds, operation, change));
   }
 
   /**
@@ -165,11 +162,11 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     const follow = (flags & AT_SYMLINK_FOLLOW) !== 0 ? 0 : AT_SYMLINK_NOFOLLOW;
     const oldFlags = follow | beneath | (flags & AT_EMPTY_PATH);
     // The old path is resolved completely before the new one is looked at.
-    const target = yield* this.#at(oldDirfd, oldPath, oldFlags, (operation) =>
+    const target = yield* this.at(oldDirfd, oldPath, oldFlags, (operation) =>
       vfs.getDentryAt(creds, operation),
     );
     try {
-      yield* this.#at(newDirfd, newPath, beneath, (operation) =>
+      yield* this.at(newDirfd, newPath, beneath, (operation) =>
         vfs.linkAt(creds, target, operation),
       );
     } finally {
@@ -186,7 +183,7 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     if (isLongerThan(target, PATH_MAX - 1)) throw linuxerr.ENAMETOOLONG;
     checkPathText(target);
     const { vfs, creds } = this.task;
-    yield* this.#at(dirfd, path, flags, (operation) => vfs.symlinkAt(creds, operation, target));
+    yield* this.at(dirfd, path, flags, (operation) => vfs.symlinkAt(creds, operation, target));
   }
 
   /**
@@ -197,7 +194,7 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     const { vfs, creds } = this.task;
     const at = flags | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
     try {
-      return yield* this.#at(dirfd, path, at, (operation) => vfs.readlinkAt(creds, operation));
+      return yield* this.at(dirfd, path, at, (operation) => vfs.readlinkAt(creds, operation));
     } catch (error) {
       if (path === '' && error === linuxerr.EINVAL) throw linuxerr.ENOENT;
       throw error;
@@ -208,7 +205,7 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
   *unlinkat(dirfd: number, path: string, flags: number): Op<void> {
     checkFlags(flags, AT_REMOVEDIR);
     const { vfs, creds } = this.task;
-    yield* this.#at(dirfd, path, flags & AT_RESOLVE_BENEATH, (operation) =>
+    yield* this.at(dirfd, path, flags & AT_RESOLVE_BENEATH, (operation) =>
       (flags & AT_REMOVEDIR) === 0 ? vfs.unlinkAt(creds, operation) : vfs.rmdirAt(creds, operation),
     );
   }
@@ -216,7 +213,7 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
   mkdirat(dirfd: number, path: string, mode: number, flags: number): Op<void> {
     const { vfs, creds, umask } = this.task;
     const options = { mode: mode & S_PERMISSIONS & ~umask };
-    return this.#at(dirfd, path, flags, (operation) => vfs.mkdirAt(creds, operation, options));
+    return this.at(dirfd, path, flags, (operation) => vfs.mkdirAt(creds, operation, options));
   }
 
   *renameat2(
@@ -226,16 +223,16 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     newPath: string,
     flags: number,
   ): Op<void> {
-    checkFlags(flags, RENAME_NOREPLACE | RENAME_EXCHANGE);
-    const bothFlags = RENAME_NOREPLACE | RENAME_EXCHANGE;
-    if ((flags & bothFlags) === bothFlags) throw linuxerr.EINVAL;
+    checkFlags(flags, RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT);
+    const isExchange = (flags & RENAME_EXCHANGE) !== 0;
+    if (isExchange && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) !== 0) throw linuxerr.EINVAL;
     const { vfs, creds } = this.task;
     const beneath = flags & AT_RESOLVE_BENEATH;
-    const source = yield* this.#at(oldDirfd, oldPath, beneath, (operation) =>
+    const source = yield* this.at(oldDirfd, oldPath, beneath, (operation) =>
       vfs.getRenameSourceAt(creds, operation),
     );
     try {
-      yield* this.#at(newDirfd, newPath, beneath, (operation) =>
+      yield* this.at(newDirfd, newPath, beneath, (operation) =>
         vfs.renameAt(creds, source, operation, flags & ~AT_RESOLVE_BENEATH),
       );
     } finally {
@@ -251,16 +248,39 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     if ((mode & ~7) !== 0) throw linuxerr.EINVAL;
     checkFlags(flags, AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
     const { vfs, creds } = this.task;
-    yield* this.#at(dirfd, path, flags, (operation) => vfs.accessAt(creds, operation, mode));
+    yield* this.at(dirfd, path, flags, (operation) => vfs.accessAt(creds, operation, mode));
   }
 
   statfs(path: string): Op<Statfs> {
     const { vfs, creds } = this.task;
-    return this.#at(AT_FDCWD, path, 0, (operation) => vfs.statfsAt(creds, operation));
+    return this.at(AT_FDCWD, path, 0, (operation) => vfs.statfsAt(creds, operation));
   }
 
   sync(): Op<void> {
-    return this.task.vfs.sync();
+    return this.task.vfs.namespace.sync();
+  }
+
+  *mknodat(dirfd: number, path: string, mode: number, rdev: number): Op<void> {
+    if ((mode & S_IFMT) === S_IFDIR) throw linuxerr.EPERM;
+    const { vfs, creds, umask } = this.task;
+    const options = { mode: (mode & S_IFMT) | (mode & S_PERMISSIONS & ~umask), rdev: rdev >>> 0 };
+    yield* this.at(dirfd, path, 0, (operation) => vfs.mknodAt(creds, operation, options));
+  }
+
+  /**
+   * Errors besides, first one wins: EINVAL for the reserved bit of the mask, for both kinds of
+   * sync, for unknown flags.
+   */
+  *statx(dirfd: number, path: string, flags: number, mask: number): Op<Statx> {
+    if ((mask & STATX_RESERVED) !== 0) throw linuxerr.EINVAL;
+    const sync = AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC;
+    if ((flags & sync) === sync) throw linuxerr.EINVAL;
+    checkFlags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | sync);
+    const { vfs, creds } = this.task;
+    const { stat, mountId } = yield* this.at(dirfd, path, flags, (operation) =>
+      vfs.statxAt(creds, operation),
+    );
+    return { ...stat, mask: STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, mountId };
   }
 
   *umask(mask: number): Op<number> {
@@ -268,9 +288,4 @@ export class TaskSyscalls extends DescriptorCalls implements Syscalls {
     this.task.umask = mask & 0o777;
     return old;
   }
-}
-
-/** Errors: EINVAL for flags a call doesn't know. Before its path is looked at. */
-function checkFlags(flags: number, known: number): void {
-  if ((flags & ~(known | AT_RESOLVE_BENEATH)) !== 0) throw linuxerr.EINVAL;
 }

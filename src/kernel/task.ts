@@ -23,10 +23,10 @@ export class Task implements Interruption {
   readonly pid: number;
   readonly vfs: VirtualFilesystem;
   readonly creds: Credentials;
-  readonly root: VirtualDentry;
-  readonly cwd: VirtualDentry;
-  readonly fds = new FdTable();
+  readonly fds: FdTable;
   umask: number;
+  #root: VirtualDentry;
+  #cwd: VirtualDentry;
   #isEnded = false;
   readonly #interrupts = new Set<(reason: Error) => void>();
 
@@ -34,11 +34,32 @@ export class Task implements Interruption {
     this.pid = options.pid;
     this.vfs = options.vfs;
     this.creds = options.creds;
-    this.root = options.root;
-    this.cwd = options.cwd;
+    this.fds = new FdTable(options.pid);
+    this.#root = options.root;
+    this.#cwd = options.cwd;
     this.umask = options.umask;
-    incRefVd(this.root);
-    incRefVd(this.cwd);
+    incRefVd(this.#root);
+    incRefVd(this.#cwd);
+  }
+
+  get root(): VirtualDentry {
+    return this.#root;
+  }
+
+  get cwd(): VirtualDentry {
+    return this.#cwd;
+  }
+
+  setRoot(vd: VirtualDentry): void {
+    incRefVd(vd);
+    decRefVd(this.#root);
+    this.#root = vd;
+  }
+
+  setCwd(vd: VirtualDentry): void {
+    incRefVd(vd);
+    decRefVd(this.#cwd);
+    this.#cwd = vd;
   }
 
   get isEnded(): boolean {
@@ -60,9 +81,14 @@ export class Task implements Interruption {
   end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    for (const interrupt of [...this.#interrupts]) interrupt(linuxerr.EINTR);
+    this.interrupt();
     this.fds.closeAll();
-    decRefVd(this.cwd);
-    decRefVd(this.root);
+    decRefVd(this.#cwd);
+    decRefVd(this.#root);
+  }
+
+  /** A signal with a handler: what waits ends with EINTR. */
+  interrupt(): void {
+    for (const interrupt of [...this.#interrupts]) interrupt(linuxerr.EINTR);
   }
 }

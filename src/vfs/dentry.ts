@@ -6,7 +6,15 @@
 // A dentry without references may be dropped by its filesystem.
 
 import { assert } from '../lib/assert.ts';
+import type { FileLocks } from './file-locks.ts';
+import type { Watches } from './watches.ts';
 import type { Mount } from './mount.ts';
+
+/** A name in a directory. */
+export interface Place {
+  readonly parent: Dentry;
+  readonly name: string;
+}
 
 export abstract class Dentry {
   #refs = 0;
@@ -18,6 +26,22 @@ export abstract class Dentry {
   get refs(): number {
     return this.#refs;
   }
+
+  abstract get isDir(): boolean;
+
+  /**
+   * Where the name is, or was when it was removed: what is done to a file that is still open is
+   * told there. Undefined at the root, and for what never had a name.
+   */
+  abstract get place(): Place | undefined;
+
+  /** Watches on the file; undefined while there are none. All its names share them. */
+  abstract get watches(): Watches | undefined;
+  abstract ensureWatches(): Watches;
+
+  /** Locks on the file; undefined if there never were any. All its names share them. */
+  abstract get locks(): FileLocks | undefined;
+  abstract ensureLocks(): FileLocks;
 
   incRef(): void {
     if (this.#refs++ === 0) this.onFirstRef();

@@ -9,7 +9,14 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import {
+  F_RDLCK,
+  F_UNLCK,
+  F_WRLCK,
+  FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_INSERT_RANGE,
   FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
   O_ACCMODE,
   O_APPEND,
   O_ASYNC,
@@ -25,13 +32,22 @@ import {
   O_TRUNC,
   O_WRONLY,
 } from '../abi/fcntl.ts';
+import {
+  IN_ACCESS,
+  IN_ATTRIB,
+  IN_CLOSE_NOWRITE,
+  IN_CLOSE_WRITE,
+  IN_MODIFY,
+} from '../abi/inotify.ts';
 import { POLLIN, POLLOUT } from '../abi/poll.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import type { Op, Wait } from '../lib/op.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import { decRefVd, incRefVd, type VirtualDentry } from './dentry.ts';
-import type { SetStat } from './options.ts';
+import type { LockConflict, LockOwner, RangeRequest } from './file-locks.ts';
+import { notifyWithParent } from './watches.ts';
+import type { SetStat, SetXattr } from './options.ts';
 
 /** One directory entry. */
 export interface DirectoryEntry {
@@ -52,10 +68,14 @@ const SETTABLE_FLAGS = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
 /** Ready for everything at any time: regular files and directories. */
 const NEVER_WOKEN: Wait = { subscribe: () => () => undefined };
 
-export abstract class FileDescription {
+export abstract class FileDescription implements LockOwner {
+  /** As the owner of F_OFD_SETLK's locks. */
+  readonly lockPid = -1;
   readonly vd: VirtualDentry;
   readonly isReadable: boolean;
   readonly isWritable: boolean;
+  /** Opening it has cut what was there; the filesystem says so. */
+  wasTruncated = false;
   #statusFlags: number;
   #refs = 1;
   readonly #countsAsWriter: boolean;
@@ -95,9 +115,39 @@ export abstract class FileDescription {
   decRef(): void {
     assert(this.#refs > 0, 'file description reference dropped twice');
     if (--this.#refs > 0) return;
+    this.notify(this.isWritable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+    const { locks } = this.vd.dentry;
+    locks?.releaseFlock(this);
+    locks?.releaseRanges(this);
     this.releaseImpl();
     if (this.#countsAsWriter) this.vd.mount.endWrite();
     decRefVd(this.vd);
+  }
+
+  /** Tells the file's watches what is done through this description. */
+  notify(events: number): void {
+    if (this.vd.mount.filesystem.watched.isEmpty) return;
+    const { dentry } = this.vd;
+    notifyWithParent(dentry, { events, isUnlinked: dentry.isDead });
+  }
+
+  /** Tells of what is done to the file, not through its name: IN_EXCL_UNLINK doesn't hide it. */
+  #notifyInode(events: number): void {
+    if (this.vd.mount.filesystem.watched.isEmpty || events === 0) return;
+    notifyWithParent(this.vd.dentry, { events });
+  }
+
+  /** Tells of a read or write once it has moved a byte. */
+  #telling(op: Op<number>, events: number): Op<number> {
+    // A stream may wait so long that a watch is added meanwhile.
+    const isSilent = this.vd.mount.filesystem.watched.isEmpty && this.isSeekable;
+    return isSilent ? op : this.#tellAfter(op, events);
+  }
+
+  *#tellAfter(op: Op<number>, events: number): Op<number> {
+    const count = yield* op;
+    if (count > 0) this.notify(events);
+    return count;
   }
 
   /**
@@ -125,7 +175,7 @@ export abstract class FileDescription {
    */
   read(buffer: Uint8Array): Op<number> {
     if (!this.isReadable) throw linuxerr.EBADF;
-    return this.readImpl(buffer);
+    return this.#telling(this.readImpl(buffer), IN_ACCESS);
   }
 
   /**
@@ -140,7 +190,7 @@ export abstract class FileDescription {
     if (offset < 0) throw linuxerr.EINVAL;
     this.checkSeekable();
     if (!this.isReadable) throw linuxerr.EBADF;
-    return this.preadImpl(buffer, offset);
+    return this.#telling(this.preadImpl(buffer, offset), IN_ACCESS);
   }
 
   /**
@@ -154,7 +204,7 @@ export abstract class FileDescription {
    */
   write(bytes: Uint8Array): Op<number> {
     if (!this.isWritable) throw linuxerr.EBADF;
-    return this.writeImpl(bytes);
+    return this.#telling(this.writeImpl(bytes), IN_MODIFY);
   }
 
   /**
@@ -164,7 +214,17 @@ export abstract class FileDescription {
     if (offset < 0) throw linuxerr.EINVAL;
     this.checkSeekable();
     if (!this.isWritable) throw linuxerr.EBADF;
-    return this.pwriteImpl(bytes, offset);
+    return this.#telling(this.pwriteImpl(bytes, offset), IN_MODIFY);
+  }
+
+  /** Part of a copy: reads at an offset, or at the own one, and tells no watch. */
+  readQuietly(buffer: Uint8Array, offset: number | undefined): Op<number> {
+    return offset === undefined ? this.readImpl(buffer) : this.preadImpl(buffer, offset);
+  }
+
+  /** Part of a copy: writes at an offset, or at the own one, and tells no watch. */
+  writeQuietly(bytes: Uint8Array, offset: number | undefined): Op<number> {
+    return offset === undefined ? this.writeImpl(bytes) : this.pwriteImpl(bytes, offset);
   }
 
   /**
@@ -186,9 +246,10 @@ export abstract class FileDescription {
    * Lists a directory from the description's position on. Errors: EBADF with O_PATH, ENOTDIR,
    * ENOENT if removed.
    */
-  iterDirents(sink: DirectoryEntrySink): Op<void> {
+  *iterDirents(sink: DirectoryEntrySink): Op<void> {
     this.checkNotPathOnly();
-    return this.iterDirentsImpl(sink);
+    yield* this.iterDirentsImpl(sink);
+    this.notify(IN_ACCESS);
   }
 
   /** Errors: EIO of the medium. */
@@ -198,9 +259,9 @@ export abstract class FileDescription {
    * Errors: EBADF with O_PATH; otherwise as Filesystem.setStatAt (EINVAL, not EISDIR, for a
    * directory's size).
    */
-  setStat(change: SetStat, creds: Credentials): Op<void> {
+  *setStat(change: SetStat, creds: Credentials): Op<void> {
     this.checkNotPathOnly();
-    return this.setStatImpl(change, creds);
+    this.#notifyInode(yield* this.setStatImpl(change, creds));
   }
 
   *statfs(): Op<Statfs> {
@@ -214,16 +275,19 @@ export abstract class FileDescription {
    * Errors:
    *  - EBADF if not open for writing.
    *  - EINVAL if offset < 0 or length <= 0.
-   *  - EOPNOTSUPP for a mode other than 0 and FALLOC_FL_KEEP_SIZE.
+   *  - EOPNOTSUPP for modes that don't go together, or are not known.
+   *  - EINVAL if what FALLOC_FL_COLLAPSE_RANGE or INSERT_RANGE moves is no whole number of blocks,
+   *    or reaches the end.
    *  - EFBIG, ENOSPC (nothing has changed then).
-   *  - ESPIPE for pipes, ENODEV for other files that are not regular.
+   *  - ESPIPE for pipes, EISDIR for directories, ENODEV for other files that are not regular.
    */
-  allocate(mode: number, offset: number, length: number): Op<void> {
+  *allocate(mode: number, offset: number, length: number): Op<void> {
     this.checkNotPathOnly();
     if (offset < 0 || length <= 0) throw linuxerr.EINVAL;
-    if ((mode & ~FALLOC_FL_KEEP_SIZE) !== 0) throw linuxerr.EOPNOTSUPP;
+    checkAllocateMode(mode);
     if (!this.isWritable) throw linuxerr.EBADF;
-    return this.allocateImpl(offset, length, { keepsSize: mode !== 0 });
+    yield* this.allocateImpl(mode, offset, length);
+    this.notify(IN_MODIFY);
   }
 
   /**
@@ -233,6 +297,72 @@ export abstract class FileDescription {
   sync(options: { readonly dataOnly: boolean }): Op<void> {
     this.checkNotPathOnly();
     return this.syncImpl(options);
+  }
+
+  // Extended attributes. Errors: EBADF with O_PATH; otherwise as Filesystem.getXattrAt and its kin.
+
+  getXattr(name: string, creds: Credentials): Op<Uint8Array> {
+    this.checkNotPathOnly();
+    return this.getXattrImpl(name, creds);
+  }
+
+  *setXattr(change: SetXattr, creds: Credentials): Op<void> {
+    this.checkNotPathOnly();
+    yield* this.setXattrImpl(change, creds);
+    this.#notifyInode(IN_ATTRIB);
+  }
+
+  listXattr(creds: Credentials): Op<string[]> {
+    this.checkNotPathOnly();
+    return this.listXattrImpl(creds);
+  }
+
+  *removeXattr(name: string, creds: Credentials): Op<void> {
+    this.checkNotPathOnly();
+    yield* this.removeXattrImpl(name, creds);
+    this.#notifyInode(IN_ATTRIB);
+  }
+
+  // Locks. Errors: EBADF with O_PATH.
+
+  /** flock(2): LOCK_SH, LOCK_EX or LOCK_UN. Errors besides: EAGAIN if it must not wait. */
+  flock(operation: number, options: { readonly mustNotWait: boolean }): Op<void> {
+    this.checkNotPathOnly();
+    return this.vd.dentry.ensureLocks().flock(this, operation, options.mustNotWait);
+  }
+
+  /**
+   * F_SETLK, or F_SETLKW if it may wait.
+   *
+   * Errors besides:
+   *  - EBADF if the description's access mode doesn't go with the type.
+   *  - EAGAIN, EDEADLK of FileLocks.
+   */
+  *setRangeLock(
+    owner: LockOwner,
+    request: RangeRequest,
+    options: { readonly mayWait: boolean },
+  ): Op<void> {
+    this.checkNotPathOnly();
+    if (request.type === F_RDLCK && !this.isReadable) throw linuxerr.EBADF;
+    if (request.type === F_WRLCK && !this.isWritable) throw linuxerr.EBADF;
+    if (request.start >= request.end) return;
+    const { dentry } = this.vd;
+    if (request.type === F_UNLCK && dentry.locks === undefined) return;
+    const locks = dentry.ensureLocks();
+    if (options.mayWait) yield* locks.setRangeWaiting(owner, request);
+    else locks.setRange(owner, request);
+  }
+
+  /** F_GETLK: what is in the way of a lock. */
+  findRangeLock(owner: LockOwner, request: RangeRequest): LockConflict | undefined {
+    this.checkNotPathOnly();
+    return this.vd.dentry.locks?.findConflict(owner, request);
+  }
+
+  /** FIONREAD: how much could be read at once. Errors: ENOTTY if that makes no sense here. */
+  readableBytes(): number {
+    throw linuxerr.ENOTTY;
   }
 
   /** POLL bits that hold now, out of `events` plus POLLERR and POLLHUP. */
@@ -291,14 +421,27 @@ export abstract class FileDescription {
     throw linuxerr.ENOTDIR;
   }
 
-  protected abstract setStatImpl(change: SetStat, creds: Credentials): Op<void>;
+  /** Returns the IN_ events that tell of the change. */
+  protected abstract setStatImpl(change: SetStat, creds: Credentials): Op<number>;
 
-  protected allocateImpl(
-    _offset: number,
-    _length: number,
-    _options: { readonly keepsSize: boolean },
-  ): Op<void> {
+  protected allocateImpl(_mode: number, _offset: number, _length: number): Op<void> {
     throw linuxerr.ENODEV;
+  }
+
+  protected getXattrImpl(_name: string, _creds: Credentials): Op<Uint8Array> {
+    throw linuxerr.EOPNOTSUPP;
+  }
+
+  protected setXattrImpl(_change: SetXattr, _creds: Credentials): Op<void> {
+    throw linuxerr.EOPNOTSUPP;
+  }
+
+  protected *listXattrImpl(_creds: Credentials): Op<string[]> {
+    return [];
+  }
+
+  protected removeXattrImpl(_name: string, _creds: Credentials): Op<void> {
+    throw linuxerr.EOPNOTSUPP;
   }
 
   protected syncImpl(_options: { readonly dataOnly: boolean }): Op<void> {
@@ -311,42 +454,22 @@ export abstract class FileDescription {
   }
 }
 
-/** What O_PATH gives: a place in the tree, with which nothing can be done to the file itself. */
-export class PathDescription extends FileDescription {
-  override get isPathOnly(): boolean {
-    return true;
+/** Errors: EOPNOTSUPP. Linux: vfs_fallocate(). */
+function checkAllocateMode(mode: number): void {
+  const kind = mode & ~FALLOC_FL_KEEP_SIZE;
+  const keepsSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
+  switch (kind) {
+    case 0:
+    case FALLOC_FL_ZERO_RANGE:
+      return;
+    case FALLOC_FL_PUNCH_HOLE:
+      if (keepsSize) return;
+      break;
+    case FALLOC_FL_COLLAPSE_RANGE:
+    case FALLOC_FL_INSERT_RANGE:
+      if (!keepsSize) return;
+      break;
+    default:
   }
-
-  override *stat(): Op<Stat> {
-    return yield* this.vd.mount.filesystem.statDentry(this.vd.dentry);
-  }
-
-  override read(_buffer: Uint8Array): Op<number> {
-    throw linuxerr.EBADF;
-  }
-
-  override write(_bytes: Uint8Array): Op<number> {
-    throw linuxerr.EBADF;
-  }
-
-  protected override setStatImpl(): Op<void> {
-    throw linuxerr.EBADF;
-  }
-}
-
-/**
- * What opening /dev/fd/N or /dev/tty gives: something of the task that opens it. The kernel, which
- * knows the task, replaces it before anyone gets hold of it.
- */
-export class TaskFileAlias extends PathDescription {
-  /** A descriptor of the task, or its terminal. */
-  readonly meaning: number | 'terminal';
-  /** O_ flags it was opened with, all of them: they are meant for what it stands for. */
-  readonly openFlags: number;
-
-  constructor(vd: VirtualDentry, flags: number, meaning: number | 'terminal') {
-    super(vd, flags, { isSpecial: true });
-    this.meaning = meaning;
-    this.openFlags = flags;
-  }
+  throw linuxerr.EOPNOTSUPP;
 }

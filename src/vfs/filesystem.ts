@@ -20,7 +20,16 @@ import type { Op } from '../lib/op.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import type { FileDescription } from './file-description.ts';
-import type { MkdirOptions, OpenOptions, RenameOptions, RenameSource, SetStat } from './options.ts';
+import type { WatchedFiles } from './watches.ts';
+import type {
+  MkdirOptions,
+  MknodOptions,
+  OpenOptions,
+  RenameOptions,
+  RenameSource,
+  SetStat,
+  SetXattr,
+} from './options.ts';
 import type { ResolvingPath } from './resolving-path.ts';
 
 /** State of the last commit of a filesystem that keeps something. */
@@ -40,6 +49,8 @@ export interface Filesystem {
   readonly root: Dentry;
   /** st_dev. */
   readonly dev: number;
+  /** Files with watches. What is done by path the filesystem tells them itself. */
+  readonly watched: WatchedFiles;
 
   /**
    * Checks access to the file at `rp` (access(2)). `bits` is a set of MAY_ bits, 0 for existence.
@@ -68,7 +79,7 @@ export interface Filesystem {
    * Errors: as mkdirAt up to EACCES (ENOENT for mustBeDir, before EROFS), then
    *  - EXDEV if the target was reached through another mount.
    *  - EPERM if it is a directory, or if the caller may not link to it (protected_hardlinks).
-   *  - ENOENT if it has no name left.
+   *  - ENOENT if it has no name left (one made with O_TMPFILE may get its first).
    *  - EMLINK at LINK_MAX.
    */
   linkAt(rp: ResolvingPath, target: VirtualDentry): Op<void>;
@@ -87,7 +98,22 @@ export interface Filesystem {
   mkdirAt(rp: ResolvingPath, options: MkdirOptions): Op<void>;
 
   /**
-   * Opens the file at `rp`, creating it if O_CREAT says so. O_PATH never gets here.
+   * Makes a file that is neither a directory nor a symlink.
+   *
+   * Errors: as mkdirAt (ENOENT for mustBeDir, before EROFS), then
+   *  - EPERM for a device without privilege; the whiteout (a character device 0:0) is for everyone.
+   *  - EINVAL for another type.
+   */
+  mknodAt(rp: ResolvingPath, options: MknodOptions): Op<void>;
+
+  /**
+   * Opens the file at `rp`, creating it if O_CREAT says so. O_PATH never gets here. With O_TMPFILE
+   * `rp` names the directory in whose filesystem a file without a name is made.
+   *
+   * Errors with O_TMPFILE:
+   *  - ENOTDIR if it is no directory.
+   *  - EOPNOTSUPP if there are no such files here.
+   *  - EROFS, EACCES as for creating in it.
    *
    * Errors with O_CREAT:
    *  - EISDIR if mustBeDir, or if there is no last component; EEXIST instead with O_EXCL for an
@@ -104,6 +130,25 @@ export interface Filesystem {
    *  - EINVAL for O_DIRECT on a directory.
    */
   openAt(rp: ResolvingPath, options: OpenOptions): Op<FileDescription>;
+
+  /**
+   * Extended attributes of the file at `rp`. The name has a prefix that is one, and its length is
+   * checked.
+   *
+   * Errors:
+   *  - EOPNOTSUPP if the filesystem has none of the name's kind.
+   *  - those of permissions.checkXattr().
+   *  - ENODATA if it doesn't exist.
+   */
+  getXattrAt(rp: ResolvingPath, name: string): Op<Uint8Array>;
+  /**
+   * Errors: EROFS on a read-only mount; as getXattrAt; EEXIST, ENODATA as the flags say; ENOSPC.
+   */
+  setXattrAt(rp: ResolvingPath, change: SetXattr): Op<void>;
+  /** The names the caller may see. */
+  listXattrAt(rp: ResolvingPath): Op<string[]>;
+  /** Errors: EROFS on a read-only mount; as getXattrAt. */
+  removeXattrAt(rp: ResolvingPath, name: string): Op<void>;
 
   /** The target of the symlink at `rp`. Errors: EINVAL if it isn't one. */
   readlinkAt(rp: ResolvingPath): Op<string>;
@@ -191,14 +236,6 @@ export interface Filesystem {
    * sync.
    */
   release(): Op<void>;
-
-  /**
-   * The name and parent of a dentry; undefined at the root and for removed dentries. For path
-   * names.
-   */
-  nameOf(dentry: Dentry): { readonly name: string; readonly parent: Dentry } | undefined;
-
-  isDirectory(dentry: Dentry): boolean;
 
   /** Undefined for filesystems that keep nothing. */
   readonly commitStatus: CommitStatus | undefined;

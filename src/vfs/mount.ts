@@ -16,6 +16,8 @@ export interface MountFlags {
 }
 
 export class Mount {
+  /** Of statx(2). Never reused. */
+  readonly id: number;
   readonly filesystem: Filesystem;
   /** The root of the mounted subtree. */
   readonly root: Dentry;
@@ -26,16 +28,20 @@ export class Mount {
   /** Mounts whose mount point lies in this mount. */
   readonly children = new Set<Mount>();
   isUnmounted = false;
+  /** Called when the last reference goes, if it was detached while in use. */
+  onUnused: (() => void) | undefined;
   #refs = 0;
   #writers = 0;
   #flags: MountFlags;
 
   constructor(options: {
+    id: number;
     filesystem: Filesystem;
     root: Dentry;
     source: string;
     flags: MountFlags;
   }) {
+    this.id = options.id;
     this.filesystem = options.filesystem;
     this.root = options.root;
     this.source = options.source;
@@ -66,7 +72,7 @@ export class Mount {
 
   decRef(): void {
     assert(this.#refs > 0, 'mount reference dropped twice');
-    this.#refs--;
+    if (--this.#refs === 0) this.onUnused?.();
   }
 
   /** Errors: EROFS on a read-only mount. */

@@ -15,6 +15,21 @@ export interface MkdirOptions {
   readonly mode: number;
 }
 
+export interface MknodOptions {
+  /** Type and permissions; the umask has been applied. Type 0 stands for a regular file. */
+  readonly mode: number;
+  /** Of a device. */
+  readonly rdev: number;
+}
+
+/** An extended attribute to be set. */
+export interface SetXattr {
+  readonly name: string;
+  readonly value: Uint8Array;
+  /** XATTR_CREATE, XATTR_REPLACE, or 0 for either. */
+  readonly flags: number;
+}
+
 /** What is to be renamed. */
 export interface RenameSource {
   readonly parent: VirtualDentry;

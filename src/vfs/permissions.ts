@@ -100,6 +100,39 @@ function checkSetTimes(creds: Credentials, file: Owned, change: SetStat): void {
   checkAccess(creds, file, MAY_WRITE);
 }
 
+export const TRUSTED_PREFIX = 'trusted.';
+
+/**
+ * Checks access to an extended attribute. Linux: fs/xattr.c xattr_permission().
+ *
+ * Errors, first one wins:
+ *  - EPERM (ENODATA for reading) for trusted. without privilege.
+ *  - EPERM (ENODATA for reading) for user. on what is neither a file nor a directory.
+ *  - EPERM for writing user. on someone else's sticky directory.
+ *  - EPERM for writing security. without privilege.
+ *  - EACCES without read or write permission on the file (not asked for security.).
+ */
+export function checkXattr(
+  creds: Credentials,
+  file: Owned,
+  name: string,
+  { isWrite }: { readonly isWrite: boolean },
+): void {
+  if (name.startsWith('security.')) {
+    if (isWrite && !creds.isPrivileged) throw linuxerr.EPERM;
+    return;
+  }
+  if (name.startsWith(TRUSTED_PREFIX)) {
+    if (!creds.isPrivileged) throw isWrite ? linuxerr.EPERM : linuxerr.ENODATA;
+    return;
+  }
+  const type = file.mode & S_IFMT;
+  if (type !== S_IFREG && type !== S_IFDIR) throw isWrite ? linuxerr.EPERM : linuxerr.ENODATA;
+  const isSticky = type === S_IFDIR && (file.mode & S_ISVTX) !== 0;
+  if (isSticky && isWrite && !isOwner(creds, file)) throw linuxerr.EPERM;
+  checkAccess(creds, file, isWrite ? MAY_WRITE : MAY_READ);
+}
+
 /** The mode after a write, truncation or chown by someone: set-id bits go. Not for directories. */
 export function withoutSetIds(mode: number): number {
   if ((mode & S_IFMT) === S_IFDIR) return mode;

@@ -1,81 +1,79 @@
-// VirtualFilesystem: the mount tree and every operation that starts with a path.
-// Mirrors gVisor pkg/sentry/vfs/vfs.go; Linux: fs/namei.c, fs/namespace.c.
+// VirtualFilesystem: every operation that starts with a path.
+// Mirrors gVisor pkg/sentry/vfs/vfs.go; Linux: fs/namei.c.
 //
 // Each operation makes a ResolvingPath and calls the filesystem of its mount; RESOLVE_ELSEWHERE
 // sends it on to the next mount. While a filesystem works on a path, its mount is held by a
-// reference. Changes to the mount tree are made in one go after everything has been resolved:
-// nothing waits within.
+// reference.
 
 import { linuxerr } from '../abi/errno.ts';
-import { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_VALID } from '../abi/fcntl.ts';
-import { MOUNT_MAX } from '../abi/limits.ts';
+import {
+  O_ACCMODE,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_TMPFILE,
+  O_VALID,
+} from '../abi/fcntl.ts';
+import { IN_DONT_FOLLOW, IN_MODIFY, IN_ONLYDIR, IN_OPEN } from '../abi/inotify.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import type { Credentials } from '../auth/credentials.ts';
-import { assert } from '../lib/assert.ts';
 import type { Op } from '../lib/op.ts';
-import { decRefVd, type Dentry, type VirtualDentry } from './dentry.ts';
-import { type FileDescription, PathDescription } from './file-description.ts';
+import { decRefVd, type VirtualDentry } from './dentry.ts';
+import type { FileDescription } from './file-description.ts';
 import type { Filesystem } from './filesystem.ts';
-import { Mount, type MountFlags } from './mount.ts';
-import type { MkdirOptions, OpenOptions, RenameSource, SetStat } from './options.ts';
-import { type MountLookup, type PathOperation, ResolvingPath } from './resolving-path.ts';
+import type { InotifyInstance } from './inotify.ts';
+import type { Mount, MountFlags } from './mount.ts';
+import type { MountNamespace, MountSource } from './mount-namespace.ts';
+import type {
+  MkdirOptions,
+  MknodOptions,
+  OpenOptions,
+  RenameSource,
+  SetStat,
+  SetXattr,
+} from './options.ts';
+import { PathDescription } from './path-description.ts';
+import { MAY_READ } from './permissions.ts';
+import { type PathOperation, ResolvingPath } from './resolving-path.ts';
 
-/** What to mount: a filesystem, or a subtree that is visible elsewhere (bind). */
-export interface MountSource {
-  readonly filesystem: Filesystem;
-  readonly root: Dentry;
-  readonly source: string;
-  readonly flags: MountFlags;
-}
+export class VirtualFilesystem {
+  readonly namespace: MountNamespace;
 
-export class VirtualFilesystem implements MountLookup {
-  readonly #rootMount: Mount;
-  readonly #mounts = new Set<Mount>();
-  readonly #mountsByPoint = new Map<Dentry, Map<Mount, Mount>>();
-
-  /** Makes a namespace with `root` mounted at "/". */
-  constructor(root: MountSource) {
-    this.#rootMount = new Mount(root);
-    this.#mounts.add(this.#rootMount);
-  }
-
-  /** "/" of the namespace: the root mount, or what is mounted over it. Without a reference. */
-  get root(): VirtualDentry {
-    const mount = this.mountAt(this.#rootMount, this.#rootMount.root) ?? this.#rootMount;
-    return { mount, dentry: mount.root };
-  }
-
-  /** All mounts, parents before children. */
-  get mounts(): readonly Mount[] {
-    return [...this.#mounts];
-  }
-
-  mountAt(mount: Mount, dentry: Dentry): Mount | undefined {
-    let top = this.#mountsByPoint.get(dentry)?.get(mount);
-    while (top !== undefined) {
-      const above = this.#mountsByPoint.get(top.root)?.get(top);
-      if (above === undefined) return top;
-      top = above;
-    }
-    return undefined;
+  constructor(namespace: MountNamespace) {
+    this.namespace = namespace;
   }
 
   // Path operations. Errors: those of the Filesystem method they call, and ENOENT for an empty
   // path.
 
   /**
-   * open(2). Errors besides: EINVAL for O_CREAT with O_DIRECTORY (Linux 6.4: fs/open.c
-   * build_open_flags).
+   * open(2). Errors besides: EINVAL for O_CREAT with O_DIRECTORY, for O_TMPFILE without write
+   * access (Linux 6.4: fs/open.c build_open_flags).
    */
   openAt(creds: Credentials, operation: PathOperation, options: OpenOptions): Op<FileDescription> {
     let flags = options.flags & O_VALID;
     if ((flags & O_PATH) !== 0) flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
     if ((flags & O_CREAT) !== 0 && (flags & O_DIRECTORY) !== 0) throw linuxerr.EINVAL;
+    const isUnnamed = (flags & O_TMPFILE) === O_TMPFILE;
+    if (isUnnamed && (flags & O_ACCMODE) === O_RDONLY) throw linuxerr.EINVAL;
+    if (!isUnnamed && (flags & O_TMPFILE & ~O_DIRECTORY) !== 0) throw linuxerr.EINVAL;
     const isExclusive = (flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0;
     const followFinalSymlink = (flags & O_NOFOLLOW) === 0 && !isExclusive;
     const rp = this.#resolving(creds, { ...operation, followFinalSymlink });
     if ((flags & O_PATH) !== 0) return this.#openPath(rp, flags);
-    return this.#within(rp, (filesystem) => filesystem.openAt(rp, { flags, mode: options.mode }));
+    return this.#open(rp, { flags, mode: options.mode });
+  }
+
+  *#open(rp: ResolvingPath, options: OpenOptions): Op<FileDescription> {
+    const file = yield* this.#within(rp, (filesystem) => filesystem.openAt(rp, options));
+    if (!rp.mount.filesystem.watched.isEmpty) {
+      file.notify(IN_OPEN);
+      if (file.wasTruncated) file.notify(IN_MODIFY);
+    }
+    return file;
   }
 
   /** Opens again what a description stands for. Errors: as openAt for a file that exists. */
@@ -93,13 +91,13 @@ export class VirtualFilesystem implements MountLookup {
     };
     const rp = this.#resolving(creds, operation);
     const flags = options.flags & O_VALID & ~(O_CREAT | O_EXCL);
-    return this.#within(rp, (filesystem) => filesystem.openAt(rp, { flags, mode: 0 }));
+    return this.#open(rp, { flags, mode: 0 });
   }
 
   *#openPath(rp: ResolvingPath, flags: number): Op<FileDescription> {
     const vd = yield* this.#getVirtualDentry(rp);
     try {
-      if ((flags & O_DIRECTORY) !== 0 && !vd.mount.filesystem.isDirectory(vd.dentry)) {
+      if ((flags & O_DIRECTORY) !== 0 && !vd.dentry.isDir) {
         throw linuxerr.ENOTDIR;
       }
       return new PathDescription(vd, flags);
@@ -111,6 +109,12 @@ export class VirtualFilesystem implements MountLookup {
   statAt(creds: Credentials, operation: PathOperation): Op<Stat> {
     const rp = this.#resolving(creds, operation);
     return this.#within(rp, (filesystem) => filesystem.statAt(rp));
+  }
+
+  *statxAt(creds: Credentials, operation: PathOperation): Op<{ stat: Stat; mountId: number }> {
+    const rp = this.#resolving(creds, operation);
+    const stat = yield* this.#within(rp, (filesystem) => filesystem.statAt(rp));
+    return { stat, mountId: rp.mount.id };
   }
 
   *statfsAt(creds: Credentials, operation: PathOperation): Op<Statfs> {
@@ -138,6 +142,54 @@ export class VirtualFilesystem implements MountLookup {
   mkdirAt(creds: Credentials, operation: PathOperation, options: MkdirOptions): Op<void> {
     const rp = this.#resolvingNew(creds, operation);
     return this.#within(rp, (filesystem) => filesystem.mkdirAt(rp, options));
+  }
+
+  /** Errors besides: EEXIST for "/". */
+  mknodAt(creds: Credentials, operation: PathOperation, options: MknodOptions): Op<void> {
+    const rp = this.#resolvingNew(creds, operation);
+    return this.#within(rp, (filesystem) => filesystem.mknodAt(rp, options));
+  }
+
+  getXattrAt(creds: Credentials, operation: PathOperation, name: string): Op<Uint8Array> {
+    const rp = this.#resolving(creds, operation);
+    return this.#within(rp, (filesystem) => filesystem.getXattrAt(rp, name));
+  }
+
+  setXattrAt(creds: Credentials, operation: PathOperation, change: SetXattr): Op<void> {
+    const rp = this.#resolving(creds, operation);
+    return this.#within(rp, (filesystem) => filesystem.setXattrAt(rp, change));
+  }
+
+  listXattrAt(creds: Credentials, operation: PathOperation): Op<string[]> {
+    const rp = this.#resolving(creds, operation);
+    return this.#within(rp, (filesystem) => filesystem.listXattrAt(rp));
+  }
+
+  removeXattrAt(creds: Credentials, operation: PathOperation, name: string): Op<void> {
+    const rp = this.#resolving(creds, operation);
+    return this.#within(rp, (filesystem) => filesystem.removeXattrAt(rp, name));
+  }
+
+  /**
+   * inotify_add_watch(2). Errors: of the path; EACCES if the file may not be read; ENOTDIR with
+   * IN_ONLYDIR; those of InotifyInstance.addWatch().
+   */
+  *addWatch(
+    creds: Credentials,
+    operation: PathOperation,
+    instance: InotifyInstance,
+    mask: number,
+  ): Op<number> {
+    const followFinalSymlink = (mask & IN_DONT_FOLLOW) === 0;
+    const vd = yield* this.getDentryAt(creds, { ...operation, followFinalSymlink });
+    try {
+      if ((mask & IN_ONLYDIR) !== 0 && !vd.dentry.isDir) throw linuxerr.ENOTDIR;
+      const itself = { root: operation.root, start: vd, path: '', mayBeEmpty: true };
+      yield* this.accessAt(creds, { ...itself, followFinalSymlink }, MAY_READ);
+      return instance.addWatch(vd.dentry, mask);
+    } finally {
+      decRefVd(vd);
+    }
   }
 
   /** Errors besides: EEXIST for "/". */
@@ -211,7 +263,7 @@ export class VirtualFilesystem implements MountLookup {
 
   #resolving(creds: Credentials, operation: PathOperation): ResolvingPath {
     if (operation.path === '' && operation.mayBeEmpty !== true) throw linuxerr.ENOENT;
-    return new ResolvingPath(this, creds, operation);
+    return new ResolvingPath(this.namespace, creds, operation);
   }
 
   #resolvingNew(creds: Credentials, operation: PathOperation): ResolvingPath {
@@ -243,48 +295,17 @@ export class VirtualFilesystem implements MountLookup {
   // Mounts.
 
   /**
-   * Attaches `source` at a path, over what is mounted there already.
-   *
-   * Errors:
-   *  - EPERM without privilege.
-   *  - errors of the path; ENOTDIR if one of root and mount point is a directory and the other
-   *    isn't.
-   *  - ENOENT if the mount point was removed meanwhile.
-   *  - EBUSY if the root is the mount point itself.
-   *  - ENOSPC at MOUNT_MAX mounts.
+   * Attaches `source` at a path. Errors: EPERM without privilege; errors of the path; those of
+   * MountNamespace.attach().
    */
   *mount(creds: Credentials, operation: PathOperation, source: MountSource): Op<Mount> {
     if (!creds.isPrivileged) throw linuxerr.EPERM;
     const point = yield* this.getDentryAt(creds, operation);
     try {
-      if (this.#mounts.size >= MOUNT_MAX) throw linuxerr.ENOSPC;
-      if (point.dentry.isDead || point.mount.isUnmounted) throw linuxerr.ENOENT;
-      if (point.dentry === source.root) throw linuxerr.EBUSY;
-      const isDir = point.mount.filesystem.isDirectory(point.dentry);
-      if (isDir !== source.filesystem.isDirectory(source.root)) throw linuxerr.ENOTDIR;
-      // Something may have been mounted there while the path was being resolved: go on top.
-      const over = this.mountAt(point.mount, point.dentry);
-      return this.#attach(
-        new Mount(source),
-        over === undefined ? point : { mount: over, dentry: over.root },
-      );
+      return this.namespace.attach(point, source);
     } finally {
       decRefVd(point);
     }
-  }
-
-  #attach(mount: Mount, point: VirtualDentry): Mount {
-    mount.point = point;
-    point.dentry.incRef();
-    point.dentry.mountCount++;
-    point.mount.children.add(mount);
-    let mounts = this.#mountsByPoint.get(point.dentry);
-    if (mounts === undefined)
-      this.#mountsByPoint.set(point.dentry, (mounts = new Map<Mount, Mount>()));
-    assert(!mounts.has(point.mount), 'a mount point is covered twice in one mount');
-    mounts.set(point.mount, mount);
-    this.#mounts.add(mount);
-    return mount;
   }
 
   /**
@@ -293,39 +314,20 @@ export class VirtualFilesystem implements MountLookup {
    * Errors:
    *  - EPERM without privilege.
    *  - EINVAL if the path doesn't name a mount's root, or names the namespace's.
-   *  - EBUSY if it is in use: open files, working directories, mounts within.
+   *  - EBUSY if it is in use: open files, working directories, mounts within. Not if `isLazy`.
    *  - errors of the filesystem's release(): the mount is gone all the same.
    */
-  *umount(creds: Credentials, operation: PathOperation): Op<void> {
+  *umount(
+    creds: Credentials,
+    operation: PathOperation,
+    options: { readonly isLazy: boolean } = { isLazy: false },
+  ): Op<void> {
     if (!creds.isPrivileged) throw linuxerr.EPERM;
     const vd = yield* this.getDentryAt(creds, operation);
     decRefVd(vd);
     const { mount } = vd;
-    if (vd.dentry !== mount.root || mount.point === undefined) throw linuxerr.EINVAL;
-    if (mount.isBusy) throw linuxerr.EBUSY;
-    this.#detach(mount);
-    yield* this.#releaseIfLast(mount.filesystem);
-  }
-
-  #detach(mount: Mount): void {
-    const { point } = mount;
-    if (point !== undefined) {
-      const mounts = this.#mountsByPoint.get(point.dentry);
-      mounts?.delete(point.mount);
-      if (mounts?.size === 0) this.#mountsByPoint.delete(point.dentry);
-      point.mount.children.delete(mount);
-      point.dentry.mountCount--;
-      point.dentry.decRef();
-      mount.point = undefined;
-    }
-    mount.isUnmounted = true;
-    this.#mounts.delete(mount);
-    mount.root.decRef();
-  }
-
-  *#releaseIfLast(filesystem: Filesystem): Op<void> {
-    for (const mount of this.#mounts) if (mount.filesystem === filesystem) return;
-    yield* filesystem.release();
+    if (vd.dentry !== mount.root) throw linuxerr.EINVAL;
+    yield* options.isLazy ? this.namespace.detachTree(mount) : this.namespace.detach(mount);
   }
 
   /**
@@ -339,58 +341,4 @@ export class VirtualFilesystem implements MountLookup {
     if (vd.dentry !== vd.mount.root) throw linuxerr.EINVAL;
     vd.mount.setFlags(flags);
   }
-
-  /** sync(2): every filesystem, also after one has failed. Errors: the first one. */
-  *sync(): Op<void> {
-    const filesystems = new Set([...this.#mounts].map((mount) => mount.filesystem));
-    const failures: unknown[] = [];
-    for (const filesystem of filesystems) {
-      try {
-        yield* filesystem.sync();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    throwFirst(failures);
-  }
-
-  /**
-   * Detaches everything, children first, and releases every filesystem. Errors: the first one; all
-   * are released.
-   */
-  *shutdown(): Op<void> {
-    const failures: unknown[] = [];
-    for (const mount of [...this.#mounts].reverse()) {
-      this.#detach(mount);
-      try {
-        yield* this.#releaseIfLast(mount.filesystem);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    throwFirst(failures);
-  }
-
-  /** The absolute path of `vd` as seen from `root`; undefined if it isn't reachable from there. */
-  pathOf(vd: VirtualDentry, root: VirtualDentry = this.root): string | undefined {
-    let { mount, dentry } = vd;
-    let path = '';
-    for (;;) {
-      if (mount === root.mount && dentry === root.dentry) return path === '' ? '/' : path;
-      if (dentry === mount.root) {
-        const { point } = mount;
-        if (point === undefined) return undefined;
-        ({ mount, dentry } = point);
-        continue;
-      }
-      const name = mount.filesystem.nameOf(dentry);
-      if (name === undefined) return undefined;
-      path = `/${name.name}${path}`;
-      dentry = name.parent;
-    }
-  }
-}
-
-function throwFirst(failures: readonly unknown[]): void {
-  if (failures.length > 0) throw failures[0];
 }

@@ -2,7 +2,7 @@
 
 import type { Syscalls } from '../../src/syscalls/table.ts';
 import type { Credentials } from '../../src/auth/credentials.ts';
-import type { KernelMountSpec } from '../../src/kernel/kernel.ts';
+import type { KernelMountSpec } from '../../src/kernel/filesystem-types.ts';
 import { runAsync } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { bootKernel, type KernelOptions, makeTask } from '../support/kernels.ts';

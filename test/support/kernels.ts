@@ -1,6 +1,7 @@
 // Kernels for tests, in Node: on tmpfs, and on idbfs over a store in memory.
 
-import { Kernel, type KernelMountSpec, type KernelPlatform } from '../../src/kernel/kernel.ts';
+import type { KernelMountSpec } from '../../src/kernel/filesystem-types.ts';
+import { Kernel, type KernelPlatform } from '../../src/kernel/kernel.ts';
 import type { Credentials } from '../../src/auth/credentials.ts';
 import { type Clock, RealClock } from '../../src/lib/clock.ts';
 import { runAsync, runSync } from '../../src/lib/op.ts';

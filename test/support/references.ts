@@ -13,7 +13,7 @@ export function leakedReferences(vfs: VirtualFilesystem): string[] {
     expected.set(dentry, (expected.get(dentry) ?? 0) + 1);
   };
   const filesystems = new Set<LocalFilesystem>();
-  for (const mount of vfs.mounts) {
+  for (const mount of vfs.namespace.mounts) {
     const filesystem = mount.filesystem as LocalFilesystem;
     if (!filesystems.has(filesystem)) expect(filesystem.root);
     filesystems.add(filesystem);

@@ -3,7 +3,8 @@
 
 import { expect } from 'vitest';
 import { Credentials, ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
-import type { Kernel, KernelMountSpec } from '../../src/kernel/kernel.ts';
+import type { KernelMountSpec } from '../../src/kernel/filesystem-types.ts';
+import type { Kernel } from '../../src/kernel/kernel.ts';
 import type { Task } from '../../src/kernel/task.ts';
 import type { TaskSyscalls } from '../../src/kernel/task-syscalls.ts';
 import type { ErrnoName } from '../../src/abi/errno.ts';

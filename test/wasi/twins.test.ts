@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { KernelMountSpec } from '../../src/kernel/kernel.ts';
+import type { KernelMountSpec } from '../../src/kernel/filesystem-types.ts';
 import { runAsync } from '../../src/lib/op.ts';
 import { bootKernel } from '../support/kernels.ts';
 import {

@@ -1,34 +1,27 @@
 // devfs: /dev with the devices programs expect, and /dev/fd. Linux: drivers/base/devtmpfs.c,
 // mem(4), fd(4).
 //
-// /dev/fd/N, stdin, stdout, stderr and tty stand for something of the task that opens them. This
-// filesystem knows no tasks: it opens them as a TaskFileAlias, which the kernel replaces.
+// /dev/fd/N, stdin, stdout, stderr, tty and inotify stand for something of the task that opens
+// them. This filesystem knows no tasks: it opens them as a TaskFileAlias, which the kernel
+// replaces.
 
-import { linuxerr } from '../../abi/errno.ts';
 import { OPEN_MAX } from '../../abi/limits.ts';
 import { DEVFS_MAGIC, makeDev, S_IFCHR, S_IFDIR, S_IFLNK } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
-import { type FileDescription, TaskFileAlias } from '../../vfs/file-description.ts';
+import type { FileDescription } from '../../vfs/file-description.ts';
+import { TaskFileAlias } from '../../vfs/path-description.ts';
+import { type Devices, MEMORY_DEVICES } from '../shared/devices.ts';
 import { ChildrenCursor, type DirectoryCursor } from '../shared/directory-description.ts';
 import { type Inode, LocalDentry } from '../shared/inode.ts';
 import { MemoryFilesystem } from '../shared/memory-filesystem.ts';
-import {
-  type Device,
-  DeviceDescription,
-  fullDevice,
-  nullDevice,
-  randomDevice,
-  zeroDevice,
-} from './devices.ts';
 
 export interface DevfsOptions {
   readonly dev: number;
   readonly clock: Clock;
-  /** Fills a buffer of any length with random bytes. */
-  readonly fillRandom: (buffer: Uint8Array) => void;
+  readonly devices: Devices;
 }
 
 /** Linux's device numbers: Documentation/admin-guide/devices.txt. */
@@ -38,10 +31,11 @@ const TTY_RDEV = makeDev(5, 0);
  * links instead.
  */
 const FD_MAJOR = 254;
+/** An inotify instance for programs that can open files but make no system calls: ours. */
+const INOTIFY_RDEV = makeDev(253, 0);
 
 export class Devfs extends MemoryFilesystem {
   override readonly type = 'devfs';
-  readonly #devices: ReadonlyMap<number, Device>;
   readonly #fdDir: LocalDentry;
 
   constructor(options: DevfsOptions) {
@@ -54,17 +48,11 @@ export class Devfs extends MemoryFilesystem {
       blocksMax: 0,
       inodesMax: 0,
     });
-    const random = randomDevice(options.fillRandom);
-    const devices: [name: string, minor: number, device: Device][] = [
-      ['null', 3, nullDevice],
-      ['zero', 5, zeroDevice],
-      ['full', 7, fullDevice],
-      ['random', 8, random],
-      ['urandom', 9, random],
-    ];
-    for (const [name, minor] of devices) this.#addDevice(this.root, name, makeDev(1, minor));
-    this.#devices = new Map(devices.map(([, minor, device]) => [makeDev(1, minor), device]));
+    for (const [name, rdev] of Object.entries(MEMORY_DEVICES)) {
+      this.#addDevice(this.root, name, rdev);
+    }
     this.#addDevice(this.root, 'tty', TTY_RDEV);
+    this.#addDevice(this.root, 'inotify', INOTIFY_RDEV);
     this.#fdDir = this.#add(this.root, 'fd', { mode: S_IFDIR | 0o555 });
     this.root.inode.nlink++;
     // Names other than those of the standard streams are made when they are looked up.
@@ -100,16 +88,13 @@ export class Devfs extends MemoryFilesystem {
     return new ChildrenCursor(dir);
   }
 
-  override openSpecial(vd: VirtualDentry, inode: Inode, flags: number): FileDescription {
+  protected override openDevice(vd: VirtualDentry, inode: Inode, flags: number): FileDescription {
     if (inode.rdev === TTY_RDEV) return new TaskFileAlias(vd, flags, 'terminal');
-    const device = this.#devices.get(inode.rdev);
-    if (device !== undefined) {
-      return new DeviceDescription({ fs: this, vd, inode, flags }, device);
-    }
+    if (inode.rdev === INOTIFY_RDEV) return new TaskFileAlias(vd, flags, 'inotify');
     const name = assertDefined(vd.dentry as LocalDentry).name;
     if (inode.rdev === makeDev(FD_MAJOR, Number(name))) {
       return new TaskFileAlias(vd, flags, Number(name));
     }
-    throw linuxerr.ENXIO;
+    return super.openDevice(vd, inode, flags);
   }
 }

@@ -3,6 +3,7 @@
 // Items of names change as they happen; inodes and data are only noted, and encoded when a commit
 // begins. Beginning a commit is one synchronous step. Ending one, well or badly, is another.
 
+import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Batch, Durability, Run, Store } from '../../store/store.ts';
 import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
@@ -10,6 +11,7 @@ import type { Inode } from '../shared/inode.ts';
 import type { DirtyTracker, IdbfsData } from './idbfs-data.ts';
 import { encodeFilesystem, encodeInode, filesystemKey, inodeKey, orphanKey } from './items.ts';
 import { PendingItems } from './pending-items.ts';
+import { encodeXattrs, xattrObject } from './xattr-blob.ts';
 import type { CommitSource } from './write-back.ts';
 
 export interface ChangesOwner {
@@ -33,8 +35,16 @@ interface Commit {
   readonly chunks: CommittingChunk[];
   /** Object → where its end was cut. */
   readonly discards: Map<number, number>;
+  readonly holes: Map<number, Hole[]>;
+  readonly xattrs: Set<Inode>;
   readonly nextIno: number;
   readonly bytes: number;
+}
+
+/** A range of an object that became a hole. */
+interface Hole {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** What an item that changed counts as, in bytes: about what it takes in the store. */
@@ -48,6 +58,11 @@ export class Changes implements CommitSource, DirtyTracker {
   #inodes = new Set<Inode>();
   #data = new Set<IdbfsData>();
   #discards = new Map<number, number>();
+  #holes = new Map<number, Hole[]>();
+  /** Inodes whose extended attributes have changed. */
+  #xattrs = new Set<Inode>();
+  /** Inodes that are on the store's list of orphans, or will be with the next commit. */
+  readonly #orphans = new Set<number>();
   #dataBytes = 0;
   #committedNextIno = 0;
   #commit: Commit | undefined;
@@ -59,7 +74,7 @@ export class Changes implements CommitSource, DirtyTracker {
   }
 
   get hasChanges(): boolean {
-    return this.dirtyBytes > 0 || this.#discards.size > 0;
+    return this.dirtyBytes > 0 || this.#discards.size > 0 || this.#holes.size > 0;
   }
 
   get dirtyBytes(): number {
@@ -83,10 +98,21 @@ export class Changes implements CommitSource, DirtyTracker {
 
   /** Neither a name nor a user is left. `inode` if it is in memory. */
   inodeDestroyed(ino: number, inode?: Inode): void {
-    if (inode !== undefined) this.#inodes.delete(inode);
+    if (inode !== undefined) {
+      this.#inodes.delete(inode);
+      this.#xattrs.delete(inode);
+    }
     this.items.delete(inodeKey(ino));
     this.items.delete(orphanKey(ino));
+    this.#orphans.delete(ino);
+    this.#holes.delete(ino);
     this.dataCut(ino, 0);
+    if (inode?.hasXattrs !== false) this.dataCut(xattrObject(ino), 0);
+  }
+
+  xattrsChanged(inode: Inode): void {
+    this.#xattrs.add(inode);
+    this.inodeChanged(inode);
   }
 
   /** What the store has of an object from `from` on is to go. */
@@ -94,6 +120,18 @@ export class Changes implements CommitSource, DirtyTracker {
     const at = Math.ceil(from / BLOCK_SIZE) * BLOCK_SIZE;
     this.#discards.set(ino, Math.min(at, this.#discards.get(ino) ?? Infinity));
     this.#owner.changed();
+  }
+
+  dataPunched(ino: number, from: number, to: number): void {
+    const holes = this.#holes.get(ino);
+    if (holes === undefined) this.#holes.set(ino, [{ from, to }]);
+    else holes.push({ from, to });
+    this.#owner.changed();
+  }
+
+  /** Holes of an object of which the store may still have bytes. */
+  holesOf(ino: number): readonly Hole[] {
+    return [...(this.#commit?.holes.get(ino) ?? []), ...(this.#holes.get(ino) ?? [])];
   }
 
   /** From here on the store may still have bytes of an object that are gone. */
@@ -132,7 +170,13 @@ export class Changes implements CommitSource, DirtyTracker {
     }
     for (const inode of this.#inodes) {
       this.items.put(inodeKey(inode.ino), encodeInode(inode));
-      if (inode.nlink === 0) this.items.put(orphanKey(inode.ino), new Uint8Array(0));
+      if (inode.nlink === 0) {
+        this.#orphans.add(inode.ino);
+        this.items.put(orphanKey(inode.ino), new Uint8Array(0));
+      } else if (this.#orphans.delete(inode.ino)) {
+        // One made without a name has got one.
+        this.items.delete(orphanKey(inode.ino));
+      }
     }
     const chunks: CommittingChunk[] = [];
     const writes: { object: number; run: Run }[] = [];
@@ -146,12 +190,30 @@ export class Changes implements CommitSource, DirtyTracker {
         chunks.push({ data, chunk, mask });
       }
     }
-    const commit = { inodes: this.#inodes, chunks, discards: this.#discards, nextIno, bytes };
+    const commit = {
+      inodes: this.#inodes,
+      chunks,
+      discards: this.#discards,
+      holes: this.#holes,
+      xattrs: this.#xattrs,
+      nextIno,
+      bytes,
+    };
     const discards = [...this.#discards].map(([object, from]) => ({ object, from, to: Infinity }));
+    for (const [object, holes] of this.#holes) {
+      for (const hole of holes) discards.push({ object, ...hole });
+    }
+    for (const { ino, xattrs } of this.#xattrs) {
+      const object = xattrObject(ino);
+      discards.push({ object, from: 0, to: Infinity });
+      for (const run of encodeXattrs(assertDefined(xattrs))) writes.push({ object, run });
+    }
     this.#commit = commit;
     this.#inodes = new Set();
     this.#data = new Set();
     this.#discards = new Map();
+    this.#holes = new Map();
+    this.#xattrs = new Set();
     this.#dataBytes = 0;
     return { batch: { items: this.items.beginCommit(), discards, writes }, commit };
   }
@@ -185,6 +247,12 @@ export class Changes implements CommitSource, DirtyTracker {
     }
     for (const [object, from] of commit.discards) {
       this.#discards.set(object, Math.min(from, this.#discards.get(object) ?? Infinity));
+    }
+    for (const [object, holes] of commit.holes) {
+      this.#holes.set(object, [...holes, ...(this.#holes.get(object) ?? [])]);
+    }
+    for (const inode of commit.xattrs) {
+      if (inode.nlink > 0 || inode.refs > 0) this.#xattrs.add(inode);
     }
   }
 }

@@ -8,6 +8,8 @@ import type { ChunkCache } from './chunk-cache.ts';
 /** What the write-back keeps account of. */
 export interface DirtyTracker {
   dataCut(ino: number, from: number): void;
+  /** Whole blocks became holes. */
+  dataPunched(ino: number, from: number, to: number): void;
   dataDirtied(data: IdbfsData, bytes: number): void;
   dataCleaned(bytes: number): void;
 }
@@ -34,6 +36,11 @@ export class IdbfsData extends FileData {
     this.generation++;
     this.#tracker.dataCut(this.ino, size);
     return super.truncate(size);
+  }
+
+  protected override onPunched(from: number, to: number): void {
+    this.generation++;
+    this.#tracker.dataPunched(this.ino, from, to);
   }
 
   /** Forgets a clean chunk: the store has it. */

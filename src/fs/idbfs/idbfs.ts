@@ -11,16 +11,15 @@ import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { direntType, IDBFS_MAGIC, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { type Op, WaitQueue } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
-import type { VirtualDentry } from '../../vfs/dentry.ts';
-import type { DirectoryEntrySink, FileDescription } from '../../vfs/file-description.ts';
+import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import type { DirectoryCursor } from '../shared/directory-description.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
 import { Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
-import { LocalFilesystem } from '../shared/local-filesystem.ts';
+import type { Xattrs } from '../shared/xattrs.ts';
+import { LocalFilesystem, type LocalOptions } from '../shared/local-filesystem.ts';
 import { Changes } from './changes.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import { DentryCache } from './dentry-cache.ts';
@@ -38,17 +37,18 @@ import {
   FORMAT_VERSION,
   filesystemKey,
   inodeKey,
+  isKnownFormat,
   nameKey,
   orphanOf,
   orphanRange,
   ROOT_INO,
 } from './items.ts';
 import { WriteBack } from './write-back.ts';
+import { decodeXattrs, xattrObject, XATTRS_SIZE_MAX } from './xattr-blob.ts';
 
-export interface IdbfsOptions {
+export interface IdbfsOptions extends LocalOptions {
   readonly store: Store;
   readonly dev: number;
-  readonly clock: Clock;
   /** Bytes of file data kept in memory. Default: 64 MiB. */
   readonly cacheSize?: number | undefined;
   /** Bytes of changes that start a commit. Default: 8 MiB. */
@@ -78,6 +78,7 @@ const READ_AHEAD_CHUNKS = 16;
 
 export class Idbfs extends LocalFilesystem {
   override readonly type = 'idbfs';
+  override readonly hasZeroRange = true;
   override readonly dev: number;
   override readonly root: LocalDentry;
   readonly #store: Store;
@@ -105,7 +106,7 @@ export class Idbfs extends LocalFilesystem {
       header === undefined
         ? { formatVersion: FORMAT_VERSION, nextIno: ROOT_INO }
         : decodeFilesystem(header);
-    if (formatVersion !== FORMAT_VERSION) throw linuxerr.EINVAL;
+    if (!isKnownFormat(formatVersion)) throw linuxerr.EINVAL;
     const rootItem = header === undefined ? undefined : yield* store.get(inodeKey(ROOT_INO));
     if (header !== undefined && rootItem === undefined) throw linuxerr.EIO;
     const fs = new Idbfs(options, nextIno, rootItem);
@@ -115,7 +116,7 @@ export class Idbfs extends LocalFilesystem {
   }
 
   private constructor(options: IdbfsOptions, nextIno: number, rootItem: Uint8Array | undefined) {
-    super(options.clock);
+    super(options);
     this.dev = options.dev;
     this.#store = options.store;
     this.#nextIno = nextIno;
@@ -190,8 +191,9 @@ export class Idbfs extends LocalFilesystem {
   #inodeFromItem(ino: number, item: Uint8Array): Inode {
     const stored = decodeInode(item);
     const inode = this.#newInode({ ...stored, ino });
-    const { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime } = stored;
+    const { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime, hasXattrs } = stored;
     Object.assign(inode, { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime });
+    inode.hasXattrs = hasXattrs;
     if (inode.data !== undefined) {
       inode.data.blockCount = stored.blockCount;
       inode.data.storedChunks = Math.ceil(size / CHUNK_SIZE);
@@ -306,6 +308,21 @@ export class Idbfs extends LocalFilesystem {
     }
   }
 
+  // Extended attributes.
+
+  override *loadXattrs(inode: Inode): Op<Xattrs> {
+    if (inode.xattrs !== undefined) return inode.xattrs;
+    if (!inode.hasXattrs) return (inode.xattrs = new Map());
+    const runs = yield* this.#store.read(xattrObject(inode.ino), 0, XATTRS_SIZE_MAX);
+    // Meanwhile somebody else may have loaded them.
+    return (inode.xattrs ??= decodeXattrs(runs));
+  }
+
+  override xattrsChanged(inode: Inode): void {
+    inode.hasXattrs = assertDefined(inode.xattrs).size > 0;
+    this.#changes.xattrsChanged(inode);
+  }
+
   // Data.
 
   override *loadChunk(inode: Inode, index: number): Op<void> {
@@ -323,6 +340,7 @@ export class Idbfs extends LocalFilesystem {
       const end = this.#readAheadEnd(data, index);
       const from = index * CHUNK_SIZE;
       const cut = this.#changes.cutOf(inode.ino);
+      const holes = this.#changes.holesOf(inode.ino);
       const runs = yield* this.#store.read(inode.ino, from, (end - index) * CHUNK_SIZE);
       // Cut or rewritten meanwhile: whoever needs the chunk asks again.
       if (data.generation !== generation) return;
@@ -332,7 +350,9 @@ export class Idbfs extends LocalFilesystem {
         const start = chunk * CHUNK_SIZE;
         data.insertStored(
           chunk,
-          runs.flatMap((run) => cutRun(run, start, Math.min(cut, start + CHUNK_SIZE))),
+          runs
+            .flatMap((run) => cutRun(run, start, Math.min(cut, start + CHUNK_SIZE)))
+            .flatMap((run) => withoutHoles(run, holes)),
         );
       }
       data.lastLoaded = end - 1;
@@ -352,12 +372,19 @@ export class Idbfs extends LocalFilesystem {
 
   override *nextStoredData(inode: Inode, offset: number): Op<number> {
     const data = assertDefined(inode.data) as IdbfsData;
-    const from = Math.floor(offset / BLOCK_SIZE) * BLOCK_SIZE;
+    let from = Math.floor(offset / BLOCK_SIZE) * BLOCK_SIZE;
     for (;;) {
       const { generation } = data;
       const cut = this.#changes.cutOf(inode.ino);
       const found = yield* this.#store.nextData(inode.ino, from);
       if (data.generation !== generation) continue;
+      const hole = this.#changes
+        .holesOf(inode.ino)
+        .find((each) => found !== undefined && each.from <= found && found < each.to);
+      if (hole !== undefined) {
+        from = hole.to;
+        continue;
+      }
       const end = Math.min(cut, data.storedChunks * CHUNK_SIZE);
       return found === undefined || found >= end ? Infinity : found;
     }
@@ -378,10 +405,6 @@ export class Idbfs extends LocalFilesystem {
 
   override throttle(): Op<void> {
     return this.#writeBack.throttle();
-  }
-
-  override openSpecial(_vd: VirtualDentry, _inode: Inode, _flags: number): FileDescription {
-    throw linuxerr.ENXIO;
   }
 
   // The whole.
@@ -420,12 +443,25 @@ export class Idbfs extends LocalFilesystem {
   }
 }
 
+interface StoredRun {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What is left of a run when holes have been punched that the store doesn't know of yet. */
+function withoutHoles(
+  run: StoredRun,
+  holes: readonly { readonly from: number; readonly to: number }[],
+): StoredRun[] {
+  let parts = [run];
+  for (const { from, to } of holes) {
+    parts = parts.flatMap((part) => [...cutRun(part, 0, from), ...cutRun(part, to, Infinity)]);
+  }
+  return parts;
+}
+
 /** The part of a run within [from, to), a chunk's range. */
-function cutRun(
-  run: { readonly offset: number; readonly bytes: Uint8Array },
-  from: number,
-  to: number,
-): { offset: number; bytes: Uint8Array }[] {
+function cutRun(run: StoredRun, from: number, to: number): StoredRun[] {
   const start = Math.max(from, run.offset);
   const end = Math.min(to, run.offset + run.bytes.length);
   if (start >= end) return [];

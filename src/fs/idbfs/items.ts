@@ -14,7 +14,16 @@ import type { Inode } from '../shared/inode.ts';
 export const ROOT_INO = 1;
 /** Items of the filesystem itself have the number of no inode. */
 const FILESYSTEM_INO = 0;
-export const FORMAT_VERSION = 1;
+/** 1 had no flags of inodes, and zeros in their place: it is read as it is. */
+export const FORMAT_VERSION = 2;
+const FORMATS_KNOWN = [1, FORMAT_VERSION];
+
+export function isKnownFormat(version: number): boolean {
+  return FORMATS_KNOWN.includes(version);
+}
+
+/** Flags of an inode. */
+const HAS_XATTRS = 1;
 
 const KIND = { filesystem: 'f', orphan: 'o', inode: 'i', entryByName: 'n', entryByCookie: 'p' };
 
@@ -79,7 +88,8 @@ const filesystemCodec = new RecordCodec([
  * Times are seconds since 1970 and nanoseconds. A symlink's target follows the record, as UTF-8.
  */
 const inodeCodec = new RecordCodec([
-  ['mode', 'u32'],
+  ['mode', 'u16'],
+  ['flags', 'u16'],
   ['uid', 'u32'],
   ['gid', 'u32'],
   ['nlink', 'u32'],
@@ -143,6 +153,7 @@ export function encodeInode(inode: Inode): Uint8Array {
   return inodeCodec.encode(
     {
       mode: inode.mode,
+      flags: inode.hasXattrs ? HAS_XATTRS : 0,
       uid: inode.uid,
       gid: inode.gid,
       nlink: inode.nlink,
@@ -179,6 +190,7 @@ export interface StoredInode {
   readonly ctime: Timespec;
   readonly btime: Timespec;
   readonly target: string;
+  readonly hasXattrs: boolean;
 }
 
 export function decodeInode(bytes: Uint8Array): StoredInode {
@@ -190,6 +202,7 @@ export function decodeInode(bytes: Uint8Array): StoredInode {
     ctime: { sec: values.ctimeSec, nsec: values.ctimeNsec },
     btime: { sec: values.btimeSec, nsec: values.btimeNsec },
     target: decodeUtf8(rest),
+    hasXattrs: (values.flags & HAS_XATTRS) !== 0,
   };
 }
 

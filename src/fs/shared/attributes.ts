@@ -4,6 +4,7 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { UTIME_NOW, UTIME_OMIT } from '../../abi/fcntl.ts';
+import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../../abi/inotify.ts';
 import { FILE_SIZE_MAX } from '../../abi/limits.ts';
 import { S_IFMT, S_ISGID, S_PERMISSIONS, type Stat } from '../../abi/stat.ts';
 import { type Credentials, NO_ID } from '../../auth/credentials.ts';
@@ -73,7 +74,8 @@ export function checkSetStatTarget(inode: Inode, change: SetStat): void {
 }
 
 /**
- * Checks and makes a change. The caller holds a reference on the inode.
+ * Checks and makes a change. The caller holds a reference on the inode. Returns the IN_ events that
+ * tell of it.
  *
  * Errors: those of checkSetStat(); EFBIG; EIO of the store.
  */
@@ -82,11 +84,12 @@ export function* applySetStat(
   inode: Inode,
   change: SetStat,
   creds: Credentials,
-): Op<void> {
+): Op<number> {
   checkSetStat(creds, inode, change);
+  const modeBefore = inode.mode;
   if (change.size === undefined) {
     applyAttributes(fs, inode, change, creds);
-    return;
+    return eventsOf(change, inode.mode !== modeBefore);
   }
   if (!inode.dataMutex.tryLock()) yield* inode.dataMutex.lock();
   try {
@@ -97,6 +100,21 @@ export function* applySetStat(
   } finally {
     inode.dataMutex.unlock();
   }
+  return eventsOf(change, inode.mode !== modeBefore);
+}
+
+/** Linux: include/linux/fsnotify.h fsnotify_change(). */
+function eventsOf(change: SetStat, hasOtherMode: boolean): number {
+  const { mode, uid, gid, size, atime, mtime } = change;
+  const sets = (id: number | undefined): boolean => id !== undefined && id !== NO_ID;
+  let events = hasOtherMode || mode !== undefined || sets(uid) || sets(gid) ? IN_ATTRIB : 0;
+  if (size !== undefined) events |= IN_MODIFY;
+  const setsAtime = atime !== undefined && atime.nsec !== UTIME_OMIT;
+  const setsMtime = mtime !== undefined && mtime.nsec !== UTIME_OMIT;
+  if (setsAtime && setsMtime) events |= IN_ATTRIB;
+  else if (setsAtime) events |= IN_ACCESS;
+  else if (setsMtime) events |= IN_MODIFY;
+  return events;
 }
 
 function* setSize(fs: LocalTree, inode: Inode, size: number): Op<void> {

@@ -8,15 +8,16 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { O_NOATIME, SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
-import { DT_DIR, direntType, type Stat } from '../../abi/stat.ts';
+import { DT_DIR, direntType } from '../../abi/stat.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { Mutex, type Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
-import { type DirectoryEntrySink, FileDescription } from '../../vfs/file-description.ts';
+import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { SetStat } from '../../vfs/options.ts';
-import { applySetStat, checkSetStatTarget, statOf, touchAtime } from './attributes.ts';
+import { touchAtime } from './attributes.ts';
 import type { LocalDentry } from './inode.ts';
+import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
 
 /** Lists the entries of a directory. */
@@ -83,29 +84,21 @@ export class ChildrenCursor implements DirectoryCursor {
 const DOT_COOKIE = 1;
 const DOT_DOT_COOKIE = 2;
 
-export class DirectoryDescription extends FileDescription {
-  readonly #fs: LocalTree;
+export class DirectoryDescription extends LocalFileDescription {
   readonly #dir: LocalDentry;
   readonly #cursor: DirectoryCursor;
   readonly #positionMutex = new Mutex();
   #position = 0;
 
   constructor(fs: LocalTree, vd: VirtualDentry, dir: LocalDentry, flags: number) {
-    super(vd, flags);
-    this.#fs = fs;
+    super(fs, { vd, inode: dir.inode, flags });
     this.#dir = dir;
     this.#cursor = fs.openCursor(dir);
   }
 
-  override *stat(): Op<Stat> {
-    return statOf(this.#fs, this.#dir.inode);
-  }
-
-  protected override *setStatImpl(change: SetStat, creds: Credentials): Op<void> {
+  protected override setStatImpl(change: SetStat, creds: Credentials): Op<number> {
     if (change.size !== undefined) throw linuxerr.EINVAL;
-    checkSetStatTarget(this.#dir.inode, change);
-    this.vd.mount.checkWritable();
-    yield* applySetStat(this.#fs, this.#dir.inode, change, creds);
+    return super.setStatImpl(change, creds);
   }
 
   protected override *iterDirentsImpl(sink: DirectoryEntrySink): Op<void> {
@@ -113,7 +106,7 @@ export class DirectoryDescription extends FileDescription {
     try {
       if (this.#dir.isDead) throw linuxerr.ENOENT;
       const keepsAtime = (this.statusFlags & O_NOATIME) !== 0;
-      if (!keepsAtime) touchAtime(this.#fs, this.#dir.inode, this.vd.mount.flags);
+      if (!keepsAtime) touchAtime(this.fs, this.inode, this.vd.mount.flags);
       if (!this.#listDots(sink)) return;
       this.#position = yield* this.#cursor.list(this.#position, sink);
     } finally {
@@ -151,7 +144,11 @@ export class DirectoryDescription extends FileDescription {
     throw linuxerr.EISDIR;
   }
 
+  protected override allocateImpl(): Op<void> {
+    throw linuxerr.EISDIR;
+  }
+
   protected override syncImpl(options: { readonly dataOnly: boolean }): Op<void> {
-    return this.#fs.syncInode(this.#dir.inode, options);
+    return this.fs.syncInode(this.inode, options);
   }
 }

@@ -191,6 +191,29 @@ export class FileData {
     return dropped;
   }
 
+  /**
+   * Makes whole blocks of one chunk holes. The chunk must not be missing. Returns how many were
+   * data.
+   */
+  punch(from: number, to: number): number {
+    const index = Math.floor(from / CHUNK_SIZE);
+    const chunk = this.chunks.get(index);
+    if (chunk === undefined) return 0;
+    const start = index * CHUNK_SIZE;
+    const mask = blockMask(from - start, to - start);
+    const dropped = popCount(chunk.written & mask);
+    const lostDirty = chunk.dirty & mask;
+    chunk.written &= ~mask;
+    chunk.dirty &= ~mask;
+    if (lostDirty !== 0) this.onClean(chunk, popCount(lostDirty));
+    // What a commit writes must not change under it.
+    if ((chunk.committing & mask) !== 0) chunk.bytes = chunk.bytes.slice();
+    chunk.bytes.fill(0, from - start, to - start);
+    this.blockCount -= dropped;
+    if (dropped > 0) this.onPunched(from, to);
+    return dropped;
+  }
+
   /** Is the block at `offset` data? It must not be missing. */
   isWritten(offset: number): boolean {
     const index = Math.floor(offset / CHUNK_SIZE);
@@ -223,6 +246,10 @@ export class FileData {
 
   protected onResized(_chunk: Chunk, _byBytes: number): void {
     // Nothing to account for.
+  }
+
+  protected onPunched(_from: number, _to: number): void {
+    // Nothing keeps the old bytes.
   }
 
   protected onDirty(_chunk: Chunk, _blocks: number): void {

@@ -2,14 +2,19 @@
 // idbfs, devfs). Linux: struct inode, struct dentry. Mirrors gVisor pkg/sentry/fsimpl/tmpfs (inode,
 // dentry, directory).
 //
-// References: every dentry with references counts once on its inode. An inode lives while it has a
-// name (nlink > 0) or such a reference; then its filesystem destroys it.
+// References: every dentry with references counts once on its inode, and so do its watches. An
+// inode lives while it has a name (nlink > 0) or such a reference; then its filesystem destroys it.
 
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
+import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Timespec } from '../../lib/clock.ts';
 import { Mutex } from '../../lib/op.ts';
-import { Dentry } from '../../vfs/dentry.ts';
+import { Dentry, type Place } from '../../vfs/dentry.ts';
+import { FileLocks } from '../../vfs/file-locks.ts';
+import { type WatchedFiles, Watches } from '../../vfs/watches.ts';
 import type { FileData } from './file-data.ts';
+import { Pipe } from './pipe.ts';
+import type { SocketEndpoint } from './socket.ts';
+import type { Xattrs } from './xattrs.ts';
 
 export interface InodeAttributes {
   readonly ino: number;
@@ -24,6 +29,7 @@ export interface InodeAttributes {
 
 /** What an inode tells its filesystem. */
 export interface InodeOwner {
+  readonly watched: WatchedFiles;
   /** No name and no reference is left. */
   destroyInode(inode: Inode): void;
 }
@@ -50,6 +56,17 @@ export class Inode {
   nextCookie = 3;
   /** Held across a change of the data that waits part of the way. Linux: i_rwsem, for writing. */
   readonly dataMutex = new Mutex();
+  /** Undefined: not read from the store yet, or there are none. */
+  xattrs: Xattrs | undefined;
+  /** Has extended attributes, here or in the store. */
+  hasXattrs = false;
+  /** Made with O_TMPFILE and without O_EXCL: it may get a name though it has none. */
+  isLinkable = false;
+  watches: Watches | undefined;
+  locks: FileLocks | undefined;
+  /** Of a socket: who listens there. */
+  endpoint: SocketEndpoint | undefined;
+  #pipe: Pipe | undefined;
   readonly #owner: InodeOwner;
   #refs = 0;
 
@@ -81,12 +98,35 @@ export class Inode {
     return (this.mode & S_IFMT) === S_IFREG;
   }
 
+  get isFifo(): boolean {
+    return (this.mode & S_IFMT) === S_IFIFO;
+  }
+
+  /** What a FIFO's descriptions share while it is open. */
+  get pipe(): Pipe {
+    return (this.#pipe ??= new Pipe());
+  }
+
   get refs(): number {
     return this.#refs;
   }
 
   incRef(): void {
     this.#refs++;
+  }
+
+  /** A watched inode stays in memory. */
+  ensureWatches(): Watches {
+    if (this.watches !== undefined) return this.watches;
+    const watches = new Watches(() => {
+      this.watches = undefined;
+      this.#owner.watched.delete(watches);
+      this.decRef();
+    });
+    this.watches = watches;
+    this.#owner.watched.add(watches);
+    this.incRef();
+    return watches;
   }
 
   decRef(): void {
@@ -127,11 +167,39 @@ export class LocalDentry extends Dentry {
     this.isComplete = options.isComplete;
   }
 
-  /** Removed from the tree. A directory somebody still stands in keeps its parent, for "..". */
+  override get isDir(): boolean {
+    return this.inode.isDir;
+  }
+
+  override get place(): Place | undefined {
+    const { parent, name } = this;
+    return parent === undefined ? undefined : { parent, name };
+  }
+
+  override get watches(): Watches | undefined {
+    return this.inode.watches;
+  }
+
+  override ensureWatches(): Watches {
+    return this.inode.ensureWatches();
+  }
+
+  override get locks(): FileLocks | undefined {
+    return this.inode.locks;
+  }
+
+  override ensureLocks(): FileLocks {
+    return (this.inode.locks ??= new FileLocks());
+  }
+
+  /**
+   * Removed from the tree. What somebody still has open keeps its parent: a directory for "..",
+   * everything for the parent's watches.
+   */
   detach(): void {
     this.isDead = true;
     this.isComplete = true;
-    if (this.inode.isDir && this.refs > 0) this.parent?.incRef();
+    if (this.refs > 0) this.parent?.incRef();
     else this.parent = undefined;
   }
 
@@ -141,6 +209,8 @@ export class LocalDentry extends Dentry {
 
   protected override onZeroRefs(): void {
     if (this.isDead) {
+      // Linux: dentry_unlink_inode().
+      if (this.inode.nlink === 0) this.inode.watches?.fileDeleted();
       this.parent?.decRef();
       this.parent = undefined;
     }

@@ -18,17 +18,20 @@ import type { FileDescription } from '../../vfs/file-description.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import { checkAccess, checkSticky, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
+import { WatchedFiles } from '../../vfs/watches.ts';
 import { touchAtime } from './attributes.ts';
 import type { DirectoryCursor } from './directory-description.ts';
 import type { Inode, InodeAttributes, InodeOwner, LocalDentry } from './inode.ts';
+import type { Xattrs } from './xattrs.ts';
 
 export abstract class LocalTree implements InodeOwner {
   abstract readonly type: string;
   abstract readonly root: LocalDentry;
   abstract readonly dev: number;
+  readonly watched = new WatchedFiles();
   readonly clock: Clock;
 
-  constructor(clock: Clock) {
+  constructor({ clock }: { readonly clock: Clock }) {
     this.clock = clock;
   }
 
@@ -40,6 +43,10 @@ export abstract class LocalTree implements InodeOwner {
   abstract makeInode(attributes: Omit<InodeAttributes, 'ino'>): Inode;
   /** Brings the parts of a file's data into memory that firstMissing() reports. */
   abstract loadChunk(inode: Inode, index: number): Op<void>;
+  /** The extended attributes of an inode, from the store if they aren't in memory. */
+  abstract loadXattrs(inode: Inode): Op<Xattrs>;
+  /** `inode.xattrs` has changed. */
+  abstract xattrsChanged(inode: Inode): void;
   /** Lists a directory's entries from a position on. */
   abstract openCursor(dir: LocalDentry): DirectoryCursor;
   /**
@@ -54,8 +61,13 @@ export abstract class LocalTree implements InodeOwner {
   abstract releaseBlocks(blocks: number): void;
   /** Waits while too much is unwritten. */
   abstract throttle(): Op<void>;
-  /** Opens something that is neither a regular file nor a directory. Errors: ENXIO. */
-  abstract openSpecial(vd: VirtualDentry, inode: Inode, flags: number): FileDescription;
+  /**
+   * Opens something that is neither a regular file nor a directory. Errors: ENXIO for a socket
+   * nobody listens at, a device without a driver, and as Pipe.open().
+   */
+  abstract openSpecial(vd: VirtualDentry, inode: Inode, flags: number): Op<FileDescription>;
+  /** fallocate(2) may zero a range. */
+  abstract readonly hasZeroRange: boolean;
   abstract destroyInode(inode: Inode): void;
   /** `dentry` became an entry of its parent at `dentry.cookie`. */
   abstract entryAdded(dentry: LocalDentry): void;
@@ -77,7 +89,7 @@ export abstract class LocalTree implements InodeOwner {
    * one is left. Returns undefined when a child has to be loaded first: rp.start is then its
    * directory and rp.component its name.
    */
-  protected walk(rp: ResolvingPath, toParent: boolean): LocalDentry | undefined {
+  walk(rp: ResolvingPath, toParent: boolean): LocalDentry | undefined {
     let dentry = rp.start as LocalDentry;
     while (!rp.isDone && !(toParent && rp.isFinal)) {
       const next = this.step(rp, dentry);
@@ -90,7 +102,7 @@ export abstract class LocalTree implements InodeOwner {
     return dentry;
   }
 
-  protected step(rp: ResolvingPath, dir: LocalDentry): LocalDentry | undefined {
+  step(rp: ResolvingPath, dir: LocalDentry): LocalDentry | undefined {
     const name = rp.component;
     checkSearchable(rp, dir);
     if (name === '.') {
@@ -124,7 +136,7 @@ export abstract class LocalTree implements InodeOwner {
   }
 
   /** Loads the child at which walk() stopped. Errors: ENOENT. */
-  protected *loadNext(rp: ResolvingPath): Op<void> {
+  *loadNext(rp: ResolvingPath): Op<void> {
     const dir = rp.start as LocalDentry;
     if ((yield* this.child(dir, rp.component)) === undefined) throw linuxerr.ENOENT;
   }
@@ -193,14 +205,23 @@ export abstract class LocalTree implements InodeOwner {
     this.inodeChanged(dir.inode);
   }
 
-  /** A dentry was removed from the tree: its file loses a link, a directory both of its own. */
+  /**
+   * A dentry was removed from the tree: its file loses a link, a directory both of its own. Call
+   * endRemoval() afterwards.
+   */
   dropLink(dentry: LocalDentry, now: Timespec): void {
     const { inode } = dentry;
     dentry.detach();
     inode.nlink = inode.isDir ? 0 : inode.nlink - 1;
     inode.ctime = now;
     this.inodeChanged(inode);
-    inode.destroyIfUnused();
+  }
+
+  /** Nothing more is to be told of a removed dentry: its file goes, if nobody has it. */
+  endRemoval({ inode, refs }: LocalDentry): void {
+    // The watches hold the inode, which goes with the last of them.
+    if (inode.watches === undefined) inode.destroyIfUnused();
+    else if (inode.nlink === 0 && refs === 0) inode.watches.fileDeleted();
   }
 }
 

@@ -5,19 +5,16 @@ import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
 import { assert } from '../../lib/assert.ts';
-import type { Clock } from '../../lib/clock.ts';
 import type { Op } from '../../lib/op.ts';
-import type { VirtualDentry } from '../../vfs/dentry.ts';
-import type { FileDescription } from '../../vfs/file-description.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import { ChildrenCursor, type DirectoryCursor } from './directory-description.ts';
 import { BLOCK_SIZE, FileData } from './file-data.ts';
 import { Inode, type InodeAttributes, LocalDentry } from './inode.ts';
-import { LocalFilesystem } from './local-filesystem.ts';
+import { LocalFilesystem, type LocalOptions } from './local-filesystem.ts';
+import type { Xattrs } from './xattrs.ts';
 
-export interface MemoryOptions {
+export interface MemoryOptions extends LocalOptions {
   readonly dev: number;
-  readonly clock: Clock;
   /** f_type of statfs. */
   readonly magic: number;
   /** Permissions of the root directory. */
@@ -39,13 +36,15 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
   override readonly dev: number;
   override readonly root: LocalDentry;
   override readonly commitStatus: CommitStatus | undefined = undefined;
+  /** As on Linux. */
+  override readonly hasZeroRange = false;
   readonly #options: MemoryOptions;
   #nextIno = 1;
   #blocksUsed = 0;
   #inodesUsed = 0;
 
   constructor(options: MemoryOptions) {
-    super(options.clock);
+    super(options);
     this.#options = options;
     this.dev = options.dev;
     const inode = this.makeInode({
@@ -101,10 +100,6 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
     return new ChildrenCursor(dir);
   }
 
-  override openSpecial(_vd: VirtualDentry, _inode: Inode, _flags: number): FileDescription {
-    throw linuxerr.ENXIO;
-  }
-
   override *statfs(): Op<Statfs> {
     const { magic, blocksMax, inodesMax } = this.#options;
     const blocks = blocksMax > 0 ? blocksMax : UNLIMITED_BLOCKS;
@@ -124,6 +119,14 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
   }
 
   // Everything is in memory, and nothing is kept.
+
+  override *loadXattrs(inode: Inode): Op<Xattrs> {
+    return (inode.xattrs ??= new Map());
+  }
+
+  override xattrsChanged(): void {
+    // Nothing is kept.
+  }
 
   protected override *loadChild(): Op<LocalDentry | undefined> {
     return undefined;

@@ -19,17 +19,17 @@ import {
 } from '../../abi/fcntl.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../../abi/limits.ts';
 import { O_SYNC } from '../../abi/fcntl.ts';
-import type { Stat } from '../../abi/stat.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { Mutex, type Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
-import { FileDescription } from '../../vfs/file-description.ts';
 import type { SetStat } from '../../vfs/options.ts';
 import { withoutSetIds } from '../../vfs/permissions.ts';
-import { applySetStat, statOf, touchAtime } from './attributes.ts';
+import { touchAtime } from './attributes.ts';
+import { allocateRange, loadRange } from './fallocate.ts';
 import { BLOCK_SIZE, CHUNK_SIZE, type FileData } from './file-data.ts';
 import type { Inode } from './inode.ts';
+import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
 
 /**
@@ -38,9 +38,7 @@ import type { LocalTree } from './local-tree.ts';
  */
 const PIECE_SIZE = 1 << 20;
 
-export class RegularFileDescription extends FileDescription {
-  readonly #fs: LocalTree;
-  readonly #inode: Inode;
+export class RegularFileDescription extends LocalFileDescription {
   readonly #data: FileData;
   readonly #creds: Credentials;
   readonly #offsetMutex = new Mutex();
@@ -55,21 +53,18 @@ export class RegularFileDescription extends FileDescription {
       readonly creds: Credentials;
     },
   ) {
-    super(options.vd, options.flags);
-    this.#fs = fs;
-    this.#inode = options.inode;
+    super(fs, options);
     this.#data = assertDefined(options.inode.data);
     this.#creds = options.creds;
   }
 
-  override *stat(): Op<Stat> {
-    return statOf(this.#fs, this.#inode);
+  protected override setStatImpl(change: SetStat, creds: Credentials): Op<number> {
+    if (change.size !== undefined && !this.isWritable) throw linuxerr.EINVAL;
+    return super.setStatImpl(change, creds);
   }
 
-  protected override *setStatImpl(change: SetStat, creds: Credentials): Op<void> {
-    if (change.size !== undefined && !this.isWritable) throw linuxerr.EINVAL;
-    this.vd.mount.checkWritable();
-    yield* applySetStat(this.#fs, this.#inode, change, creds);
+  override readableBytes(): number {
+    return Math.max(0, this.inode.size - this.#offset);
   }
 
   // Reading.
@@ -93,7 +88,7 @@ export class RegularFileDescription extends FileDescription {
 
   /** Reads what is in memory; -1 if something has to be loaded first. */
   #readNow(buffer: Uint8Array, offset: number): number {
-    const inode = this.#inode;
+    const inode = this.inode;
     const count = Math.min(buffer.length, inode.size - offset);
     if (count <= 0) {
       if (buffer.length > 0) this.#touchAtime();
@@ -112,7 +107,7 @@ export class RegularFileDescription extends FileDescription {
       const from = offset + done;
       const end = yield* this.#load(from, Math.min(offset + wanted, from + PIECE_SIZE));
       // The size may have changed meanwhile.
-      const count = Math.min(end, this.#inode.size) - from;
+      const count = Math.min(end, this.inode.size) - from;
       if (count <= 0) break;
       this.#data.read(buffer.subarray(done, done + count), from, count);
       done += count;
@@ -123,7 +118,7 @@ export class RegularFileDescription extends FileDescription {
 
   #touchAtime(): void {
     if ((this.statusFlags & O_NOATIME) !== 0) return;
-    touchAtime(this.#fs, this.#inode, this.vd.mount.flags);
+    touchAtime(this.fs, this.inode, this.vd.mount.flags);
   }
 
   // Writing.
@@ -150,16 +145,16 @@ export class RegularFileDescription extends FileDescription {
    */
   *#write(bytes: Uint8Array, at: number): Op<{ count: number; offset: number }> {
     if (bytes.length === 0) return { count: 0, offset: at };
-    const { dataMutex } = this.#inode;
+    const { dataMutex } = this.inode;
     if (!dataMutex.tryLock()) yield* dataMutex.lock();
     let offset = at;
     let count = 0;
     try {
-      if ((this.statusFlags & O_APPEND) !== 0) offset = this.#inode.size;
+      if ((this.statusFlags & O_APPEND) !== 0) offset = this.inode.size;
       if (offset >= FILE_SIZE_MAX) throw linuxerr.EFBIG;
       const wanted = Math.min(bytes.length, FILE_SIZE_MAX - offset, RW_COUNT_MAX);
       while (count < wanted) {
-        yield* this.#fs.throttle();
+        yield* this.fs.throttle();
         const from = offset + count;
         const to = Math.min(offset + wanted, from + PIECE_SIZE);
         const isHere = this.#data.firstMissing(from, to) < 0;
@@ -178,7 +173,7 @@ export class RegularFileDescription extends FileDescription {
     if (count === 0) throw linuxerr.ENOSPC;
     if ((this.statusFlags & O_DSYNC) !== 0) {
       const dataOnly = (this.statusFlags & O_SYNC) !== O_SYNC;
-      yield* this.#fs.syncInode(this.#inode, { dataOnly });
+      yield* this.fs.syncInode(this.inode, { dataOnly });
     }
     return { count, offset: offset + count };
   }
@@ -188,15 +183,15 @@ export class RegularFileDescription extends FileDescription {
     const data = this.#data;
     const needed = data.countHoles(offset, offset + piece.length);
     let length = piece.length;
-    const granted = needed === 0 ? 0 : this.#fs.reserveBlocks(needed);
+    const granted = needed === 0 ? 0 : this.fs.reserveBlocks(needed);
     if (granted < needed) length = this.#fitting(offset, length, granted);
     if (length === 0) {
-      this.#fs.releaseBlocks(granted);
+      this.fs.releaseBlocks(granted);
       return 0;
     }
     const before = data.blockCount;
     data.write(length === piece.length ? piece : piece.subarray(0, length), offset);
-    this.#fs.releaseBlocks(granted - (data.blockCount - before));
+    this.fs.releaseBlocks(granted - (data.blockCount - before));
     this.#changed(offset + length);
     return length;
   }
@@ -217,71 +212,28 @@ export class RegularFileDescription extends FileDescription {
 
   /** The data up to `end` was written: size, times and set-id bits follow. */
   #changed(end: number): void {
-    const inode = this.#inode;
+    const inode = this.inode;
     if (end > inode.size) inode.size = end;
-    inode.mtime = inode.ctime = this.#fs.clock.now();
+    inode.mtime = inode.ctime = this.fs.clock.now();
     if (!this.#creds.isPrivileged) inode.mode = withoutSetIds(inode.mode);
-    this.#fs.inodeChanged(inode);
+    this.fs.inodeChanged(inode);
   }
 
-  protected override *allocateImpl(
-    offset: number,
-    length: number,
-    options: { readonly keepsSize: boolean },
-  ): Op<void> {
-    const end = offset + length;
-    if (end > FILE_SIZE_MAX) throw linuxerr.EFBIG;
-    const { dataMutex } = this.#inode;
+  protected override *allocateImpl(mode: number, offset: number, length: number): Op<void> {
+    const to = offset + length;
+    if (to > FILE_SIZE_MAX) throw linuxerr.EFBIG;
+    const { dataMutex } = this.inode;
     if (!dataMutex.tryLock()) yield* dataMutex.lock();
     try {
-      // So many blocks are needed at least: what can't be is refused before anything is looked at.
-      const needed = Math.ceil(length / BLOCK_SIZE) - this.#data.blockCount;
-      if (needed > (yield* this.#fs.freeBlocks())) throw linuxerr.ENOSPC;
-      yield* this.#allocateReserved(offset, end);
-      this.#changed(options.keepsSize ? this.#inode.size : end);
+      const size = yield* allocateRange(this.fs, this.inode, mode, { from: offset, to });
+      this.#changed(size ?? this.inode.size);
     } finally {
       dataMutex.unlock();
     }
   }
 
-  /**
-   * What is not in memory counts as holes until it is: more is reserved than needed, never less.
-   */
-  *#allocateReserved(offset: number, end: number): Op<void> {
-    const wanted = this.#data.countHoles(offset, end);
-    const granted = this.#fs.reserveBlocks(wanted);
-    const before = this.#data.blockCount;
-    try {
-      if (granted < wanted) throw linuxerr.ENOSPC;
-      yield* this.#allocatePieces(offset, end);
-    } finally {
-      this.#fs.releaseBlocks(granted - (this.#data.blockCount - before));
-    }
-  }
-
-  *#allocatePieces(offset: number, end: number): Op<void> {
-    for (let position = offset; position < end;) {
-      const pieceEnd = Math.min(end, (Math.floor(position / PIECE_SIZE) + 1) * PIECE_SIZE);
-      yield* this.#fs.throttle();
-      const next = yield* this.#load(position, pieceEnd);
-      this.#data.allocate(position, next);
-      position = next;
-    }
-  }
-
-  /**
-   * Brings [from, to) into memory. Returns where what is there ends: before `to` only if the cache
-   * is too small for all of it, so that one chunk pushes the other out.
-   */
-  *#load(from: number, to: number): Op<number> {
-    let patience = (2 * (to - from)) / CHUNK_SIZE + 2;
-    for (;;) {
-      const missing = this.#data.firstMissing(from, to);
-      if (missing < 0) return to;
-      const end = missing * CHUNK_SIZE;
-      if (patience-- <= 0 && end > from) return end;
-      yield* this.#fs.loadChunk(this.#inode, missing);
-    }
+  #load(from: number, to: number): Op<number> {
+    return loadRange(this.fs, this.inode, from, to);
   }
 
   // Seeking.
@@ -299,7 +251,7 @@ export class RegularFileDescription extends FileDescription {
   }
 
   *#seekTarget(offset: number, whence: number): Op<number> {
-    const { size } = this.#inode;
+    const { size } = this.inode;
     switch (whence) {
       case SEEK_SET:
         return offset;
@@ -321,7 +273,7 @@ export class RegularFileDescription extends FileDescription {
     let position = from;
     for (;;) {
       const hasStored = data.storedChunks > 0;
-      const stored = hasStored ? yield* this.#fs.nextStoredData(this.#inode, position) : Infinity;
+      const stored = hasStored ? yield* this.fs.nextStoredData(this.inode, position) : Infinity;
       let found = Infinity;
       for (const chunk of data.chunks.values()) {
         found = Math.min(found, data.firstWrittenIn(chunk, from));
@@ -333,21 +285,21 @@ export class RegularFileDescription extends FileDescription {
         continue;
       }
       found = Math.min(found, stored);
-      if (found >= this.#inode.size) throw linuxerr.ENXIO;
+      if (found >= this.inode.size) throw linuxerr.ENXIO;
       return Math.max(from, found);
     }
   }
 
   *#findHole(from: number): Op<number> {
     const start = Math.floor(from / BLOCK_SIZE) * BLOCK_SIZE;
-    for (let position = start; position < this.#inode.size; position += BLOCK_SIZE) {
+    for (let position = start; position < this.inode.size; position += BLOCK_SIZE) {
       yield* this.#load(position, position + 1);
       if (!this.#data.isWritten(position)) return Math.max(from, position);
     }
-    return this.#inode.size;
+    return this.inode.size;
   }
 
   protected override syncImpl(options: { readonly dataOnly: boolean }): Op<void> {
-    return this.#fs.syncInode(this.#inode, options);
+    return this.fs.syncInode(this.inode, options);
   }
 }

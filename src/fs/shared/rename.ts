@@ -2,13 +2,16 @@
 // checks is theirs. The errors are listed in vfs/filesystem.ts, Filesystem.renameAt().
 
 import { linuxerr } from '../../abi/errno.ts';
-import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/fcntl.ts';
+import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../../abi/fcntl.ts';
+import { IN_ATTRIB, IN_MOVE_SELF, IN_MOVED_FROM, IN_MOVED_TO } from '../../abi/inotify.ts';
+import { S_IFCHR } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
+import { nextCookie, notifyEntry, notifySelf } from '../../vfs/watches.ts';
 import type { RenameOptions, RenameSource } from '../../vfs/options.ts';
 import { checkAccess, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
-import type { LocalDentry } from './inode.ts';
+import { LocalDentry } from './inode.ts';
 import { checkMayRemove, checkName, isDots, type LocalTree } from './local-tree.ts';
 
 interface Rename {
@@ -19,6 +22,8 @@ interface Rename {
   readonly oldMustBeDir: boolean;
   readonly isExchange: boolean;
   readonly isNoReplace: boolean;
+  /** Leaves a character device 0:0 behind, for overlays. */
+  readonly leavesWhiteout: boolean;
 }
 
 export function* renameLocal(
@@ -36,6 +41,7 @@ export function* renameLocal(
     oldMustBeDir: source.mustBeDir,
     isExchange: (options.flags & RENAME_EXCHANGE) !== 0,
     isNoReplace: (options.flags & RENAME_NOREPLACE) !== 0,
+    leavesWhiteout: (options.flags & RENAME_WHITEOUT) !== 0,
   };
   if (source.parent.mount !== rp.mount) throw linuxerr.EXDEV;
   if (isDots(source.name)) throw linuxerr.EBUSY;
@@ -111,6 +117,12 @@ function checkRename(
   return true;
 }
 
+function makeWhiteout(fs: LocalTree, { rp, oldParent }: Rename, name: string): LocalDentry {
+  const { uid, gid } = rp.creds;
+  const inode = fs.makeInode({ mode: S_IFCHR, uid, gid, rdev: 0 });
+  return new LocalDentry({ name, parent: oldParent, inode, isComplete: true });
+}
+
 function checkSlashes(rename: Rename, old: LocalDentry, target: LocalDentry | undefined): void {
   const { rp, isExchange, oldMustBeDir } = rename;
   if (isExchange && rp.mustBeDir && target?.inode.isDir !== true) throw linuxerr.ENOTDIR;
@@ -140,6 +152,8 @@ function perform(
   const { oldParent, newParent, newName, isExchange } = rename;
   const oldName = old.name;
   const now = fs.clock.now();
+  // Before anything changes, as it may fail: ENOSPC.
+  const whiteout = rename.leavesWhiteout ? makeWhiteout(fs, rename, oldName) : undefined;
   if (target !== undefined) {
     fs.unlink(target);
     if (target.inode.isDir) newParent.inode.nlink--;
@@ -159,6 +173,41 @@ function perform(
     target.inode.ctime = now;
     fs.inodeChanged(target.inode);
   }
+  if (whiteout !== undefined) fs.link(oldParent, whiteout);
   fs.touchDirectory(oldParent, now);
   if (newParent !== oldParent) fs.touchDirectory(newParent, now);
+  if (!fs.watched.isEmpty) tell(rename, oldName, old, target);
+  if (target !== undefined && !isExchange) fs.endRemoval(target);
+}
+
+/** Linux: include/linux/fsnotify.h fsnotify_move(), called as by vfs_rename(). */
+function tell(
+  { oldParent, newParent, newName, isExchange }: Rename,
+  oldName: string,
+  old: LocalDentry,
+  target: LocalDentry | undefined,
+): void {
+  const from = { dir: oldParent, name: oldName };
+  const to = { dir: newParent, name: newName };
+  tellMove(old, from, to, isExchange ? undefined : target);
+  if (isExchange && target !== undefined) tellMove(target, to, from, undefined);
+}
+
+interface Entry {
+  readonly dir: LocalDentry;
+  readonly name: string;
+}
+
+function tellMove(
+  moved: LocalDentry,
+  from: Entry,
+  to: Entry,
+  replaced: LocalDentry | undefined,
+): void {
+  const cookie = nextCookie();
+  const { isDir } = moved;
+  notifyEntry(from.dir, { name: from.name, isDir }, IN_MOVED_FROM, cookie);
+  notifyEntry(to.dir, { name: to.name, isDir }, IN_MOVED_TO, cookie);
+  if (replaced !== undefined) notifySelf(replaced, IN_ATTRIB);
+  notifySelf(moved, IN_MOVE_SELF);
 }

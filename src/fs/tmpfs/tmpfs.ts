@@ -1,8 +1,8 @@
 // tmpfs: files in memory, with a limit. Mirrors gVisor pkg/sentry/fsimpl/tmpfs; Linux: tmpfs(5).
 
 import { TMPFS_MAGIC } from '../../abi/stat.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { BLOCK_SIZE } from '../shared/file-data.ts';
+import type { LocalOptions } from '../shared/local-filesystem.ts';
 import { MemoryFilesystem } from '../shared/memory-filesystem.ts';
 import { parseSize } from './size.ts';
 
@@ -24,10 +24,11 @@ export class Tmpfs extends MemoryFilesystem {
   override readonly type = 'tmpfs';
 
   /** Errors: EINVAL for a size that can't be understood. */
-  constructor(options: TmpfsOptions & { readonly dev: number; readonly clock: Clock }) {
+  constructor(options: TmpfsOptions & LocalOptions & { readonly dev: number }) {
     super({
       dev: options.dev,
       clock: options.clock,
+      devices: options.devices,
       magic: TMPFS_MAGIC,
       rootMode: options.mode ?? 0o1777,
       rootUid: options.uid ?? 0,

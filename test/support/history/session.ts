@@ -1,14 +1,19 @@
 // Session: one task on one filesystem, without a kernel around it, so that tests get at the
 // filesystem itself and can set its limits.
 
+import { linuxerr } from '../../../src/abi/errno.ts';
 import { ROOT_CREDENTIALS } from '../../../src/auth/credentials.ts';
 import { Idbfs, type IdbfsOptions } from '../../../src/fs/idbfs/idbfs.ts';
 import type { LocalFilesystem } from '../../../src/fs/shared/local-filesystem.ts';
 import { Tmpfs } from '../../../src/fs/tmpfs/tmpfs.ts';
+import { Pipefs } from '../../../src/kernel/pipefs.ts';
+import type { Services } from '../../../src/kernel/services.ts';
 import { Task } from '../../../src/kernel/task.ts';
 import { TaskSyscalls } from '../../../src/kernel/task-syscalls.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import type { Op } from '../../../src/lib/op.ts';
+import { INOTIFY_QUEUE_MAX } from '../../../src/vfs/inotify.ts';
+import { MountNamespace } from '../../../src/vfs/mount-namespace.ts';
 import { VirtualFilesystem } from '../../../src/vfs/virtual-filesystem.ts';
 
 export interface Session<Fs extends LocalFilesystem = LocalFilesystem> {
@@ -18,18 +23,34 @@ export interface Session<Fs extends LocalFilesystem = LocalFilesystem> {
   readonly sys: TaskSyscalls;
 }
 
+function servicesOf(vfs: VirtualFilesystem, clock: Clock): Services {
+  const pipefs = new Pipefs({ dev: 2, clock });
+  const inotify = { queueMax: INOTIFY_QUEUE_MAX, onRelease: () => undefined };
+  return {
+    clock,
+    openInotify: (flags, creds) => pipefs.openInotify(flags, creds, inotify),
+    openPipe: (flags, creds) => pipefs.openPipe(flags, creds),
+    mountFor: () => {
+      throw linuxerr.ENODEV;
+    },
+    umountFor: (creds, operation, how) => vfs.umount(creds, operation, how),
+  };
+}
+
 /** Another task at the root of a namespace. */
 export function newTask(vfs: VirtualFilesystem, clock: Clock): { task: Task; sys: TaskSyscalls } {
-  const { root } = vfs;
+  const { root } = vfs.namespace;
   const creds = ROOT_CREDENTIALS;
   const task = new Task({ pid: 2, vfs, creds, root, cwd: root, umask: 0o022 });
-  return { task, sys: new TaskSyscalls(task, clock) };
+  return { task, sys: new TaskSyscalls(task, servicesOf(vfs, clock)) };
 }
 
 function sessionOn<Fs extends LocalFilesystem>(filesystem: Fs, clock: Clock): Session<Fs> {
   const flags = { readOnly: false, noatime: false };
   const source = filesystem.type;
-  const vfs = new VirtualFilesystem({ filesystem, root: filesystem.root, source, flags });
+  const vfs = new VirtualFilesystem(
+    new MountNamespace({ filesystem, root: filesystem.root, source, flags }),
+  );
   return { filesystem, vfs, ...newTask(vfs, clock) };
 }
 
@@ -45,5 +66,5 @@ export function* openIdbfs(options: Omit<IdbfsOptions, 'dev'>): Op<Session<Idbfs
 /** Ends the task and unmounts. Errors: those of the last commit. */
 export function* closeSession({ task, vfs }: Session): Op<void> {
   task.end();
-  yield* vfs.shutdown();
+  yield* vfs.namespace.shutdown();
 }

@@ -41,6 +41,7 @@ test('has the names and numbers that Linux has', async () => {
     '..': DT_DIR,
     fd: DT_DIR,
     full: DT_CHR,
+    inotify: DT_CHR,
     null: DT_CHR,
     random: DT_CHR,
     stderr: DT_LNK,

@@ -39,6 +39,8 @@ const text = fc.string({ unit: 'grapheme', maxLength: 300 });
 const timespec = fc.record({ sec: fc.maxSafeInteger(), nsec: fc.nat(0x3fffffff) });
 const bytes = fc.uint8Array({ maxLength: 100 });
 
+const flock = fc.record({ type: int, whence: int, start: offset, length: offset, pid: int });
+
 const ARGUMENTS: Readonly<Record<ArgumentKind, fc.Arbitrary<unknown>>> = {
   int,
   offset,
@@ -47,6 +49,7 @@ const ARGUMENTS: Readonly<Record<ArgumentKind, fc.Arbitrary<unknown>>> = {
   bytes,
   buffer: fc.nat(100_000).map((length) => new Uint8Array(length)),
   pollfds: fc.array(fc.record({ fd: int, events: fc.nat(63) }), { maxLength: 20 }),
+  flock,
 };
 
 const STAT_NUMBERS = ['dev', 'ino', 'mode', 'nlink', 'uid', 'gid', 'rdev', 'size', 'blksize'];
@@ -60,18 +63,22 @@ function recordOf(names: readonly string[], value: fc.Arbitrary<unknown>) {
 const number = fc.maxSafeInteger();
 const dirent = fc.record({ ino: number, cookie: number, type: fc.nat(15), name: text });
 
+const statRecord = {
+  ...recordOf([...STAT_NUMBERS, 'blocks'], number),
+  ...recordOf(TIMES, timespec),
+};
+
 const RESULTS: Readonly<Record<ResultKind, fc.Arbitrary<unknown>>> = {
   void: fc.constant(undefined),
   int,
   offset,
   text,
-  stat: fc.record({
-    ...recordOf([...STAT_NUMBERS, 'blocks'], number),
-    ...recordOf(TIMES, timespec),
-  }),
+  stat: fc.record(statRecord),
+  statx: fc.record({ ...statRecord, mask: number, mountId: number }),
   statfs: fc.record(recordOf([...STATFS_NUMBERS, 'flags'], number)),
   dirents: fc.array(dirent, { maxLength: 30 }),
   ints: fc.array(int, { maxLength: 30 }),
+  flock,
 };
 
 function argumentsOf(name: SyscallName): fc.Arbitrary<unknown[]> {

@@ -1,22 +1,12 @@
 // Character devices. Mirrors gVisor pkg/sentry/devices/memdev; Linux: drivers/char/mem.c, random.c.
 
 import { linuxerr } from '../../abi/errno.ts';
-import type { Stat } from '../../abi/stat.ts';
-import type { Credentials } from '../../auth/credentials.ts';
+import { makeDev } from '../../abi/stat.ts';
 import type { Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
-import { FileDescription } from '../../vfs/file-description.ts';
-import type { SetStat } from '../../vfs/options.ts';
-import { applySetStat, checkSetStatTarget, statOf } from '../shared/attributes.ts';
-import type { Inode } from '../shared/inode.ts';
-import type { LocalFilesystem } from '../shared/local-filesystem.ts';
-
-export interface DeviceContext {
-  readonly fs: LocalFilesystem;
-  readonly vd: VirtualDentry;
-  readonly inode: Inode;
-  readonly flags: number;
-}
+import type { Inode } from './inode.ts';
+import { LocalFileDescription } from './local-file-description.ts';
+import type { LocalTree } from './local-tree.ts';
 
 /**
  * What a device does. Reads fill the buffer and return how much; writes take everything unless they
@@ -27,11 +17,11 @@ export interface Device {
   write(bytes: Uint8Array): number;
 }
 
-export const nullDevice: Device = { read: () => 0, write: (bytes) => bytes.length };
+const nullDevice: Device = { read: () => 0, write: (bytes) => bytes.length };
 
-export const zeroDevice: Device = { read: fillZeros, write: (bytes) => bytes.length };
+const zeroDevice: Device = { read: fillZeros, write: (bytes) => bytes.length };
 
-export const fullDevice: Device = {
+const fullDevice: Device = {
   read: fillZeros,
   write: (bytes) => {
     if (bytes.length === 0) return 0;
@@ -40,7 +30,7 @@ export const fullDevice: Device = {
 };
 
 /** Reads come from `fillRandom`; what is written would stir the pool, which there is none of. */
-export function randomDevice(fillRandom: (buffer: Uint8Array) => void): Device {
+function randomDevice(fillRandom: (buffer: Uint8Array) => void): Device {
   return {
     read: (buffer) => {
       fillRandom(buffer);
@@ -48,6 +38,32 @@ export function randomDevice(fillRandom: (buffer: Uint8Array) => void): Device {
     },
     write: (bytes) => bytes.length,
   };
+}
+
+/** Name in /dev → number. Linux: Documentation/admin-guide/devices.txt. */
+export const MEMORY_DEVICES = {
+  null: makeDev(1, 3),
+  zero: makeDev(1, 5),
+  full: makeDev(1, 7),
+  random: makeDev(1, 8),
+  urandom: makeDev(1, 9),
+} as const;
+
+/** Character devices by number, wherever their nodes are. */
+export type Devices = ReadonlyMap<number, Device>;
+
+/** `fillRandom` fills a buffer of any length. */
+export function makeDevices(fillRandom: (buffer: Uint8Array) => void): Devices {
+  const random = randomDevice(fillRandom);
+  const devices: Record<keyof typeof MEMORY_DEVICES, Device> = {
+    null: nullDevice,
+    zero: zeroDevice,
+    full: fullDevice,
+    random,
+    urandom: random,
+  };
+  const names = Object.keys(devices) as (keyof typeof devices)[];
+  return new Map(names.map((name) => [MEMORY_DEVICES[name], devices[name]]));
 }
 
 function fillZeros(buffer: Uint8Array): number {
@@ -59,23 +75,16 @@ function fillZeros(buffer: Uint8Array): number {
  * A device in use. Offsets have no meaning: reads and writes at any of them are the same, seeking
  * stays at 0.
  */
-export class DeviceDescription extends FileDescription {
-  readonly #context: DeviceContext;
+export class DeviceDescription extends LocalFileDescription {
   readonly #device: Device;
 
-  constructor(context: DeviceContext, device: Device) {
-    super(context.vd, context.flags, { isSpecial: true });
-    this.#context = context;
+  constructor(
+    fs: LocalTree,
+    options: { readonly vd: VirtualDentry; readonly inode: Inode; readonly flags: number },
+    device: Device,
+  ) {
+    super(fs, { ...options, isSpecial: true });
     this.#device = device;
-  }
-
-  override *stat(): Op<Stat> {
-    return statOf(this.#context.fs, this.#context.inode);
-  }
-
-  protected override *setStatImpl(change: SetStat, creds: Credentials): Op<void> {
-    checkSetStatTarget(this.#context.inode, change);
-    yield* applySetStat(this.#context.fs, this.#context.inode, change, creds);
   }
 
   protected override *readImpl(buffer: Uint8Array): Op<number> {

@@ -1,0 +1,168 @@
+// Making names in a local filesystem: mkdir, mknod, symlink, link, and files without a name. Linux:
+// fs/namei.c; the order of checks is theirs. The errors are listed in vfs/filesystem.ts.
+
+import { linuxerr } from '../../abi/errno.ts';
+import { O_EXCL } from '../../abi/fcntl.ts';
+import { IN_ATTRIB, IN_CREATE } from '../../abi/inotify.ts';
+import { LINK_MAX } from '../../abi/limits.ts';
+import {
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  S_ISGID,
+  S_ISVTX,
+} from '../../abi/stat.ts';
+import type { Op } from '../../lib/op.ts';
+import type { VirtualDentry } from '../../vfs/dentry.ts';
+import { notifyEntry, notifySelf } from '../../vfs/watches.ts';
+import type { MkdirOptions, MknodOptions, OpenOptions } from '../../vfs/options.ts';
+import { checkAccess, checkMayLink, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
+import type { ResolvingPath } from '../../vfs/resolving-path.ts';
+import { type Inode, LocalDentry } from './inode.ts';
+import { checkName, isDots, type LocalTree } from './local-tree.ts';
+import { RegularFileDescription } from './regular-file-description.ts';
+
+/** Where something is to be made. */
+interface NewName {
+  readonly parent: LocalDentry;
+  readonly name: string;
+}
+
+/**
+ * The checks that every creation shares (contract: mkdirAt), after resolving and loading. The
+ * caller must not wait before it has inserted the child.
+ */
+function* prepareCreate(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op<NewName> {
+  const parent = yield* fs.resolveParent(rp);
+  const name = rp.component;
+  if (isDots(name)) throw linuxerr.EEXIST;
+  checkName(name);
+  const existing = yield* fs.child(parent, name);
+  if (parent.isDead) throw linuxerr.ENOENT;
+  if (existing !== undefined) throw linuxerr.EEXIST;
+  if (rp.mustBeDir && !makesDir) throw linuxerr.ENOENT;
+  rp.mount.checkWritable();
+  checkAccess(rp.creds, parent.inode, MAY_WRITE | MAY_EXEC);
+  return { parent, name };
+}
+
+/** Gives an inode a name that nobody has. */
+export function insert(fs: LocalTree, { parent, name }: NewName, inode: Inode): LocalDentry {
+  const dentry = new LocalDentry({ name, parent, inode, isComplete: true });
+  fs.link(parent, dentry);
+  if (inode.isDir) parent.inode.nlink++;
+  fs.touchDirectory(parent);
+  if (!fs.watched.isEmpty) notifyEntry(parent, { name, isDir: inode.isDir }, IN_CREATE);
+  return dentry;
+}
+
+export function* makeDirectory(fs: LocalTree, rp: ResolvingPath, options: MkdirOptions): Op<void> {
+  const place = yield* prepareCreate(fs, rp, true);
+  if (place.parent.inode.nlink >= LINK_MAX) throw linuxerr.EMLINK;
+  const mode = S_IFDIR | (options.mode & (0o777 | S_ISVTX));
+  insert(fs, place, fs.makeInode(ownedByCreator(rp, place.parent, mode)));
+}
+
+export function* makeNode(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  { mode, rdev }: MknodOptions,
+): Op<void> {
+  const place = yield* prepareCreate(fs, rp, false);
+  const type = mode & S_IFMT || S_IFREG;
+  const isDevice = type === S_IFCHR || type === S_IFBLK;
+  const isWhiteout = type === S_IFCHR && rdev === 0;
+  if (isDevice && !isWhiteout && !rp.creds.isPrivileged) throw linuxerr.EPERM;
+  if (!isDevice && ![S_IFREG, S_IFIFO, S_IFSOCK].includes(type)) throw linuxerr.EINVAL;
+  const attributes = ownedByCreator(rp, place.parent, type | (mode & ~S_IFMT));
+  insert(fs, place, fs.makeInode(isDevice ? { ...attributes, rdev } : attributes));
+}
+
+export function* makeSymlink(fs: LocalTree, rp: ResolvingPath, target: string): Op<void> {
+  const place = yield* prepareCreate(fs, rp, false);
+  const attributes = { ...ownedByCreator(rp, place.parent, S_IFLNK | 0o777), target };
+  insert(fs, place, fs.makeInode(attributes));
+}
+
+export function* makeLink(fs: LocalTree, rp: ResolvingPath, target: VirtualDentry): Op<void> {
+  const place = yield* prepareCreate(fs, rp, false);
+  if (target.mount !== rp.mount) throw linuxerr.EXDEV;
+  const dentry = target.dentry as LocalDentry;
+  const { inode } = dentry;
+  checkMayLink(rp.creds, inode);
+  if (inode.isDir) throw linuxerr.EPERM;
+  if (inode.nlink === 0 && !inode.isLinkable) throw linuxerr.ENOENT;
+  if (inode.nlink >= LINK_MAX) throw linuxerr.EMLINK;
+  inode.nlink++;
+  inode.isLinkable = false;
+  inode.ctime = fs.clock.now();
+  fs.inodeChanged(inode);
+  if (!fs.watched.isEmpty) notifySelf(dentry, IN_ATTRIB);
+  insert(fs, place, inode);
+}
+
+/** O_CREAT of a name that doesn't exist. The caller has just looked. */
+export function createAndOpen(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  parent: LocalDentry,
+  options: OpenOptions,
+): RegularFileDescription {
+  if (parent.isDead) throw linuxerr.ENOENT;
+  rp.mount.checkWritable();
+  checkAccess(rp.creds, parent.inode, MAY_WRITE | MAY_EXEC);
+  const mode = S_IFREG | (options.mode & ~S_IFMT);
+  const inode = fs.makeInode(ownedByCreator(rp, parent, mode));
+  const dentry = insert(fs, { parent, name: rp.component }, inode);
+  const vd = { mount: rp.mount, dentry };
+  return new RegularFileDescription(fs, { vd, inode, flags: options.flags, creds: rp.creds });
+}
+
+/** O_TMPFILE: a file in the filesystem of `dir` that has no name, yet or ever. */
+export function createUnnamed(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  dir: LocalDentry,
+  options: OpenOptions,
+): RegularFileDescription {
+  if (!dir.inode.isDir) throw linuxerr.ENOTDIR;
+  rp.mount.checkWritable();
+  checkAccess(rp.creds, dir.inode, MAY_WRITE | MAY_EXEC);
+  const mode = S_IFREG | (options.mode & ~S_IFMT);
+  const inode = fs.makeInode(ownedByCreator(rp, dir, mode));
+  inode.nlink = 0;
+  inode.isLinkable = (options.flags & O_EXCL) === 0;
+  const dentry = new LocalDentry({ name: '', parent: undefined, inode, isComplete: true });
+  dentry.isDead = true;
+  const vd = { mount: rp.mount, dentry };
+  const file = new RegularFileDescription(fs, { vd, inode, flags: options.flags, creds: rp.creds });
+  fs.inodeChanged(inode);
+  return file;
+}
+
+/**
+ * Owner and mode of a new file: a setgid directory hands down its group, and to directories the bit
+ * too.
+ */
+function ownedByCreator(
+  rp: ResolvingPath,
+  parent: LocalDentry,
+  mode: number,
+): { mode: number; uid: number; gid: number } {
+  const { creds } = rp;
+  const inherits = (parent.inode.mode & S_ISGID) !== 0;
+  const gid = inherits ? parent.inode.gid : creds.gid;
+  let ownMode = mode;
+  if (inherits && (mode & S_IFMT) === S_IFDIR) ownMode |= S_ISGID;
+  // Linux: fs/inode.c mode_strip_sgid(): a setgid executable of a group one isn't in can't be made.
+  const isSetgidExecutable = (mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010);
+  if (inherits && isSetgidExecutable && !creds.isPrivileged && !creds.inGroup(gid)) {
+    ownMode &= ~S_ISGID;
+  }
+  return { mode: ownMode, uid: creds.uid, gid };
+}

@@ -1,0 +1,104 @@
+// open(2) in a local filesystem. Linux: fs/namei.c path_openat(), may_open(). The errors are listed
+// in vfs/filesystem.ts, Filesystem.openAt().
+
+import { linuxerr } from '../../abi/errno.ts';
+import {
+  O_ACCMODE,
+  O_CREAT,
+  O_DIRECT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOATIME,
+  O_RDONLY,
+  O_TMPFILE,
+  O_TRUNC,
+} from '../../abi/fcntl.ts';
+import type { Op } from '../../lib/op.ts';
+import type { FileDescription } from '../../vfs/file-description.ts';
+import type { OpenOptions } from '../../vfs/options.ts';
+import { accessOfOpenFlags, checkAccess, isOwner } from '../../vfs/permissions.ts';
+import type { ResolvingPath } from '../../vfs/resolving-path.ts';
+import { applySetStat } from './attributes.ts';
+import { createAndOpen, createUnnamed } from './create.ts';
+import { DirectoryDescription } from './directory-description.ts';
+import type { LocalDentry } from './inode.ts';
+import { checkName, isDots, type LocalTree } from './local-tree.ts';
+import { RegularFileDescription } from './regular-file-description.ts';
+
+export function* openLocal(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  options: OpenOptions,
+): Op<FileDescription> {
+  const { flags } = options;
+  if ((flags & O_CREAT) !== 0) return yield* openOrCreate(fs, rp, options);
+  let dentry = fs.walk(rp, false);
+  while (dentry === undefined) {
+    yield* fs.loadNext(rp);
+    dentry = fs.walk(rp, false);
+  }
+  if (rp.mustBeDir && !dentry.inode.isDir) throw linuxerr.ENOTDIR;
+  if ((flags & O_TMPFILE) === O_TMPFILE) return createUnnamed(fs, rp, dentry, options);
+  return yield* openDentry(fs, rp, dentry, flags);
+}
+
+function* openOrCreate(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  options: OpenOptions,
+): Op<FileDescription> {
+  const { flags } = options;
+  for (;;) {
+    const parent = yield* fs.resolveParent(rp);
+    const name = rp.component;
+    if (name !== '' && !isDots(name)) {
+      if (rp.mustBeDir) throw linuxerr.EISDIR;
+      checkName(name);
+      const existing = yield* fs.child(parent, name);
+      if (existing === undefined) return createAndOpen(fs, rp, parent, options);
+      if ((flags & O_EXCL) !== 0) throw linuxerr.EEXIST;
+    }
+    // The last step goes as in any walk: it may lead through a symlink or a mount, to another
+    // last component.
+    rp.start = parent;
+    const dentry = rp.isDone ? parent : fs.step(rp, parent);
+    if (dentry === undefined) continue;
+    rp.start = dentry;
+    if (!rp.isDone) continue;
+    if ((flags & O_EXCL) !== 0) throw linuxerr.EEXIST;
+    if (dentry.inode.isDir) throw linuxerr.EISDIR;
+    return yield* openDentry(fs, rp, dentry, flags);
+  }
+}
+
+function* openDentry(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  dentry: LocalDentry,
+  flags: number,
+): Op<FileDescription> {
+  const { inode } = dentry;
+  if ((flags & O_DIRECTORY) !== 0 && !inode.isDir) throw linuxerr.ENOTDIR;
+  const truncates = (flags & O_TRUNC) !== 0;
+  if (inode.isSymlink) throw linuxerr.ELOOP;
+  if (inode.isDir && ((flags & O_ACCMODE) !== O_RDONLY || truncates)) throw linuxerr.EISDIR;
+  if (inode.isRegular && truncates) rp.mount.checkWritable();
+  checkAccess(rp.creds, inode, accessOfOpenFlags(flags));
+  if ((flags & O_NOATIME) !== 0 && !isOwner(rp.creds, inode)) throw linuxerr.EPERM;
+  const vd = { mount: rp.mount, dentry };
+  if (inode.isDir) {
+    if ((flags & O_DIRECT) !== 0) throw linuxerr.EINVAL;
+    return new DirectoryDescription(fs, vd, dentry, flags);
+  }
+  if (!inode.isRegular) return yield* fs.openSpecial(vd, inode, flags);
+  const file = new RegularFileDescription(fs, { vd, inode, flags, creds: rp.creds });
+  if (!truncates) return file;
+  try {
+    yield* applySetStat(fs, inode, { size: 0 }, rp.creds);
+    file.wasTruncated = true;
+    return file;
+  } catch (error) {
+    file.decRef();
+    throw error;
+  }
+}

@@ -1,0 +1,87 @@
+// Extended attributes of a local filesystem's inodes. Linux: fs/xattr.c, xattr(7). The errors are
+// listed in vfs/filesystem.ts, Filesystem.getXattrAt() and setXattrAt().
+//
+// Kinds: user. for everyone, on files and directories; trusted. for root alone; security. read by
+// everyone and written by root. system. (POSIX ACLs) is not supported.
+
+import { linuxerr } from '../../abi/errno.ts';
+import { XATTR_CREATE, XATTR_REPLACE } from '../../abi/fcntl.ts';
+import { XATTR_LIST_MAX } from '../../abi/limits.ts';
+import type { Credentials } from '../../auth/credentials.ts';
+import type { Op } from '../../lib/op.ts';
+import { utf8Length } from '../../lib/text.ts';
+import type { SetXattr } from '../../vfs/options.ts';
+import { checkXattr, TRUSTED_PREFIX } from '../../vfs/permissions.ts';
+import type { Inode } from './inode.ts';
+import type { LocalTree } from './local-tree.ts';
+
+export type Xattrs = Map<string, Uint8Array>;
+
+/** Without the prefixes that are here, an attribute is of no kind. */
+const PREFIXES = ['user.', TRUSTED_PREFIX, 'security.'];
+
+function checkPrefix(name: string): void {
+  const isKnown = PREFIXES.some((prefix) => name.startsWith(prefix));
+  if (!isKnown) throw linuxerr.EOPNOTSUPP;
+  if (PREFIXES.includes(name)) throw linuxerr.EINVAL;
+}
+
+export function* getXattr(
+  fs: LocalTree,
+  inode: Inode,
+  name: string,
+  creds: Credentials,
+): Op<Uint8Array> {
+  checkPrefix(name);
+  checkXattr(creds, inode, name, { isWrite: false });
+  const value = (yield* fs.loadXattrs(inode)).get(name);
+  if (value === undefined) throw linuxerr.ENODATA;
+  return value;
+}
+
+/** Errors besides: ENOSPC if the list of names would grow beyond XATTR_LIST_MAX. */
+export function* setXattr(
+  fs: LocalTree,
+  inode: Inode,
+  { name, value, flags }: SetXattr,
+  creds: Credentials,
+): Op<void> {
+  checkPrefix(name);
+  checkXattr(creds, inode, name, { isWrite: true });
+  const xattrs = yield* fs.loadXattrs(inode);
+  const exists = xattrs.has(name);
+  if ((flags & XATTR_CREATE) !== 0 && exists) throw linuxerr.EEXIST;
+  if ((flags & XATTR_REPLACE) !== 0 && !exists) throw linuxerr.ENODATA;
+  if (!exists && listSize([...xattrs.keys(), name]) > XATTR_LIST_MAX) throw linuxerr.ENOSPC;
+  xattrs.set(name, value.slice());
+  changed(fs, inode);
+}
+
+export function* removeXattr(
+  fs: LocalTree,
+  inode: Inode,
+  name: string,
+  creds: Credentials,
+): Op<void> {
+  checkPrefix(name);
+  checkXattr(creds, inode, name, { isWrite: true });
+  const xattrs = yield* fs.loadXattrs(inode);
+  if (!xattrs.delete(name)) throw linuxerr.ENODATA;
+  changed(fs, inode);
+}
+
+export function* listXattrs(fs: LocalTree, inode: Inode, creds: Credentials): Op<string[]> {
+  const names = [...(yield* fs.loadXattrs(inode)).keys()];
+  return creds.isPrivileged ? names : names.filter((name) => !name.startsWith(TRUSTED_PREFIX));
+}
+
+/** Bytes of the names with their NULs. */
+function listSize(names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + utf8Length(name) + 1, 0);
+}
+
+function changed(fs: LocalTree, inode: Inode): void {
+  inode.ctime = fs.clock.now();
+  fs.xattrsChanged(inode);
+  fs.inodeChanged(inode);
+}

@@ -1,0 +1,105 @@
+// Copying from one open file to another. Linux: fs/read_write.c vfs_copy_file_range(),
+// do_sendfile().
+
+import { linuxerr } from '../abi/errno.ts';
+import { O_APPEND } from '../abi/fcntl.ts';
+import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
+import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../abi/limits.ts';
+import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG, type Stat } from '../abi/stat.ts';
+import type { Op } from '../lib/op.ts';
+import type { FileDescription } from '../vfs/file-description.ts';
+
+/** The description's own offset, which then moves. */
+export const OWN_OFFSET = -1;
+
+const PIECE_SIZE = 1 << 17;
+
+export interface CopyEnd {
+  readonly file: FileDescription;
+  /** OWN_OFFSET for the description's. */
+  readonly offset: number;
+}
+
+/**
+ * Errors, first one wins:
+ *  - EISDIR for a directory, EINVAL for anything else that isn't a regular file.
+ *  - EBADF if they aren't open for reading and writing, or the target with O_APPEND.
+ *  - EXDEV between filesystems.
+ *  - EOVERFLOW, EFBIG beyond FILE_SIZE_MAX.
+ *  - EINVAL if the ranges overlap in one file.
+ */
+export function* copyFileRange(source: CopyEnd, target: CopyEnd, length: number): Op<number> {
+  const stats = [yield* source.file.stat(), yield* target.file.stat()] as const;
+  for (const stat of stats) if (isType(stat, S_IFDIR)) throw linuxerr.EISDIR;
+  for (const stat of stats) if (!isType(stat, S_IFREG)) throw linuxerr.EINVAL;
+  const mayCopy = source.file.isReadable && target.file.isWritable;
+  if (!mayCopy || (target.file.statusFlags & O_APPEND) !== 0) throw linuxerr.EBADF;
+  const [{ dev, ino, size }, to] = stats;
+  if (dev !== to.dev) throw linuxerr.EXDEV;
+  const from = yield* positionOf(source);
+  const at = yield* positionOf(target);
+  if (from < 0 || at < 0) throw linuxerr.EINVAL;
+  if (from + length > FILE_SIZE_MAX || at + length > FILE_SIZE_MAX) throw linuxerr.EOVERFLOW;
+  const count = Math.max(0, Math.min(length, size - from, RW_COUNT_MAX));
+  const isOverlapping = ino === to.ino && at + count > from && at < from + count;
+  if (isOverlapping && count > 0) throw linuxerr.EINVAL;
+  return yield* copy(source, target, count);
+}
+
+/**
+ * Errors, first one wins:
+ *  - EBADF if the source isn't open for reading; ESPIPE if an offset is given and it has none.
+ *  - EINVAL for a negative offset or count.
+ *  - EBADF if the target isn't open for writing.
+ *  - EINVAL if the source has no data of its own, or the target is open with O_APPEND.
+ */
+export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
+  const { file, offset } = source;
+  if (!file.isReadable || file.isPathOnly) throw linuxerr.EBADF;
+  if (offset !== OWN_OFFSET && !file.isSeekable) throw linuxerr.ESPIPE;
+  if (offset < OWN_OFFSET || count < 0) throw linuxerr.EINVAL;
+  if (!target.file.isWritable || target.file.isPathOnly) throw linuxerr.EBADF;
+  const stat = yield* file.stat();
+  if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
+  if ((target.file.statusFlags & O_APPEND) !== 0) throw linuxerr.EINVAL;
+  return yield* copy(source, target, Math.min(count, RW_COUNT_MAX));
+}
+
+function isType(stat: Stat, type: number): boolean {
+  return (stat.mode & S_IFMT) === type;
+}
+
+function* positionOf({ file, offset }: CopyEnd): Op<number> {
+  return offset === OWN_OFFSET ? yield* file.seek(0, 1) : offset;
+}
+
+/** Watches are told once, however many pieces it takes. */
+function* copy(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
+  const buffer = new Uint8Array(Math.min(count, PIECE_SIZE));
+  let done = 0;
+  try {
+    while (done < count) {
+      const room = buffer.subarray(0, Math.min(buffer.length, count - done));
+      const read = yield* source.file.readQuietly(room, advanced(source, done));
+      if (read === 0) break;
+      const piece = buffer.subarray(0, read);
+      const written = yield* target.file.writeQuietly(piece, advanced(target, done));
+      done += written;
+      if (written < read) {
+        if (source.offset === OWN_OFFSET) yield* source.file.seek(written - read, 1);
+        break;
+      }
+    }
+  } catch (error) {
+    if (done === 0) throw error;
+  }
+  if (done > 0) {
+    source.file.notify(IN_ACCESS);
+    target.file.notify(IN_MODIFY);
+  }
+  return done;
+}
+
+function advanced({ offset }: CopyEnd, done: number): number | undefined {
+  return offset === OWN_OFFSET ? undefined : offset + done;
+}

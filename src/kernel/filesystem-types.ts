@@ -1,0 +1,173 @@
+// The filesystem types that can be mounted: by kernel.mount() with a MountSpec, and by mount(2)
+// with text. Mirrors gVisor's RegisterFilesystemType (pkg/sentry/vfs/filesystem_type.go).
+
+import { linuxerr } from '../abi/errno.ts';
+import { makeDev } from '../abi/stat.ts';
+import { Devfs } from '../fs/devfs/devfs.ts';
+import { Idbfs } from '../fs/idbfs/idbfs.ts';
+import type { Devices } from '../fs/shared/devices.ts';
+import { Tmpfs, type TmpfsOptions } from '../fs/tmpfs/tmpfs.ts';
+import type { Clock } from '../lib/clock.ts';
+import { type Op, waitFor } from '../lib/op.ts';
+import type { Store } from '../store/store.ts';
+import type { Filesystem } from '../vfs/filesystem.ts';
+import type { MountFlags } from '../vfs/mount.ts';
+import type { MountSource } from '../vfs/mount-namespace.ts';
+import type { MountRequest } from './services.ts';
+
+export interface KernelMountOptions {
+  readonly readOnly?: boolean;
+  readonly noatime?: boolean;
+}
+
+/** What to mount: MountSpec of the public API, as the kernel takes it. */
+export type KernelMountSpec =
+  | {
+      readonly type: 'idbfs';
+      readonly source?: string;
+      readonly options?: IdbfsMountOptions & KernelMountOptions;
+    }
+  | { readonly type: 'tmpfs'; readonly options?: TmpfsOptions & KernelMountOptions }
+  | { readonly type: 'devfs'; readonly options?: KernelMountOptions }
+  | { readonly type: 'bind'; readonly source: string; readonly options?: KernelMountOptions };
+
+export interface IdbfsMountOptions {
+  readonly cacheSize?: number;
+  readonly dirtyLimit?: number;
+  readonly commitInterval?: number;
+  readonly lockTimeout?: number;
+  readonly onDataLoss?: 'fail' | 'format';
+}
+
+export interface FilesystemTypesOptions {
+  readonly clock: Clock;
+  readonly devices: Devices;
+  /** Opens the store of an idbfs. Errors: StoreError. */
+  readonly openStore: (source: string, options: IdbfsMountOptions) => Promise<Store>;
+}
+
+export class FilesystemTypes {
+  readonly #options: FilesystemTypesOptions;
+  /** Stores in use, by name. */
+  readonly #sources = new Map<string, Filesystem>();
+  #nextMinor = 1;
+
+  constructor(options: FilesystemTypesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes the filesystem of a mount.
+   *
+   * Errors: EINVAL for options that make no sense; EBUSY if the store is mounted already; ENODEV
+   * for a type there is none of; StoreError.
+   */
+  *make(spec: KernelMountSpec): Op<MountSource> {
+    const { clock, devices } = this.#options;
+    const dev = makeDev(0, this.#nextMinor++);
+    const flags = flagsOf(spec.options);
+    switch (spec.type) {
+      case 'tmpfs': {
+        const filesystem = new Tmpfs({ ...spec.options, dev, clock, devices });
+        return { filesystem, root: filesystem.root, source: 'tmpfs', flags };
+      }
+      case 'devfs': {
+        const filesystem = new Devfs({ dev, clock, devices });
+        return { filesystem, root: filesystem.root, source: 'devfs', flags };
+      }
+      case 'idbfs': {
+        const source = spec.source ?? 'default';
+        if (this.#sources.has(source)) throw linuxerr.EBUSY;
+        const filesystem = yield* this.#openIdbfs(source, dev, spec.options ?? {});
+        return { filesystem, root: filesystem.root, source, flags };
+      }
+      default:
+        throw linuxerr.ENODEV;
+    }
+  }
+
+  *#openIdbfs(source: string, dev: number, options: IdbfsMountOptions): Op<Idbfs> {
+    const { clock, devices, openStore } = this.#options;
+    const store = yield* waitFor(openStore(source, options));
+    try {
+      return yield* Idbfs.mount({ ...options, store, dev, clock, devices });
+    } catch (error) {
+      yield* store.close();
+      throw error;
+    }
+  }
+
+  /** It has been mounted: its store is in use. */
+  mounted({ filesystem, source }: MountSource): void {
+    if (filesystem.type === 'idbfs') this.#sources.set(source, filesystem);
+  }
+
+  /** Only these are still mounted. */
+  keep(filesystems: ReadonlySet<Filesystem>): void {
+    for (const [source, filesystem] of this.#sources) {
+      if (!filesystems.has(filesystem)) this.#sources.delete(source);
+    }
+  }
+}
+
+export function flagsOf(options: KernelMountOptions | undefined): MountFlags {
+  return { readOnly: options?.readOnly === true, noatime: options?.noatime === true };
+}
+
+/** mount(2)'s arguments as a MountSpec. Errors: ENODEV for an unknown type; EINVAL for `data`. */
+export function specOf({ type, source, data, flags }: MountRequest): KernelMountSpec {
+  const options = parseData(data);
+  switch (type) {
+    case 'tmpfs':
+      return { type, options: { ...tmpfsOptions(options), ...flags } };
+    case 'devfs':
+    case 'devtmpfs':
+      if (options.size > 0) throw linuxerr.EINVAL;
+      return { type: 'devfs', options: flags };
+    case 'idbfs':
+      if (options.size > 0) throw linuxerr.EINVAL;
+      return { type, source, options: flags };
+    default:
+      throw linuxerr.ENODEV;
+  }
+}
+
+function parseData(data: string): Map<string, string> {
+  const options = new Map<string, string>();
+  for (const word of data.split(',').filter((each) => each !== '')) {
+    const [name = '', value] = word.split('=', 2);
+    if (value === undefined) throw linuxerr.EINVAL;
+    options.set(name, value);
+  }
+  return options;
+}
+
+/** tmpfs(5). Errors: EINVAL. */
+function tmpfsOptions(options: ReadonlyMap<string, string>): TmpfsOptions {
+  const result: Record<string, number | string> = {};
+  for (const [name, value] of options) {
+    switch (name) {
+      case 'size':
+        result['size'] = value;
+        break;
+      case 'nr_inodes':
+        result['nrInodes'] = parseNumber(value, 10);
+        break;
+      case 'mode':
+        result['mode'] = parseNumber(value, 8);
+        break;
+      case 'uid':
+      case 'gid':
+        result[name] = parseNumber(value, 10);
+        break;
+      default:
+        throw linuxerr.EINVAL;
+    }
+  }
+  return result;
+}
+
+function parseNumber(text: string, radix: 8 | 10): number {
+  if (!(radix === 8 ? /^[0-7]+$/ : /^\d+$/).test(text)) throw linuxerr.EINVAL;
+  return parseInt(text, radix);
+}

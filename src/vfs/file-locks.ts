@@ -1,0 +1,168 @@
+// FileLocks: the advisory locks on one file: flock(2)'s, and the byte-range locks of fcntl(2).
+// Mirrors gVisor pkg/sentry/fsimpl/lock; Linux: fs/locks.c.
+//
+// The two kinds never conflict with each other. A flock lock belongs to an open file description. A
+// range belongs to a process (POSIX: its descriptor table) or to a description (F_OFD_SETLK).
+// Whoever has to wait checks again after every change of the file's locks.
+
+import { linuxerr } from '../abi/errno.ts';
+import { F_RDLCK, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_UN } from '../abi/fcntl.ts';
+import { type Op, WaitQueue } from '../lib/op.ts';
+
+/** Whom a lock belongs to; compared by identity. */
+export interface LockOwner {
+  /** What F_GETLK shows: a process id, or -1 for a description. */
+  readonly lockPid: number;
+  /**
+   * Of a process that waits in F_SETLKW: whom it waits for. Follows the way to a deadlock. Linux:
+   * blocked_hash.
+   */
+  blockedBy?: LockOwner | undefined;
+}
+
+export interface RangeLock {
+  /** F_RDLCK or F_WRLCK. */
+  readonly type: number;
+  readonly start: number;
+  /** The first byte behind it; Infinity for all to come. */
+  readonly end: number;
+}
+
+/** What is asked for: a lock, or F_UNLCK. */
+export type RangeRequest = RangeLock;
+
+export interface LockConflict extends RangeLock {
+  readonly owner: LockOwner;
+}
+
+/** Links of waiting processes that are followed at most. Linux: MAX_DEADLK_ITERATIONS. */
+const DEADLOCK_ITERATIONS_MAX = 10;
+
+export class FileLocks {
+  readonly #flocks = new Map<object, number>();
+  /** In the order in which the owners got their first one; each one's in the order of the bytes. */
+  readonly #ranges = new Map<LockOwner, RangeLock[]>();
+  readonly #changed = new WaitQueue();
+
+  get isEmpty(): boolean {
+    return this.#flocks.size === 0 && this.#ranges.size === 0;
+  }
+
+  // flock.
+
+  /**
+   * LOCK_SH, LOCK_EX or LOCK_UN for a description. What it had before goes first, so that a
+   * conversion that fails or waits has lost it, as on Linux.
+   *
+   * Errors: EAGAIN if it would have to wait and must not.
+   */
+  *flock(holder: object, operation: number, mustNotWait: boolean): Op<void> {
+    if (this.#flocks.get(holder) === operation) return;
+    this.releaseFlock(holder);
+    if (operation === LOCK_UN) return;
+    while (!this.#mayFlock(holder, operation)) {
+      if (mustNotWait) throw linuxerr.EAGAIN;
+      yield this.#changed;
+    }
+    this.#flocks.set(holder, operation);
+  }
+
+  #mayFlock(holder: object, operation: number): boolean {
+    for (const [other, type] of this.#flocks) {
+      if (other !== holder && (operation === LOCK_EX || type === LOCK_EX)) return false;
+    }
+    return true;
+  }
+
+  releaseFlock(holder: object): void {
+    if (this.#flocks.delete(holder)) this.#changed.wakeAll();
+  }
+
+  // Ranges.
+
+  /** The first lock of another owner that is in the way of a request. */
+  findConflict(owner: LockOwner, request: RangeRequest): LockConflict | undefined {
+    if (request.type === F_UNLCK) return undefined;
+    for (const [other, locks] of this.#ranges) {
+      if (other === owner) continue;
+      for (const lock of locks) {
+        if (lock.start >= request.end || lock.end <= request.start) continue;
+        if (lock.type === F_WRLCK || request.type === F_WRLCK) return { ...lock, owner: other };
+      }
+    }
+    return undefined;
+  }
+
+  /** Sets or releases. Errors: EAGAIN if another owner's lock is in the way. */
+  setRange(owner: LockOwner, request: RangeRequest): void {
+    if (this.findConflict(owner, request) !== undefined) throw linuxerr.EAGAIN;
+    this.#replace(owner, request);
+  }
+
+  /** Waits for what is in the way. Errors: EDEADLK if those in the way wait for this owner. */
+  *setRangeWaiting(owner: LockOwner, request: RangeRequest): Op<void> {
+    for (;;) {
+      const conflict = this.findConflict(owner, request);
+      if (conflict === undefined) break;
+      checkDeadlock(owner, conflict.owner);
+      owner.blockedBy = conflict.owner;
+      try {
+        yield this.#changed;
+      } finally {
+        owner.blockedBy = undefined;
+      }
+    }
+    this.#replace(owner, request);
+  }
+
+  /** Every range of an owner: it is gone. */
+  releaseRanges(owner: LockOwner): void {
+    if (this.#ranges.delete(owner)) this.#changed.wakeAll();
+  }
+
+  /** What the owner has within the request becomes what the request says. */
+  #replace(owner: LockOwner, request: RangeRequest): void {
+    const old = this.#ranges.get(owner) ?? [];
+    const kept = old.flatMap((lock) => outside(lock, request));
+    if (request.type !== F_UNLCK) kept.push(request);
+    const locks = merged(kept.sort((a, b) => a.start - b.start));
+    if (locks.length === 0) this.#ranges.delete(owner);
+    else this.#ranges.set(owner, locks);
+    // A lock may also have become weaker.
+    if (old.length > 0) this.#changed.wakeAll();
+  }
+}
+
+/** Errors: EDEADLK. Only processes' locks are looked at, as on Linux: descriptions have no one. */
+function checkDeadlock(owner: LockOwner, conflicting: LockOwner): void {
+  if (owner.lockPid < 0) return;
+  let at: LockOwner | undefined = conflicting;
+  for (let step = 0; at !== undefined && step <= DEADLOCK_ITERATIONS_MAX; step++) {
+    if (at === owner) throw linuxerr.EDEADLK;
+    at = at.blockedBy;
+  }
+}
+
+/** The parts of a lock that a request doesn't touch. */
+function outside(lock: RangeLock, { start, end }: RangeRequest): RangeLock[] {
+  const parts: RangeLock[] = [];
+  if (lock.start < start) parts.push({ ...lock, end: Math.min(lock.end, start) });
+  if (lock.end > end) parts.push({ ...lock, start: Math.max(lock.start, end) });
+  return parts;
+}
+
+/** Neighbours of one type become one. */
+function merged(locks: readonly RangeLock[]): RangeLock[] {
+  const result: RangeLock[] = [];
+  for (const lock of locks) {
+    const last = result.at(-1);
+    if (last !== undefined && last.type === lock.type && last.end >= lock.start) {
+      result[result.length - 1] = { ...last, end: Math.max(last.end, lock.end) };
+    } else result.push(lock);
+  }
+  return result;
+}
+
+export function isRangeType(type: number): boolean {
+  return type === F_RDLCK || type === F_WRLCK || type === F_UNLCK;
+}
