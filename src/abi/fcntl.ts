@@ -22,6 +22,8 @@ export const O_CLOEXEC = 0o2000000;
 /** Includes O_DSYNC, as on Linux. */
 export const O_SYNC = 0o4010000;
 export const O_PATH = 0o10000000;
+/** Includes O_DIRECTORY, as on Linux. */
+export const O_TMPFILE = 0o20200000;
 
 /** Every flag open() looks at; others are ignored, as Linux's open(2) does. */
 export const O_VALID =
@@ -40,7 +42,8 @@ export const O_VALID =
   O_NOFOLLOW |
   O_NOATIME |
   O_CLOEXEC |
-  O_PATH;
+  O_PATH |
+  O_TMPFILE;
 
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -65,6 +68,43 @@ export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
 export const FALLOC_FL_KEEP_SIZE = 1;
+export const FALLOC_FL_PUNCH_HOLE = 2;
+export const FALLOC_FL_COLLAPSE_RANGE = 8;
+export const FALLOC_FL_ZERO_RANGE = 16;
+export const FALLOC_FL_INSERT_RANGE = 32;
+
+/** flock(2). */
+export const LOCK_SH = 1;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+export const LOCK_UN = 8;
+
+/** fcntl(2): byte-range locks. */
+export const F_RDLCK = 0;
+export const F_WRLCK = 1;
+export const F_UNLCK = 2;
+export const F_GETLK = 5;
+export const F_SETLK = 6;
+export const F_SETLKW = 7;
+export const F_OFD_GETLK = 36;
+export const F_OFD_SETLK = 37;
+export const F_OFD_SETLKW = 38;
+
+export const FD_CLOEXEC = 1;
+
+/** setxattr(2). Linux: include/uapi/linux/xattr.h. */
+export const XATTR_CREATE = 1;
+export const XATTR_REPLACE = 2;
+
+/** mount(2). Linux: include/uapi/linux/mount.h. */
+export const MS_RDONLY = 1;
+export const MS_REMOUNT = 32;
+export const MS_NOATIME = 1024;
+export const MS_BIND = 4096;
+/** umount2(2). */
+export const MNT_FORCE = 1;
+export const MNT_DETACH = 2;
+export const UMOUNT_NOFOLLOW = 8;
 
 export const R_OK = 4;
 export const W_OK = 2;

@@ -54,6 +54,21 @@ export interface Stat {
   readonly btime: Timespec;
 }
 
+/** What statx(2) tells besides. */
+export interface Statx extends Stat {
+  /** STATX_ bits of what is filled in. */
+  readonly mask: number;
+  readonly mountId: number;
+}
+
+export const STATX_BASIC_STATS = 0x7ff;
+export const STATX_BTIME = 0x800;
+export const STATX_MNT_ID = 0x1000;
+/** Not to be asked for. */
+export const STATX_RESERVED = 0x8000_0000;
+export const AT_STATX_FORCE_SYNC = 0x2000;
+export const AT_STATX_DONT_SYNC = 0x4000;
+
 /** statfs(2). Counts are in units of `bsize` bytes. */
 export interface Statfs {
   readonly type: number;

@@ -5,18 +5,20 @@
 // request   = call number, then each argument: int | offset | text (length, UTF-8) | timespec
 // (double, int) |
 //             bytes (length, bytes) | buffer (length) | pollfds (count, then fd and events of each)
+//             | flock (type, whence, start, length, pid)
 // response  = errno (0 for success), then the result; a buffer's contents follow at BUFFER_AT,
 // where the kernel puts
 //             them itself, without a copy.
 
 import type { LinuxError } from '../abi/errno.ts';
 import { errorFromErrno } from '../abi/errno.ts';
-import type { Stat, Statfs } from '../abi/stat.ts';
+import type { Stat, Statfs, Statx } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import { decodeUtf8, encodeUtf8 } from '../lib/text.ts';
 import {
   type ArgumentKind,
   type DirentRecord,
+  type Flock,
   type PollFd,
   type ResultKind,
   SYSCALLS,
@@ -115,6 +117,24 @@ class Cursor {
   putText(text: string): void {
     this.putBytes(encodeUtf8(text));
   }
+
+  flock(): Flock {
+    return {
+      type: this.int(),
+      whence: this.int(),
+      start: this.offset(),
+      length: this.offset(),
+      pid: this.int(),
+    };
+  }
+
+  putFlock({ type, whence, start, length, pid }: Flock): void {
+    this.putInt(type);
+    this.putInt(whence);
+    this.putOffset(start);
+    this.putOffset(length);
+    this.putInt(pid);
+  }
 }
 
 export function encodeRequest(frame: Frame, name: SyscallName, args: readonly unknown[]): void {
@@ -157,7 +177,10 @@ function putArgument(cursor: Cursor, kind: ArgumentKind, value: unknown): void {
         cursor.putInt(fd);
         cursor.putInt(events);
       }
+      return;
     }
+    case 'flock':
+      cursor.putFlock(value as Flock);
   }
 }
 
@@ -191,6 +214,8 @@ function takeArgument(cursor: Cursor, kind: ArgumentKind): unknown {
         fd: cursor.int(),
         events: cursor.int(),
       }));
+    case 'flock':
+      return cursor.flock();
   }
 }
 
@@ -217,15 +242,14 @@ function putResult(cursor: Cursor, kind: ResultKind, result: unknown): void {
     case 'text':
       cursor.putText(result as string);
       return;
-    case 'stat': {
-      const stat = result as Stat;
-      for (const field of STAT_NUMBERS) cursor.putOffset(stat[field]);
-      for (const field of STAT_TIMES) {
-        cursor.putOffset(stat[field].sec);
-        cursor.putInt(stat[field].nsec);
-      }
+    case 'stat':
+      putStat(cursor, result as Stat);
       return;
-    }
+    case 'statx':
+      putStat(cursor, result as Stat);
+      cursor.putOffset((result as Statx).mask);
+      cursor.putOffset((result as Statx).mountId);
+      return;
     case 'statfs':
       for (const field of STATFS_NUMBERS) cursor.putOffset((result as Statfs)[field]);
       return;
@@ -235,7 +259,25 @@ function putResult(cursor: Cursor, kind: ResultKind, result: unknown): void {
     case 'ints':
       cursor.putInt((result as number[]).length);
       for (const value of result as number[]) cursor.putInt(value);
+      return;
+    case 'flock':
+      cursor.putFlock(result as Flock);
   }
+}
+
+function putStat(cursor: Cursor, stat: Stat): void {
+  for (const field of STAT_NUMBERS) cursor.putOffset(stat[field]);
+  for (const field of STAT_TIMES) {
+    cursor.putOffset(stat[field].sec);
+    cursor.putInt(stat[field].nsec);
+  }
+}
+
+function takeStat(cursor: Cursor): Record<string, unknown> {
+  const stat: Record<string, unknown> = {};
+  for (const field of STAT_NUMBERS) stat[field] = cursor.offset();
+  for (const field of STAT_TIMES) stat[field] = { sec: cursor.offset(), nsec: cursor.int() };
+  return stat;
 }
 
 function putDirents(cursor: Cursor, entries: readonly DirentRecord[]): void {
@@ -259,8 +301,10 @@ export function decodeResponse(frame: Frame, name: SyscallName, args: readonly u
   const result = takeResult(cursor, SYSCALLS[name].result);
   const bufferIndex = (SYSCALLS[name].args as readonly ArgumentKind[]).indexOf('buffer');
   if (bufferIndex >= 0) {
-    const count = result as number;
-    (args[bufferIndex] as Uint8Array).set(frame.bytes.subarray(BUFFER_AT, BUFFER_AT + count));
+    const buffer = args[bufferIndex] as Uint8Array;
+    // A call asked only for a size answers with more than there is room for.
+    const count = Math.min(result as number, buffer.length);
+    buffer.set(frame.bytes.subarray(BUFFER_AT, BUFFER_AT + count));
   }
   return result;
 }
@@ -275,12 +319,10 @@ function takeResult(cursor: Cursor, kind: ResultKind): unknown {
       return cursor.offset();
     case 'text':
       return cursor.text();
-    case 'stat': {
-      const stat: Record<string, unknown> = {};
-      for (const field of STAT_NUMBERS) stat[field] = cursor.offset();
-      for (const field of STAT_TIMES) stat[field] = { sec: cursor.offset(), nsec: cursor.int() };
-      return stat;
-    }
+    case 'stat':
+      return takeStat(cursor);
+    case 'statx':
+      return { ...takeStat(cursor), mask: cursor.offset(), mountId: cursor.offset() };
     case 'statfs':
       return Object.fromEntries(STATFS_NUMBERS.map((field) => [field, cursor.offset()]));
     case 'dirents':
@@ -292,5 +334,7 @@ function takeResult(cursor: Cursor, kind: ResultKind): unknown {
       }));
     case 'ints':
       return Array.from({ length: cursor.int() }, () => cursor.int());
+    case 'flock':
+      return cursor.flock();
   }
 }

@@ -7,7 +7,7 @@
 
 import type { Op } from '../lib/op.ts';
 import type { Timespec } from '../lib/clock.ts';
-import type { Stat, Statfs } from '../abi/stat.ts';
+import type { Stat, Statfs, Statx } from '../abi/stat.ts';
 
 /** One directory entry. `cookie` resumes a listing after this entry. */
 export interface DirentRecord {
@@ -24,6 +24,19 @@ export interface PollFd {
   readonly events: number;
 }
 
+/** A byte-range lock. Linux: struct flock, fcntl_locking(2). */
+export interface Flock {
+  /** F_RDLCK, F_WRLCK or F_UNLCK. */
+  readonly type: number;
+  /** SEEK_SET, SEEK_CUR or SEEK_END: what `start` counts from. */
+  readonly whence: number;
+  readonly start: number;
+  /** Bytes; 0 for all up to the end of the file, however far it grows; negative: before `start`. */
+  readonly length: number;
+  /** Of F_GETLK: who holds the lock, -1 for an open file description. */
+  readonly pid: number;
+}
+
 /** Argument kind → its TypeScript type. */
 export interface ArgumentTypes {
   /** A 32-bit integer: descriptor, flags, mode, id. */
@@ -38,6 +51,7 @@ export interface ArgumentTypes {
   /** Bytes the kernel fills; the call's result says how many. */
   buffer: Uint8Array;
   pollfds: readonly PollFd[];
+  flock: Flock;
 }
 
 /** Result kind → its TypeScript type. */
@@ -49,8 +63,10 @@ export interface ResultTypes {
   stat: Stat;
   statfs: Statfs;
   dirents: DirentRecord[];
-  /** revents of each descriptor asked about, in order. */
+  /** revents of each descriptor asked about, in order; the descriptors of a pipe. */
   ints: number[];
+  flock: Flock;
+  statx: Statx;
 }
 
 export type ArgumentKind = keyof ArgumentTypes;
@@ -131,6 +147,61 @@ export const SYSCALLS = {
   isatty: { args: ['int'], result: 'int' },
   // (mask) → old mask
   umask: { args: ['int'], result: 'int' },
+  // (dirfd, path, mode, dev): a file, FIFO, socket or device, by the type in `mode`
+  mknodat: { args: ['int', 'text', 'int', 'int'], result: 'void' },
+  // (flags) → the descriptors to read from and to write to
+  pipe2: { args: ['int'], result: 'ints' },
+  // F_DUPFD, F_DUPFD_CLOEXEC: (fd, lowest, flags) → fd; flags may be O_CLOEXEC
+  dupfd: { args: ['int', 'int', 'int'], result: 'int' },
+  // F_GETFD: (fd) → FD_CLOEXEC or 0
+  getfd: { args: ['int'], result: 'int' },
+  // F_SETFD: (fd, flags)
+  setfd: { args: ['int', 'int'], result: 'void' },
+  // (fd, operation)
+  flock: { args: ['int', 'int'], result: 'void' },
+  // F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW: (fd, command, lock)
+  setlk: { args: ['int', 'int', 'flock'], result: 'void' },
+  // F_GETLK, F_OFD_GETLK: (fd, command, lock) → the lock in its way, or one of type F_UNLCK
+  getlk: { args: ['int', 'int', 'flock'], result: 'flock' },
+  // (flags) → fd
+  inotify_init1: { args: ['int'], result: 'int' },
+  // (fd, path, mask) → wd
+  inotify_add_watch: { args: ['int', 'text', 'int'], result: 'int' },
+  // (fd, wd)
+  inotify_rm_watch: { args: ['int', 'int'], result: 'void' },
+  // (path, name, value, flags, atFlags); atFlags may be AT_SYMLINK_NOFOLLOW, for lsetxattr
+  setxattr: { args: ['text', 'text', 'bytes', 'int', 'int'], result: 'void' },
+  // (path, name, value, atFlags) → size of the value; an empty `value` asks for that alone
+  getxattr: { args: ['text', 'text', 'buffer', 'int'], result: 'int' },
+  // (path, list, atFlags) → size of the list, whose names end in NULs
+  listxattr: { args: ['text', 'buffer', 'int'], result: 'int' },
+  // (path, name, atFlags)
+  removexattr: { args: ['text', 'text', 'int'], result: 'void' },
+  // (fd, name, value, flags)
+  fsetxattr: { args: ['int', 'text', 'bytes', 'int'], result: 'void' },
+  // (fd, name, value) → size
+  fgetxattr: { args: ['int', 'text', 'buffer'], result: 'int' },
+  // (fd, list) → size
+  flistxattr: { args: ['int', 'buffer'], result: 'int' },
+  // (fd, name)
+  fremovexattr: { args: ['int', 'text'], result: 'void' },
+  // (in, offset in or -1, out, offset out or -1, length, flags) → bytes copied
+  copy_file_range: { args: ['int', 'offset', 'int', 'offset', 'offset', 'int'], result: 'offset' },
+  // (out, in, offset or -1, count) → bytes sent
+  sendfile: { args: ['int', 'int', 'offset', 'offset'], result: 'offset' },
+  // (source, target, type, flags, data)
+  mount: { args: ['text', 'text', 'text', 'int', 'text'], result: 'void' },
+  // (target, flags)
+  umount2: { args: ['text', 'int'], result: 'void' },
+  chroot: { args: ['text'], result: 'void' },
+  chdir: { args: ['text'], result: 'void' },
+  fchdir: { args: ['int'], result: 'void' },
+  getcwd: { args: [], result: 'text' },
+  // FIONREAD: (fd) → bytes that can be read at once
+  fionread: { args: ['int'], result: 'int' },
+  getpid: { args: [], result: 'int' },
+  // (dirfd, path, flags, mask)
+  statx: { args: ['int', 'text', 'int', 'int'], result: 'statx' },
 } as const satisfies Record<string, Row>;
 
 export type SyscallName = keyof typeof SYSCALLS;
