@@ -6,6 +6,15 @@ import { createCases } from './cases/create.ts';
 import { dupCases, flagCases, opathCases, syncCases } from './cases/descriptors.ts';
 import { flockCases, flockWaitCases } from './cases/flock.ts';
 import { getdentsCases } from './cases/getdents.ts';
+import {
+  inotifyOpenCases,
+  inotifyDataCases,
+  inotifyAttributeCases,
+  inotifyCreateCases,
+} from './cases/inotify-operations.ts';
+import { inotifyRenameCases, inotifyQueueCases } from './cases/inotify-rename.ts';
+import { inotifyUnlinkCases, inotifyExcludeCases } from './cases/inotify-unlink.ts';
+import { inotifyWatchCases } from './cases/inotify-watches.ts';
 import { linkCases } from './cases/link.ts';
 import { lseekCases } from './cases/lseek.ts';
 import { mkdirCases } from './cases/mkdir.ts';
@@ -40,6 +49,15 @@ export const allCases: readonly Case[] = [
   ...flockCases,
   ...flockWaitCases,
   ...getdentsCases,
+  ...inotifyOpenCases,
+  ...inotifyDataCases,
+  ...inotifyAttributeCases,
+  ...inotifyCreateCases,
+  ...inotifyRenameCases,
+  ...inotifyQueueCases,
+  ...inotifyUnlinkCases,
+  ...inotifyExcludeCases,
+  ...inotifyWatchCases,
   ...linkCases,
   ...lseekCases,
   ...mkdirCases,
