@@ -4,6 +4,7 @@ import type { Case } from './case.ts';
 import { chmodCases, chownCases, setidCases } from './cases/chmod-chown.ts';
 import { createCases } from './cases/create.ts';
 import { dupCases, flagCases, opathCases, syncCases } from './cases/descriptors.ts';
+import { fifoOpenCases, fifoCases } from './cases/fifo.ts';
 import { flockCases, flockWaitCases } from './cases/flock.ts';
 import { getdentsCases } from './cases/getdents.ts';
 import {
@@ -18,10 +19,12 @@ import { inotifyWatchCases } from './cases/inotify-watches.ts';
 import { linkCases } from './cases/link.ts';
 import { lseekCases } from './cases/lseek.ts';
 import { mkdirCases } from './cases/mkdir.ts';
+import { mknodCases, whiteoutCases } from './cases/mknod.ts';
 import { ofdLockCases } from './cases/ofd-locks.ts';
 import { openCases } from './cases/open.ts';
 import { openatCases } from './cases/openat.ts';
 import { permissionCases, accessCases } from './cases/permissions.ts';
+import { pipeCases, pipeWaitCases, pipePollCases } from './cases/pipe.ts';
 import { readWriteCases } from './cases/read-write.ts';
 import { getlkCases, setlkwCases } from './cases/record-lock-waits.ts';
 import { recordLockCases } from './cases/record-locks.ts';
@@ -46,6 +49,8 @@ export const allCases: readonly Case[] = [
   ...flagCases,
   ...opathCases,
   ...syncCases,
+  ...fifoOpenCases,
+  ...fifoCases,
   ...flockCases,
   ...flockWaitCases,
   ...getdentsCases,
@@ -61,11 +66,16 @@ export const allCases: readonly Case[] = [
   ...linkCases,
   ...lseekCases,
   ...mkdirCases,
+  ...mknodCases,
+  ...whiteoutCases,
   ...ofdLockCases,
   ...openCases,
   ...openatCases,
   ...permissionCases,
   ...accessCases,
+  ...pipeCases,
+  ...pipeWaitCases,
+  ...pipePollCases,
   ...readWriteCases,
   ...getlkCases,
   ...setlkwCases,
