@@ -1,6 +1,6 @@
 // A task of our kernel as what a Subject acts with: each Op is run to its end.
 
-import type { AsyncSyscalls } from './subject.ts';
+import type { AsyncSyscalls } from './process.ts';
 import type { Op } from '../../src/lib/op.ts';
 import type { SyscallName, Syscalls } from '../../src/syscalls/table.ts';
 import { runAsync } from '../../src/lib/op.ts';

@@ -2,18 +2,30 @@
 // Context: what a case is run with. Stage: where.
 
 import { CheckFailed } from './check.ts';
-import type { SubjectCredentials } from './subject.ts';
-import type { AsyncSyscalls } from './subject.ts';
+import type { ProcessCalls, SubjectCredentials } from './process.ts';
 import { O_CREAT, O_TRUNC, O_WRONLY } from '../../src/abi/fcntl.ts';
 import { compareTimespec } from '../../src/lib/clock.ts';
 import { Subject } from './subject.ts';
+
+/** What not every filesystem of Linux can do. */
+export type Feature =
+  /** ZERO_RANGE, COLLAPSE_RANGE and INSERT_RANGE. */
+  | 'range modes of fallocate'
+  /** Values of as many bytes as setxattr(2) takes. */
+  | 'large extended attributes';
 
 export interface Case {
   /** A fact in the present tense; errnos in capitals. Unique in the table. */
   readonly title: string;
   /** Whose rule it is: a man page, POSIX, a test of gVisor or pjdfstest, a section of vfs.md. */
   readonly origin: string;
+  /** The case holds on filesystems that can do this: on one of Linux's, and on ours. */
+  readonly needs?: readonly Feature[];
   readonly run: (t: Context) => Promise<void>;
+}
+
+export function canRun(testCase: Case, lacking: ReadonlySet<Feature>): boolean {
+  return (testCase.needs ?? []).every((feature) => !lacking.has(feature));
 }
 
 /** A place to run cases at. */
@@ -21,7 +33,7 @@ export interface Stage {
   /** An absolute path that every user may search; directories of cases are made below it. */
   readonly directory: string;
   /** The calls of a new process of this user, with a descriptor table and umask of its own. */
-  start(credentials: SubjectCredentials): Promise<AsyncSyscalls>;
+  start(credentials: SubjectCredentials): Promise<ProcessCalls>;
   /** Ends the processes started for the last case. */
   endCase(): Promise<void>;
   close(): Promise<void>;
@@ -43,7 +55,7 @@ export class Context extends Subject {
   readonly #subjects: Subject[] = [];
   readonly #tickPath: string;
 
-  constructor(calls: AsyncSyscalls, stage: Stage, container: string) {
+  constructor(calls: ProcessCalls, stage: Stage, container: string) {
     super(calls);
     this.root = `${container}/root`;
     this.#tickPath = `${container}/tick`;

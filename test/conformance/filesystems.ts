@@ -1,18 +1,18 @@
 // The filesystems the cases run on besides the real Linux. A new filesystem adds one row.
 
-import type { Syscalls } from '../../src/syscalls/table.ts';
 import type { Credentials } from '../../src/auth/credentials.ts';
 import type { KernelMountSpec } from '../../src/kernel/filesystem-types.ts';
-import { runAsync } from '../../src/lib/op.ts';
+import { runAsync, runSync } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
-import { bootKernel, type KernelOptions, makeTask } from '../support/kernels.ts';
+import { bootKernel, type KernelOptions } from '../support/kernels.ts';
+import type { TaskUnderTest } from './burrow-process.ts';
 
 /** A mounted filesystem, fresh and empty. */
 export interface FilesystemUnderTest {
   /** An absolute path on it where the cases make their directories; every user may search it. */
   readonly directory: string;
   /** A new task with working directory '/', its own descriptor table and its own umask. */
-  makeTask(credentials: Credentials): Syscalls;
+  makeTask(credentials: Credentials): TaskUnderTest;
   close(): Promise<void>;
 }
 
@@ -30,7 +30,20 @@ async function onKernel(
   const kernel = await bootKernel(spec, options);
   return {
     directory: '/',
-    makeTask: (credentials) => makeTask(kernel, credentials),
+    makeTask: (creds) => {
+      // Needs no waiting.
+      const { task, sys } = runSync(kernel.createTask({ creds }));
+      return {
+        sys,
+        interruption: task,
+        interrupt: () => {
+          task.interrupt();
+        },
+        end: () => {
+          kernel.endTask(task);
+        },
+      };
+    },
     close: () => runAsync(kernel.shutdown()),
   };
 }

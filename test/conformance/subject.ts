@@ -1,16 +1,10 @@
 // Subject: what a case acts with. One user's system calls on the filesystem under test, as
 // promises, with man 2's names and a few short forms. The working directory is '/', the umask 022
-// at the start.
-//
-// What makes the calls is an AsyncSyscalls: the real Linux (test/support/linux) or a task of our
-// kernel (burrow-subject.ts). A failed call rejects with an error whose `code` names the errno.
+// at the start. Calls other than those on files and names are inherited.
 
-import type { ErrnoName } from '../../src/abi/errno.ts';
 import type { Stat, Statfs } from '../../src/abi/stat.ts';
 import type { Timespec } from '../../src/lib/clock.ts';
-import type { Op } from '../../src/lib/op.ts';
-import type { DirentRecord, SyscallName, Syscalls } from '../../src/syscalls/table.ts';
-import { LinuxError } from '../../src/abi/errno.ts';
+import type { DirentRecord } from '../../src/syscalls/table.ts';
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
@@ -21,86 +15,25 @@ import {
   O_RDONLY,
   O_WRONLY,
 } from '../../src/abi/fcntl.ts';
-import { decodeUtf8, encodeUtf8 } from '../../src/lib/text.ts';
-
-/** The system calls that concern files; waiting and terminals have tests of their own. */
-export type CaseSyscallName = Exclude<SyscallName, 'poll' | 'isatty'>;
-export type SyscallArguments<Name extends SyscallName> = Parameters<Syscalls[Name]>;
-export type SyscallResult<Name extends SyscallName> =
-  ReturnType<Syscalls[Name]> extends Op<infer Result> ? Result : never;
-
-export type AsyncSyscalls = {
-  readonly [Name in CaseSyscallName]: (
-    ...args: SyscallArguments<Name>
-  ) => Promise<SyscallResult<Name>>;
-};
-
-export interface SubjectCredentials {
-  readonly uid: number;
-  readonly gid: number;
-  readonly groups?: readonly number[];
-}
-
-/** A failed call with its arguments, for the reader of a failed case. */
-class SyscallError extends Error {
-  override readonly name = 'SyscallError';
-  readonly code: ErrnoName;
-
-  constructor(call: string, code: ErrnoName) {
-    super(`${call}: ${code}`);
-    this.code = code;
-  }
-}
+import { decodeUtf8 } from '../../src/lib/text.ts';
+import { CallingProcess, toBytes } from './calling-process.ts';
+import { SyscallError } from './process.ts';
 
 const GETDENTS_SIZE = 32_768;
 const READ_SIZE = 65_536;
 
-export class Subject {
-  readonly #calls: AsyncSyscalls;
-  readonly #openFds = new Set<number>();
-
-  constructor(calls: AsyncSyscalls) {
-    this.#calls = calls;
-  }
-
-  async #call<Name extends CaseSyscallName>(
-    name: Name,
-    ...args: SyscallArguments<Name>
-  ): Promise<SyscallResult<Name>> {
-    try {
-      return await this.#calls[name](...args);
-    } catch (error) {
-      if (!(error instanceof LinuxError)) throw error;
-      throw new SyscallError(`${name}(${args.map(printArgument).join(', ')})`, error.code);
-    }
-  }
-
-  /** Closes what a case left open. */
-  async closeAll(): Promise<void> {
-    for (const fd of [...this.#openFds]) await this.close(fd);
-  }
-
+export class Subject extends CallingProcess {
   open(path: string, flags: number, mode = 0o666): Promise<number> {
     return this.openat(AT_FDCWD, path, flags, mode);
   }
 
   async openat(dirfd: number, path: string, flags: number, mode = 0o666): Promise<number> {
-    return this.#opened(await this.#call('openat', dirfd, path, flags, mode));
-  }
-
-  #opened(fd: number): number {
-    this.#openFds.add(fd);
-    return fd;
-  }
-
-  async close(fd: number): Promise<void> {
-    this.#openFds.delete(fd);
-    await this.#call('close', fd);
+    return this.opened(await this.call('openat', dirfd, path, flags, mode));
   }
 
   async read(fd: number, count: number): Promise<Uint8Array> {
     const buffer = new Uint8Array(count);
-    return buffer.subarray(0, await this.#call('read', fd, buffer));
+    return buffer.subarray(0, await this.call('read', fd, buffer));
   }
 
   /** read() as text. */
@@ -110,7 +43,7 @@ export class Subject {
 
   async pread(fd: number, count: number, offset: number): Promise<Uint8Array> {
     const buffer = new Uint8Array(count);
-    return buffer.subarray(0, await this.#call('pread', fd, buffer, offset));
+    return buffer.subarray(0, await this.call('pread', fd, buffer, offset));
   }
 
   /** pread() as text. */
@@ -119,27 +52,27 @@ export class Subject {
   }
 
   write(fd: number, data: string | Uint8Array): Promise<number> {
-    return this.#call('write', fd, toBytes(data));
+    return this.call('write', fd, toBytes(data));
   }
 
   pwrite(fd: number, data: string | Uint8Array, offset: number): Promise<number> {
-    return this.#call('pwrite', fd, toBytes(data), offset);
+    return this.call('pwrite', fd, toBytes(data), offset);
   }
 
   lseek(fd: number, offset: number, whence: number): Promise<number> {
-    return this.#call('lseek', fd, offset, whence);
+    return this.call('lseek', fd, offset, whence);
   }
 
   ftruncate(fd: number, length: number): Promise<void> {
-    return this.#call('ftruncate', fd, length);
+    return this.call('ftruncate', fd, length);
   }
 
   truncate(path: string, length: number): Promise<void> {
-    return this.#call('truncate', path, length);
+    return this.call('truncate', path, length);
   }
 
   fallocate(fd: number, mode: number, offset: number, length: number): Promise<void> {
-    return this.#call('fallocate', fd, mode, offset, length);
+    return this.call('fallocate', fd, mode, offset, length);
   }
 
   stat(path: string): Promise<Stat> {
@@ -151,11 +84,11 @@ export class Subject {
   }
 
   fstat(fd: number): Promise<Stat> {
-    return this.#call('fstat', fd);
+    return this.call('fstat', fd);
   }
 
   fstatat(dirfd: number, path: string, flags: number): Promise<Stat> {
-    return this.#call('fstatat', dirfd, path, flags);
+    return this.call('fstatat', dirfd, path, flags);
   }
 
   chmod(path: string, mode: number): Promise<void> {
@@ -163,11 +96,11 @@ export class Subject {
   }
 
   fchmod(fd: number, mode: number): Promise<void> {
-    return this.#call('fchmod', fd, mode);
+    return this.call('fchmod', fd, mode);
   }
 
   fchmodat(dirfd: number, path: string, mode: number, flags: number): Promise<void> {
-    return this.#call('fchmodat', dirfd, path, mode, flags);
+    return this.call('fchmodat', dirfd, path, mode, flags);
   }
 
   chown(path: string, uid: number, gid: number): Promise<void> {
@@ -179,11 +112,11 @@ export class Subject {
   }
 
   fchown(fd: number, uid: number, gid: number): Promise<void> {
-    return this.#call('fchown', fd, uid, gid);
+    return this.call('fchown', fd, uid, gid);
   }
 
   fchownat(dirfd: number, path: string, uid: number, gid: number, flags: number): Promise<void> {
-    return this.#call('fchownat', dirfd, path, uid, gid, flags);
+    return this.call('fchownat', dirfd, path, uid, gid, flags);
   }
 
   utimens(path: string, atime: Timespec, mtime: Timespec): Promise<void> {
@@ -197,11 +130,11 @@ export class Subject {
     mtime: Timespec,
     flags: number,
   ): Promise<void> {
-    return this.#call('utimensat', dirfd, path, atime, mtime, flags);
+    return this.call('utimensat', dirfd, path, atime, mtime, flags);
   }
 
   futimens(fd: number, atime: Timespec, mtime: Timespec): Promise<void> {
-    return this.#call('futimens', fd, atime, mtime);
+    return this.call('futimens', fd, atime, mtime);
   }
 
   link(oldPath: string, newPath: string): Promise<void> {
@@ -215,7 +148,7 @@ export class Subject {
     newPath: string,
     flags: number,
   ): Promise<void> {
-    return this.#call('linkat', oldDirfd, oldPath, newDirfd, newPath, flags);
+    return this.call('linkat', oldDirfd, oldPath, newDirfd, newPath, flags);
   }
 
   symlink(target: string, path: string): Promise<void> {
@@ -223,7 +156,7 @@ export class Subject {
   }
 
   symlinkat(target: string, dirfd: number, path: string): Promise<void> {
-    return this.#call('symlinkat', target, dirfd, path, 0);
+    return this.call('symlinkat', target, dirfd, path, 0);
   }
 
   readlink(path: string): Promise<string> {
@@ -231,7 +164,7 @@ export class Subject {
   }
 
   readlinkat(dirfd: number, path: string): Promise<string> {
-    return this.#call('readlinkat', dirfd, path, 0);
+    return this.call('readlinkat', dirfd, path, 0);
   }
 
   unlink(path: string): Promise<void> {
@@ -243,7 +176,7 @@ export class Subject {
   }
 
   unlinkat(dirfd: number, path: string, flags: number): Promise<void> {
-    return this.#call('unlinkat', dirfd, path, flags);
+    return this.call('unlinkat', dirfd, path, flags);
   }
 
   mkdir(path: string, mode = 0o777): Promise<void> {
@@ -251,7 +184,7 @@ export class Subject {
   }
 
   mkdirat(dirfd: number, path: string, mode = 0o777): Promise<void> {
-    return this.#call('mkdirat', dirfd, path, mode, 0);
+    return this.call('mkdirat', dirfd, path, mode, 0);
   }
 
   rename(oldPath: string, newPath: string): Promise<void> {
@@ -270,11 +203,11 @@ export class Subject {
     newPath: string,
     flags: number,
   ): Promise<void> {
-    return this.#call('renameat2', oldDirfd, oldPath, newDirfd, newPath, flags);
+    return this.call('renameat2', oldDirfd, oldPath, newDirfd, newPath, flags);
   }
 
   getdents(fd: number, size = GETDENTS_SIZE): Promise<DirentRecord[]> {
-    return this.#call('getdents', fd, size);
+    return this.call('getdents', fd, size);
   }
 
   access(path: string, mode: number): Promise<void> {
@@ -282,51 +215,51 @@ export class Subject {
   }
 
   faccessat(dirfd: number, path: string, mode: number, flags: number): Promise<void> {
-    return this.#call('faccessat', dirfd, path, mode, flags);
+    return this.call('faccessat', dirfd, path, mode, flags);
   }
 
   statfs(path: string): Promise<Statfs> {
-    return this.#call('statfs', path);
+    return this.call('statfs', path);
   }
 
   fstatfs(fd: number): Promise<Statfs> {
-    return this.#call('fstatfs', fd);
+    return this.call('fstatfs', fd);
   }
 
   fsync(fd: number): Promise<void> {
-    return this.#call('fsync', fd);
+    return this.call('fsync', fd);
   }
 
   fdatasync(fd: number): Promise<void> {
-    return this.#call('fdatasync', fd);
+    return this.call('fdatasync', fd);
   }
 
   syncfs(fd: number): Promise<void> {
-    return this.#call('syncfs', fd);
+    return this.call('syncfs', fd);
   }
 
   sync(): Promise<void> {
-    return this.#call('sync');
+    return this.call('sync');
   }
 
   async dup(fd: number): Promise<number> {
-    return this.#opened(await this.#call('dup', fd));
+    return this.opened(await this.call('dup', fd));
   }
 
   async dup3(oldFd: number, newFd: number, flags: number): Promise<number> {
-    return this.#opened(await this.#call('dup3', oldFd, newFd, flags));
+    return this.opened(await this.call('dup3', oldFd, newFd, flags));
   }
 
   getfl(fd: number): Promise<number> {
-    return this.#call('getfl', fd);
+    return this.call('getfl', fd);
   }
 
   setfl(fd: number, flags: number): Promise<void> {
-    return this.#call('setfl', fd, flags);
+    return this.call('setfl', fd, flags);
   }
 
   umask(mask: number): Promise<number> {
-    return this.#call('umask', mask);
+    return this.call('umask', mask);
   }
 
   /** Makes a file that does not exist yet, with exactly these permissions. */
@@ -380,14 +313,4 @@ export class Subject {
       throw error;
     }
   }
-}
-
-function toBytes(data: string | Uint8Array): Uint8Array {
-  return typeof data === 'string' ? encodeUtf8(data) : data;
-}
-
-function printArgument(value: unknown): string {
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
-  const text = JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 80)}… (${text.length})` : text;
 }

@@ -17,7 +17,7 @@ import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/abi/stat.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { asyncSyscallsOf } from '../conformance/burrow-subject.ts';
 import type { Stage } from '../conformance/case.ts';
-import type { AsyncSyscalls } from '../conformance/subject.ts';
+import type { AsyncSyscalls } from '../conformance/process.ts';
 import {
   type Action,
   type ActionArgument,

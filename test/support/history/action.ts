@@ -1,7 +1,7 @@
 // Action: a system call as plain data, so that a history of them can be generated, printed and run
 // on several filesystems. Outcome: what came of one, likewise plain.
 
-import type { AsyncSyscalls } from '../../conformance/subject.ts';
+import type { AsyncSyscalls } from '../../conformance/process.ts';
 import { LinuxError } from '../../../src/abi/errno.ts';
 import type { Timespec } from '../../../src/lib/clock.ts';
 import type { Op } from '../../../src/lib/op.ts';

@@ -2,8 +2,8 @@
 // child for each subject and makes the system calls there.
 
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import type { Stage } from '../../conformance/case.ts';
-import type { AsyncSyscalls, SubjectCredentials } from '../../conformance/subject.ts';
+import type { Feature, Stage } from '../../conformance/case.ts';
+import type { ProcessCalls, SubjectCredentials } from '../../conformance/process.ts';
 import type { ArgumentKind, ResultKind, SyscallName } from '../../../src/syscalls/table.ts';
 import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
@@ -13,16 +13,25 @@ import { fileURLToPath } from 'node:url';
 import { allLinuxErrors } from '../../../src/abi/errno.ts';
 import { O_CREAT, O_RDONLY, AT_FDCWD } from '../../../src/abi/fcntl.ts';
 import { ST_NOATIME, TMPFS_MAGIC } from '../../../src/abi/stat.ts';
-import { assert, assertDefined } from '../../../src/lib/assert.ts';
+import { assert } from '../../../src/lib/assert.ts';
 import { SYSCALLS } from '../../../src/syscalls/table.ts';
 
 export interface LinuxDirectory {
   /** The type of the filesystem it is on. */
   readonly type: string;
+  readonly lacking: ReadonlySet<Feature>;
   readonly path: string;
 }
 
-type Answer = { value: unknown } | { errno: number } | { bug: string };
+type Answer = { id: number } & ({ value: unknown } | { errno: number } | { bug: string });
+
+interface Pending {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+/** So often in a row a subject must be seen asleep: a call may sleep for a moment on its way. */
+const WAITS_SEEN = 3;
 
 /** Filesystems whose behaviour is Linux's common one, by the magic number statfs(2) gives. */
 const KNOWN_TYPES: ReadonlyMap<number, string> = new Map([
@@ -32,13 +41,22 @@ const KNOWN_TYPES: ReadonlyMap<number, string> = new Map([
   [0x794c7630, 'overlay'],
 ]);
 
+/** What cases ask for and these types of filesystems can't do. */
+export const LINUX_TYPES: ReadonlyMap<string, ReadonlySet<Feature>> = new Map([
+  ['tmpfs', new Set<Feature>(['range modes of fallocate'])],
+  ['ext4', new Set<Feature>(['large extended attributes'])],
+  ['xfs', new Set<Feature>()],
+  ['overlay', new Set<Feature>(['range modes of fallocate', 'large extended attributes'])],
+]);
+
 /** The directories of this machine that cases can run in, one a filesystem type. */
 export async function findLinuxDirectories(): Promise<LinuxDirectory[]> {
   const found = new Map<string, LinuxDirectory>();
   for (const path of ['/dev/shm', tmpdir()]) {
     const info = await statfs(path).catch(() => undefined);
     const type = info === undefined ? undefined : KNOWN_TYPES.get(info.type);
-    if (type !== undefined && !found.has(type)) found.set(type, { type, path });
+    if (type === undefined || found.has(type)) continue;
+    found.set(type, { type, path, lacking: LINUX_TYPES.get(type) ?? new Set() });
   }
   assert(found.size > 0, 'neither /dev/shm nor the temporary directory is tmpfs, ext4 or the like');
   return [...found.values()];
@@ -64,8 +82,9 @@ export async function openLinuxStage(parent: string): Promise<Stage> {
 class LinuxStage implements Stage {
   readonly directory: string;
   readonly #process: ChildProcessWithoutNullStreams;
-  readonly #pending: { resolve: (answer: Answer) => void; reject: (reason: Error) => void }[] = [];
+  readonly #pending = new Map<number, Pending>();
   #failure: Error | undefined;
+  #requestCount = 0;
   #agentCount = 0;
   #agents: number[] = [];
 
@@ -86,13 +105,16 @@ class LinuxStage implements Stage {
       this.#fail(error);
     });
     createInterface({ input: this.#process.stdout }).on('line', (line) => {
-      assertDefined(this.#pending.shift()).resolve(JSON.parse(line) as Answer);
+      const answer = JSON.parse(line) as Answer;
+      this.#pending.get(answer.id)?.resolve(answer);
+      this.#pending.delete(answer.id);
     });
   }
 
   #fail(error: Error): void {
     this.#failure ??= error;
-    for (const { reject } of this.#pending.splice(0)) reject(this.#failure);
+    for (const { reject } of this.#pending.values()) reject(this.#failure);
+    this.#pending.clear();
   }
 
   #ask(request: object): Promise<Answer> {
@@ -101,8 +123,10 @@ class LinuxStage implements Stage {
         reject(this.#failure);
         return;
       }
-      this.#pending.push({ resolve, reject });
-      this.#process.stdin.write(`${JSON.stringify(request)}\n`);
+      this.#requestCount += 1;
+      const id = this.#requestCount;
+      this.#pending.set(id, { resolve, reject });
+      this.#process.stdin.write(`${JSON.stringify({ ...request, id })}\n`);
     });
   }
 
@@ -117,12 +141,22 @@ class LinuxStage implements Stage {
     }
     const bufferIndex = kinds.indexOf('buffer');
     if (bufferIndex < 0) return decodeResult(SYSCALLS[name].result, answer.value);
-    const bytes = Buffer.from(answer.value as string, 'base64');
-    (args[bufferIndex] as Uint8Array).set(bytes);
-    return bytes.length;
+    const { size, data } = answer.value as { size: number; data: string };
+    (args[bufferIndex] as Uint8Array).set(Buffer.from(data, 'base64'));
+    return size;
   }
 
-  async start(credentials: SubjectCredentials): Promise<AsyncSyscalls> {
+  async #isWaiting(agent: number, hasSettled: () => boolean): Promise<boolean> {
+    let seen = 0;
+    while (!hasSettled()) {
+      const answer = await this.#ask({ op: 'waits', agent });
+      seen = 'value' in answer && answer.value === true ? seen + 1 : 0;
+      if (seen === WAITS_SEEN) return !hasSettled();
+    }
+    return false;
+  }
+
+  async start(credentials: SubjectCredentials): Promise<ProcessCalls> {
     this.#agentCount += 1;
     const agent = this.#agentCount;
     await this.#ask({ op: 'fork', agent, ...credentials, groups: credentials.groups ?? [] });
@@ -132,9 +166,15 @@ class LinuxStage implements Stage {
       (name: SyscallName) =>
       (...args: readonly unknown[]) =>
         this.#call(agent, name, args);
-    const calls: unknown = Object.fromEntries(names.map((name) => [name, call(name)]));
+    const calls: unknown = {
+      ...Object.fromEntries(names.map((name) => [name, call(name)])),
+      isWaiting: (hasSettled: () => boolean) => this.#isWaiting(agent, hasSettled),
+      interrupt: async () => {
+        await this.#ask({ op: 'interrupt', agent });
+      },
+    };
     // The functions derive from the same table as the type does.
-    return calls as AsyncSyscalls;
+    return calls as ProcessCalls;
   }
 
   async endCase(): Promise<void> {
@@ -185,11 +225,15 @@ function encodeArgument(kind: ArgumentKind | undefined, value: unknown): unknown
 
 function decodeResult(kind: ResultKind, value: unknown): unknown {
   if (kind === 'void') return undefined;
-  if (kind !== 'stat') return value;
+  if (kind !== 'stat' && kind !== 'statx') return value;
   const stat = value as Record<string, unknown>;
   for (const name of ['atime', 'mtime', 'ctime', 'btime']) {
     const [sec, nsec] = stat[name] as [number, number];
     stat[name] = { sec, nsec };
+  }
+  if (kind === 'stat') {
+    delete stat['mask'];
+    delete stat['mountId'];
   }
   return stat;
 }
