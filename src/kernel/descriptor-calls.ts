@@ -283,7 +283,8 @@ export class DescriptorCalls {
     return this.task.fds.get(fd).isTerminal ? 1 : 0;
   }
 
-  /** Linux: fs/select.c do_poll(). A descriptor that isn't open is ready with POLLNVAL. */
+  /** Linux: fs/select.c do_poll(). A descriptor that isn't open is ready with POLLNVAL, a
+   * negative one never. */
   *poll(descriptors: readonly PollFd[], timeoutMs: number): Op<number[]> {
     const files = descriptors.map(({ fd }) => this.task.fds.find(fd));
     for (const file of files) file?.incRef();
@@ -292,6 +293,7 @@ export class DescriptorCalls {
       for (;;) {
         const revents = descriptors.map(({ events }, index) => {
           const file = files[index];
+          if ((descriptors[index]?.fd ?? -1) < 0) return 0;
           return file === undefined ? POLLNVAL : file.readiness(events | POLLERR | POLLHUP);
         });
         if (revents.some((bits) => bits !== 0)) return revents;

@@ -24,8 +24,13 @@ import { PATH_MAX } from '../abi/limits.ts';
 import {
   AT_STATX_DONT_SYNC,
   AT_STATX_FORCE_SYNC,
+  S_IFBLK,
+  S_IFCHR,
   S_IFDIR,
+  S_IFIFO,
   S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
   S_PERMISSIONS,
   type Stat,
   type Statfs,
@@ -48,6 +53,9 @@ import { InotifyDevice } from './inotify-device.ts';
 import { NamespaceCalls } from './namespace-calls.ts';
 import { checkFlags } from './path-calls.ts';
 import { checkTimes } from './times.ts';
+
+/** What mknod(2) makes; 0 stands for a regular file. */
+const NODE_TYPES = [0, S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK];
 
 export class TaskSyscalls extends NamespaceCalls implements Syscalls {
   *openat(dirfd: number, path: string, flags: number, mode: number): Op<number> {
@@ -261,7 +269,7 @@ export class TaskSyscalls extends NamespaceCalls implements Syscalls {
   }
 
   *mknodat(dirfd: number, path: string, mode: number, rdev: number): Op<void> {
-    if ((mode & S_IFMT) === S_IFDIR) throw linuxerr.EPERM;
+    checkNodeType(mode & S_IFMT);
     const { vfs, creds, umask } = this.task;
     const options = { mode: (mode & S_IFMT) | (mode & S_PERMISSIONS & ~umask), rdev: rdev >>> 0 };
     yield* this.at(dirfd, path, 0, (operation) => vfs.mknodAt(creds, operation, options));
@@ -288,4 +296,10 @@ export class TaskSyscalls extends NamespaceCalls implements Syscalls {
     this.task.umask = mask & 0o777;
     return old;
   }
+}
+
+/** Errors: EPERM for a directory; EINVAL for a symlink or what is no type. Linux: may_mknod(). */
+function checkNodeType(type: number): void {
+  if (type === S_IFDIR) throw linuxerr.EPERM;
+  if (!NODE_TYPES.includes(type)) throw linuxerr.EINVAL;
 }

@@ -149,6 +149,11 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
     }
   }
 
+  /** Moves nothing. Linux: noop_llseek(). */
+  protected override *seekImpl(): Op<number> {
+    return 0;
+  }
+
   override readableBytes(): number {
     return this.#queue.reduce((sum, event) => sum + sizeOfEvent(event), 0);
   }

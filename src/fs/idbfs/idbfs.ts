@@ -319,7 +319,6 @@ export class Idbfs extends LocalFilesystem {
   }
 
   override xattrsChanged(inode: Inode): void {
-    inode.hasXattrs = assertDefined(inode.xattrs).size > 0;
     this.#changes.xattrsChanged(inode);
   }
 

@@ -17,6 +17,7 @@ import { checkSetStat, withoutSetIds } from '../../vfs/permissions.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from './file-data.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
+import { dropCapability } from './xattrs.ts';
 
 /** What one directory entry adds to st_size. Linux: include/linux/shmem_fs.h BOGO_DIRENT_SIZE. */
 const DIRENT_SIZE = 20;
@@ -86,6 +87,10 @@ export function* applySetStat(
   creds: Credentials,
 ): Op<number> {
   checkSetStat(creds, inode, change);
+  const changesOwner = change.uid !== undefined || change.gid !== undefined;
+  if (inode.hasXattrs && (changesOwner || change.size !== undefined)) {
+    yield* dropCapability(fs, inode);
+  }
   const modeBefore = inode.mode;
   if (change.size === undefined) {
     applyAttributes(fs, inode, change, creds);

@@ -1,6 +1,7 @@
 // PipeDescription: an open end of a pipe or FIFO. Mirrors gVisor pkg/sentry/kernel/pipe
 // (VFSPipeFD); Linux: fs/pipe.c.
 
+import { linuxerr } from '../../abi/errno.ts';
 import { O_DIRECT, O_NONBLOCK } from '../../abi/fcntl.ts';
 import type { Op, Wait } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
@@ -74,6 +75,10 @@ export class PipeDescription extends LocalFileDescription {
       this.fs.inodeChanged(this.inode);
     }
     return count;
+  }
+
+  protected override allocateImpl(): Op<void> {
+    throw linuxerr.ESPIPE;
   }
 
   override readableBytes(): number {

@@ -121,8 +121,8 @@ export class Pipe {
   }
 
   /**
-   * Errors: EPIPE if nobody reads; EAGAIN if nothing fits and it must not wait. What was written
-   * before an error counts.
+   * Errors: EPIPE if nobody reads; EAGAIN if nothing fits and it must not wait; what interrupts the
+   * wait. What was written before an error counts.
    */
   *write(bytes: Uint8Array, mode: () => PipeMode): Op<number> {
     if (bytes.length === 0) return 0;
@@ -143,7 +143,12 @@ export class Pipe {
         if (done > 0) return done;
         throw linuxerr.EAGAIN;
       }
-      yield this.#changed;
+      try {
+        yield this.#changed;
+      } catch (error) {
+        if (done > 0) return done;
+        throw error;
+      }
     }
     return done;
   }

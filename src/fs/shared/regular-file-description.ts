@@ -31,6 +31,7 @@ import { BLOCK_SIZE, CHUNK_SIZE, type FileData } from './file-data.ts';
 import type { Inode } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
+import { dropCapability } from './xattrs.ts';
 
 /**
  * A read or write of more than this is done piece by piece, so that it needs no more memory than a
@@ -150,6 +151,7 @@ export class RegularFileDescription extends LocalFileDescription {
     let offset = at;
     let count = 0;
     try {
+      if (this.inode.hasXattrs) yield* dropCapability(this.fs, this.inode);
       if ((this.statusFlags & O_APPEND) !== 0) offset = this.inode.size;
       if (offset >= FILE_SIZE_MAX) throw linuxerr.EFBIG;
       const wanted = Math.min(bytes.length, FILE_SIZE_MAX - offset, RW_COUNT_MAX);

@@ -75,6 +75,10 @@ export class StreamDescription extends LocalFileDescription {
     return done;
   }
 
+  protected override allocateImpl(): Op<void> {
+    throw this.isTerminal ? linuxerr.ENODEV : linuxerr.ESPIPE;
+  }
+
   override readableBytes(): number {
     return this.#options.input?.size ?? 0;
   }

@@ -15,6 +15,9 @@ import { checkXattr, TRUSTED_PREFIX } from '../../vfs/permissions.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
 
+/** File capabilities: capabilities(7). */
+const CAPABILITY = 'security.capability';
+
 export type Xattrs = Map<string, Uint8Array>;
 
 /** Without the prefixes that are here, an attribute is of no kind. */
@@ -75,12 +78,19 @@ export function* listXattrs(fs: LocalTree, inode: Inode, creds: Credentials): Op
   return creds.isPrivileged ? names : names.filter((name) => !name.startsWith(TRUSTED_PREFIX));
 }
 
+/** What was changed no longer has the rights it had. Linux: security/commoncap.c cap_inode_killpriv(). */
+export function* dropCapability(fs: LocalTree, inode: Inode): Op<void> {
+  const xattrs = yield* fs.loadXattrs(inode);
+  if (xattrs.delete(CAPABILITY)) changed(fs, inode);
+}
+
 /** Bytes of the names with their NULs. */
 function listSize(names: readonly string[]): number {
   return names.reduce((sum, name) => sum + utf8Length(name) + 1, 0);
 }
 
 function changed(fs: LocalTree, inode: Inode): void {
+  inode.hasXattrs = (inode.xattrs?.size ?? 0) > 0;
   inode.ctime = fs.clock.now();
   fs.xattrsChanged(inode);
   fs.inodeChanged(inode);
