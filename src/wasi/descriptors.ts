@@ -56,6 +56,21 @@ export class Descriptors {
     return this.#byFd.get(fd);
   }
 
+  /** The directories the program was given, as far as they are still open. */
+  get preopens(): { readonly fd: number; readonly name: string }[] {
+    return [...this.#byFd].flatMap(([fd, { preopen }]) =>
+      preopen === undefined ? [] : [{ fd, name: preopen.name }],
+    );
+  }
+
+  /** The program has been given the whole tree. */
+  get hasRoot(): boolean {
+    for (const { preopen } of this.#byFd.values()) {
+      if (preopen?.isRoot === true && preopen.name === '/') return true;
+    }
+    return false;
+  }
+
   add(fd: number, rights: Rights, preopen?: Preopen): void {
     this.#byFd.set(fd, { rights, preopen, listing: undefined });
   }

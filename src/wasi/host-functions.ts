@@ -1,6 +1,6 @@
 // The modules host_fs and host_user, which the uutils of @rivet-dev/agent-os import besides WASI:
 // modes, chmod and terminals, which preview1 doesn't know. They take paths as the program was given
-// them, not beneath a preopen.
+// them, not beneath a preopen; a program that wasn't given the whole tree doesn't leave its preopens.
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
 import { LinuxError, linuxerr } from '../abi/errno.ts';
@@ -10,6 +10,7 @@ import type { Op } from '../lib/op.ts';
 import { encodeUtf8 } from '../lib/text.ts';
 import type { WasiContext } from './context.ts';
 import { wasiErrnoOf } from './errno.ts';
+import { type GuestPath, locateGuestPath } from './guest-paths.ts';
 
 export interface User {
   readonly uid: number;
@@ -31,8 +32,9 @@ export class HostFunctions {
   *path_mode(pointer: number, length: number, follow: number): Op<number> {
     const { sys } = this.#context;
     try {
-      const path = yield* this.#locate(pointer, length);
-      const { mode } = yield* sys.fstatat(AT_FDCWD, path, follow === 0 ? AT_SYMLINK_NOFOLLOW : 0);
+      const { dirfd, path, flags } = yield* this.#locate(pointer, length);
+      const how = follow === 0 ? AT_SYMLINK_NOFOLLOW : 0;
+      const { mode } = yield* sys.fstatat(dirfd, path, how | flags);
       return mode;
     } catch (error) {
       if (error instanceof LinuxError) return 0;
@@ -44,10 +46,11 @@ export class HostFunctions {
    * A path as preview1's functions would take it. The program believes its working directory to be
    * "/", so that a path it has made absolute may be a relative one to us.
    */
-  *#locate(pointer: number, length: number): Op<string> {
+  *#locate(pointer: number, length: number): Op<GuestPath> {
     const { memory, cwd } = this.#context;
     const path = memory.textAt(pointer, length);
-    return cwd === undefined ? path : `/${yield* cwd.locate(path.replace(/^\/+/, ''))}`;
+    const whole = cwd === undefined ? path : `/${yield* cwd.locate(path.replace(/^\/+/, ''))}`;
+    return locateGuestPath(this.#context, AT_FDCWD, whole);
   }
 
   /** st_mode of an open file, 0 on any error. */
@@ -64,8 +67,8 @@ export class HostFunctions {
   *chmod(pointer: number, length: number, mode: number): Op<number> {
     const { sys } = this.#context;
     try {
-      const path = yield* this.#locate(pointer, length);
-      yield* sys.fchmodat(AT_FDCWD, path, mode & S_PERMISSIONS, 0);
+      const { dirfd, path, flags } = yield* this.#locate(pointer, length);
+      yield* sys.fchmodat(dirfd, path, mode & S_PERMISSIONS, flags);
       return wasi.ERRNO_SUCCESS;
     } catch (error) {
       if (error instanceof LinuxError) return wasiErrnoOf(error);

@@ -11,6 +11,7 @@ import { type Clock, timespecToNs } from '../lib/clock.ts';
 import type { Op } from '../lib/op.ts';
 import { utf8Length } from '../lib/text.ts';
 import type { Syscalls } from '../syscalls/table.ts';
+import { BURROW_CALLS, BurrowFunctions, burrowSignature } from './burrow-functions.ts';
 import { ALL_RIGHTS, Descriptors } from './descriptors.ts';
 import type { WasiContext } from './context.ts';
 import { wasiErrnoOf } from './errno.ts';
@@ -65,6 +66,7 @@ export class Wasi {
   readonly #context: WasiContext;
   readonly #files: PathFunctions;
   readonly #host: HostFunctions;
+  readonly #burrow: BurrowFunctions;
 
   constructor(options: WasiOptions) {
     const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);
@@ -89,6 +91,7 @@ export class Wasi {
     };
     this.#files = new PathFunctions(this.#context);
     this.#host = new HostFunctions(this.#context, options.user);
+    this.#burrow = new BurrowFunctions(this.#context);
   }
 
   /** Connects the imports to the program that was instantiated with them. */
@@ -115,6 +118,10 @@ export class Wasi {
         const run = host[name];
         if (run !== undefined) all.push({ module, name, parameters, run: run.bind(this.#host) });
       }
+    }
+    for (const name of BURROW_CALLS) {
+      const parameters = burrowSignature(name);
+      all.push({ module: 'burrow', name, parameters, run: this.#burrow.function(name) });
     }
     return all;
   }

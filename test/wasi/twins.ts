@@ -28,7 +28,8 @@ export interface TwinResult {
 
 const PROGRAMS = fileURLToPath(new URL('./programs/', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../.cache/twins/', import.meta.url));
-const FLAGS = ['-O1', '-Wall', '-Wno-unused-result'];
+const HEADERS = fileURLToPath(new URL('../../src/wasi/', import.meta.url));
+const FLAGS = ['-O1', '-Wall', '-Wno-unused-result', `-I${HEADERS}`];
 
 const NAMES = [
   'append',
@@ -43,8 +44,10 @@ const NAMES = [
   'glob',
   'hard-links',
   'large-dir',
+  'locks',
   'open-dirs',
   'open-flags',
+  'pipes',
   'poll-files',
   'positioned-io',
   'readdir-seek',
@@ -56,9 +59,12 @@ const NAMES = [
   'symlinks',
   'sync-allocate',
   'times',
+  'tmpfile',
   'tree-walk',
   'truncate',
   'unlink-open',
+  'watch-tree',
+  'xattrs',
 ];
 
 /** What differs from a run without arguments, environment and input. */
@@ -99,7 +105,7 @@ async function compiledPath(source: string, suffix: string): Promise<string> {
   const isRaw = basename(dirname(source)) === 'raw';
   const header = join(dirname(source), isRaw ? 'raw.h' : 'twin.h');
   const hash = createHash('sha256').update(FLAGS.join(' '));
-  for (const file of [source, header]) hash.update(await readFile(file));
+  for (const file of [source, header, join(HEADERS, 'burrow.h')]) hash.update(await readFile(file));
   if (suffix === '.wasm') hash.update(await wasmToolchain());
   const name = basename(source, '.c');
   return join(CACHE, `${isRaw ? 'raw-' : ''}${name}-${hash.digest('hex').slice(0, 12)}${suffix}`);
