@@ -177,6 +177,11 @@ export interface Kernel {
   /** Changes a mount's options in place, as mount -o remount does. */
   remount(path: string, options: MountOptions): Promise<void>;
   mounts(): Promise<MountInfo[]>;
+  /**
+   * Makes a socket at a path and listens there: a program that opens the file is connected. Rejects
+   * with EADDRINUSE if there is a file.
+   */
+  listen(path: string, options?: { mode?: number; signal?: AbortSignal }): Promise<SocketServer>;
   /** Resolves when everything written before the call is on stable storage. */
   sync(): Promise<void>;
   /** Ends every program, commits, unmounts and stops the kernel worker. */
@@ -276,7 +281,97 @@ export interface FileHandle extends AsyncDisposable {
   /** Resolves when the file's data and metadata are on stable storage. */
   sync(): Promise<void>;
   datasync(): Promise<void>;
+  /** A copy from this file's `offset`, or its own, to another's. Resolves with the bytes copied. */
+  copyRange(
+    target: FileHandle,
+    length: number,
+    options?: { offset?: number | null; targetOffset?: number | null },
+  ): Promise<number>;
+  /** lseek(2): SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA or SEEK_HOLE; see `constants`. */
+  seek(offset: number, whence?: number): Promise<number>;
+  /** fallocate(2): FALLOC_FL_ flags; see `constants`. */
+  allocate(offset: number, length: number, mode?: number): Promise<void>;
+  /** Gives the file another name, or its first one if it was made with O_TMPFILE. */
+  link(path: string): Promise<void>;
+  /** flock(2), held until it is unlocked or the handle is closed. Waits unless `wait` is false. */
+  flock(
+    mode: 'shared' | 'exclusive' | 'unlock',
+    options?: { wait?: boolean; signal?: AbortSignal },
+  ): Promise<void>;
+  /**
+   * A byte-range lock of this handle (F_OFD_SETLK): it conflicts with programs' record locks.
+   * Rejects with EAGAIN if `wait` is false and another one is in the way.
+   */
+  lock(
+    type: 'read' | 'write' | 'unlock',
+    options?: { start?: number; length?: number; wait?: boolean; signal?: AbortSignal },
+  ): Promise<void>;
+  /** What is in the way of such a lock, or null. */
+  findLock(
+    type: 'read' | 'write',
+    options?: { start?: number; length?: number },
+  ): Promise<FileLock | null>;
+  setxattr(name: string, value: Data, options?: { flag?: 'create' | 'replace' }): Promise<void>;
+  getxattr(name: string): Promise<Uint8Array>;
+  listxattr(): Promise<string[]>;
+  removexattr(name: string): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface FileLock {
+  readonly type: 'read' | 'write';
+  readonly start: number;
+  /** 0: to the end of the file, however far it grows. */
+  readonly length: number;
+  /** The process that holds it; -1 for an open file description. */
+  readonly pid: number;
+}
+
+/** A program that opened the socket's file, as a stream each way. */
+export interface SocketConnection {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/** Somebody who listens at a socket in the tree: iterate over it for the connections. */
+export interface SocketServer extends AsyncIterable<SocketConnection>, AsyncDisposable {
+  readonly path: string;
+  /** The file stays, and opening it fails with ENXIO. */
+  close(): Promise<void>;
+}
+
+/** What inotify(7) tells, with paths. */
+export interface WatchEvent {
+  readonly type:
+    | 'create'
+    | 'delete'
+    | 'modify'
+    | 'attrib'
+    | 'access'
+    | 'open'
+    | 'close'
+    | 'moved-from'
+    | 'moved-to'
+    | 'delete-self'
+    | 'move-self'
+    | 'unmount'
+    /** Events were lost, as more were waiting than the kernel keeps: look for yourself. */
+    | 'overflow';
+  readonly path: string;
+  /** The same number for both ends of a move; 0 for everything else. */
+  readonly cookie: number;
+  readonly isDirectory: boolean;
+}
+
+export interface Watcher extends AsyncIterable<WatchEvent>, AsyncDisposable {
+  /** Resolves when it is in place: what is done from then on is told of. */
+  readonly ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Options of extended attributes; `follow` (default true) goes on to a symlink's target. */
+export interface XattrOptions {
+  follow?: boolean;
 }
 
 export interface Dir extends AsyncIterable<Dirent>, AsyncDisposable {
@@ -316,7 +411,12 @@ export interface FileSystem {
   rm(path: string, options?: { recursive?: boolean; force?: boolean }): Promise<void>;
   rmdir(path: string): Promise<void>;
   unlink(path: string): Promise<void>;
-  rename(oldPath: string, newPath: string): Promise<void>;
+  /** `flag`, as renameat2(2): fail if there is something, swap both, leave a whiteout behind. */
+  rename(
+    oldPath: string,
+    newPath: string,
+    options?: { flag?: 'noreplace' | 'exchange' | 'whiteout' },
+  ): Promise<void>;
   link(existingPath: string, newPath: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;
   readlink(path: string): Promise<string>;
@@ -344,4 +444,24 @@ export interface FileSystem {
     },
   ): Promise<void>;
   mkdtemp(prefix: string): Promise<string>;
+  /**
+   * Tells of changes to a file, a directory and what is in it, or, with `recursive`, a whole tree.
+   * Starts at once. `all` adds access, open and close. Ends when `signal` aborts, without an error.
+   */
+  watch(
+    path: string,
+    options?: { recursive?: boolean; all?: boolean; signal?: AbortSignal },
+  ): Watcher;
+  mkfifo(path: string, mode?: number): Promise<void>;
+  /** A file of the type in `mode`: S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR or S_IFBLK. */
+  mknod(path: string, mode: number, dev?: number): Promise<void>;
+  setxattr(
+    path: string,
+    name: string,
+    value: Data,
+    options?: XattrOptions & { flag?: 'create' | 'replace' },
+  ): Promise<void>;
+  getxattr(path: string, name: string, options?: XattrOptions): Promise<Uint8Array>;
+  listxattr(path: string, options?: XattrOptions): Promise<string[]>;
+  removexattr(path: string, name: string, options?: XattrOptions): Promise<void>;
 }

@@ -14,6 +14,8 @@ import type {
   MountSpec,
   Process,
   Program,
+  SocketConnection,
+  SocketServer,
   SpawnOptions,
   StdinSpec,
   StdoutSpec,
@@ -164,13 +166,40 @@ class KernelClient implements Kernel {
   readonly fs: FileSystem;
   readonly isolation: Isolation;
   readonly #worker: KernelWorker;
+  #lastCall = 0;
 
   constructor(worker: KernelWorker, isolation: Isolation) {
     this.#worker = worker;
     this.isolation = isolation;
-    this.fs = new FileSystemClient(async (name, args, syscall, path, dest) =>
-      valueOf(await worker.call((service) => service.fs(name, args)), syscall, path, dest),
-    );
+    this.fs = new FileSystemClient(async (name, args, syscall, details = {}) => {
+      const { path, dest, signal } = details;
+      const outcome = await (signal === undefined
+        ? worker.call((service) => service.fs(name, args))
+        : this.#callWith(signal, name, args));
+      return valueOf(outcome, syscall, path, dest);
+    });
+  }
+
+  /** Calls what may wait for long. Errors: the signal's reason once it aborts. */
+  async #callWith(
+    signal: AbortSignal,
+    name: string,
+    args: readonly unknown[],
+  ): Promise<Outcome<unknown>> {
+    signal.throwIfAborted();
+    const call = ++this.#lastCall;
+    const interrupt = (): void => {
+      void this.#worker.call((service) => service.interrupt(call)).catch(() => undefined);
+    };
+    signal.addEventListener('abort', interrupt);
+    try {
+      const outcome = await this.#worker.call((service) => service.fs(name, args, call));
+      const { failure } = outcome;
+      if (failure?.kind === 'errno' && failure.code === 'EINTR') signal.throwIfAborted();
+      return outcome;
+    } finally {
+      signal.removeEventListener('abort', interrupt);
+    }
   }
 
   async spawn(program: Program, options: SpawnOptions = {}): Promise<Process> {
@@ -215,6 +244,18 @@ class KernelClient implements Kernel {
     valueOf(await this.#worker.call((service) => service.remount(path, options)), 'mount', path);
   }
 
+  async listen(
+    path: string,
+    options: { mode?: number; signal?: AbortSignal } = {},
+  ): Promise<SocketServer> {
+    options.signal?.throwIfAborted();
+    const mode = options.mode ?? 0o777;
+    const outcome = await this.#worker.call((service) => service.listen(path, mode));
+    const server = new SocketServerClient(this.#worker, valueOf(outcome, 'bind', path), path);
+    options.signal?.addEventListener('abort', () => void server.close(), { once: true });
+    return server;
+  }
+
   mounts(): Promise<MountInfo[]> {
     return this.#worker.call((service) => service.mounts());
   }
@@ -229,6 +270,38 @@ class KernelClient implements Kernel {
     } finally {
       this.#worker.terminate(new KernelError('the kernel has been shut down', 'stopped'));
     }
+  }
+}
+
+class SocketServerClient implements SocketServer {
+  readonly path: string;
+  readonly #worker: KernelWorker;
+  readonly #id: number;
+
+  constructor(worker: KernelWorker, id: number, path: string) {
+    this.#worker = worker;
+    this.#id = id;
+    this.path = path;
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.call((service) => service.closeListener(this.#id));
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<SocketConnection> {
+    try {
+      for (;;) {
+        const connection = await this.#worker.call((service) => service.accept(this.#id));
+        if (connection === null) return;
+        yield connection;
+      }
+    } finally {
+      await this.close();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }
 

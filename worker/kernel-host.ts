@@ -12,16 +12,17 @@ import type {
 import { LinuxError, linuxerr } from '../src/abi/errno.ts';
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../src/abi/fcntl.ts';
 import { Credentials } from '../src/auth/credentials.ts';
-import { FileService } from '../src/kernel/file-service.ts';
+import { LinuxFileService } from '../src/kernel/linux-file-service.ts';
 import { Kernel, type KernelPlatform } from '../src/kernel/kernel.ts';
 import type { Task } from '../src/kernel/task.ts';
 import { assert, InvariantError } from '../src/lib/assert.ts';
 import { RealClock } from '../src/lib/clock.ts';
-import { type Op, runAsync } from '../src/lib/op.ts';
+import { type Interruption, type Op, runAsync } from '../src/lib/op.ts';
 import { openIdbStore } from '../src/store/idb-store.ts';
 import { StoreError } from '../src/store/store-error.ts';
 import type { Syscalls } from '../src/syscalls/table.ts';
 import type { CommitStatus } from '../src/vfs/filesystem.ts';
+import { InotifyInstance } from '../src/vfs/inotify.ts';
 import { type Exit, ProgramExit, type SignalName } from '../src/wasi/exit.ts';
 import { UnsuitableModule } from '../src/wasi/instantiate.ts';
 import { Wasi } from '../src/wasi/wasi.ts';
@@ -29,6 +30,7 @@ import { findJspi, runInline } from './inline-task.ts';
 import { ModuleCache, type Progress } from './module-cache.ts';
 import { ProcessPool } from './process-pool.ts';
 import type {
+  ConnectionStreams,
   Failure,
   KernelService,
   KillSignal,
@@ -36,6 +38,7 @@ import type {
   ProgramSpec,
   SpawnRequest,
 } from './protocol.ts';
+import { SocketListener } from './socket-host.ts';
 import { openStdio } from './stdio.ts';
 import { ChannelServer, makeChannel } from './syscall-channel.ts';
 
@@ -90,8 +93,12 @@ export class KernelHost implements KernelService {
   readonly #pool = new ProcessPool();
   readonly #processes = new Map<number, Process>();
   #kernel: Kernel | undefined;
-  #files: FileService | undefined;
+  #files: LinuxFileService | undefined;
   #sys: Syscalls | undefined;
+  /** Calls of kernel.fs that can be interrupted, by number. */
+  readonly #interrupts = new Map<number, () => void>();
+  readonly #listeners = new Map<number, SocketListener>();
+  #lastListener = 0;
 
   /** `onPanic` is told of a broken invariant: the worker must not go on. */
   constructor(onPanic: (error: unknown) => void) {
@@ -108,9 +115,13 @@ export class KernelHost implements KernelService {
         // Mount points before what lies beneath them.
         const paths = Object.entries(others).sort(([a], [b]) => depthOf(a) - depthOf(b));
         for (const [path, spec] of paths) await runAsync(kernel.mount(path, spec));
-        const { sys } = await runAsync(kernel.createTask({}));
+        const { task, sys } = await runAsync(kernel.createTask({}));
         this.#sys = sys;
-        this.#files = new FileService(sys, randomFraction);
+        this.#files = new LinuxFileService(sys, randomFraction, (fd) => {
+          const file = task.fds.get(fd);
+          assert(file instanceof InotifyInstance, 'a watch without an inotify instance');
+          return file;
+        });
       } catch (error) {
         await runAsync(kernel.shutdown());
         throw error;
@@ -120,7 +131,7 @@ export class KernelHost implements KernelService {
     });
   }
 
-  #booted(): { kernel: Kernel; files: FileService; sys: Syscalls } {
+  #booted(): { kernel: Kernel; files: LinuxFileService; sys: Syscalls } {
     const [kernel, files, sys] = [this.#kernel, this.#files, this.#sys];
     if (kernel === undefined || files === undefined || sys === undefined) {
       throw new Error('the kernel has been shut down');
@@ -147,15 +158,54 @@ export class KernelHost implements KernelService {
     return { kind: 'error', message, reason: undefined };
   }
 
-  fs(name: string, args: readonly unknown[]): Promise<Outcome<unknown>> {
+  fs(name: string, args: readonly unknown[], call?: number): Promise<Outcome<unknown>> {
     return this.#outcome(async () => {
       const { files } = this.#booted();
       const operation = (files as unknown as Record<string, (...args: unknown[]) => Op<unknown>>)[
         name
       ];
       if (operation === undefined) throw linuxerr.ENOSYS;
-      return await runAsync(operation.apply(files, [...args]));
+      const op = operation.apply(files, [...args]);
+      return await (call === undefined ? runAsync(op) : this.#runInterruptibly(op, call));
     }).then(transferBytes);
+  }
+
+  async #runInterruptibly(op: Op<unknown>, call: number): Promise<unknown> {
+    const interruption: Interruption = {
+      subscribe: (onInterrupt) => {
+        this.#interrupts.set(call, () => {
+          onInterrupt(linuxerr.EINTR);
+        });
+        return () => this.#interrupts.delete(call);
+      },
+    };
+    return await runAsync(op, interruption);
+  }
+
+  interrupt(call: number): void {
+    this.#interrupts.get(call)?.();
+  }
+
+  // Sockets.
+
+  listen(path: string, mode: number): Promise<Outcome<number>> {
+    return this.#outcome(async () => {
+      const { kernel } = this.#booted();
+      const listener = new SocketListener();
+      await runAsync(kernel.bind(path, { mode, endpoint: listener }));
+      this.#listeners.set(++this.#lastListener, listener);
+      return this.#lastListener;
+    });
+  }
+
+  async accept(id: number): Promise<ConnectionStreams | null> {
+    const streams = (await this.#listeners.get(id)?.accept()) ?? null;
+    return streams === null ? null : transfer(streams, [streams.readable, streams.writable]);
+  }
+
+  closeListener(id: number): void {
+    this.#listeners.get(id)?.close();
+    this.#listeners.delete(id);
   }
 
   // Programs.

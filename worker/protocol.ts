@@ -46,6 +46,12 @@ export type StdioSource =
   | { readonly kind: 'terminal'; readonly index: number }
   | { readonly kind: 'file'; readonly path: string; readonly append: boolean };
 
+/** The page's end of a connection to a socket in the tree. Streams are transferred. */
+export interface ConnectionStreams {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+
 export interface TerminalStreams {
   readonly input: ReadableStream<Uint8Array>;
   readonly output: WritableStream<Uint8Array>;
@@ -71,8 +77,15 @@ export type KillSignal = 'SIGKILL' | 'SIGINT' | 'SIGTERM';
 
 export interface KernelService {
   boot(options: Omit<BootOptions, 'signal'>): Promise<Outcome<void>>;
-  /** Calls an operation of FileService. */
-  fs(name: string, args: readonly unknown[]): Promise<Outcome<unknown>>;
+  /** Calls an operation of FileService; `call` is a number by which it can be interrupted. */
+  fs(name: string, args: readonly unknown[], call?: number): Promise<Outcome<unknown>>;
+  /** What a call waits for is given up: it fails with EINTR. */
+  interrupt(call: number): void;
+  /** Makes a socket at a path and listens there. Resolves with a number for accept(). */
+  listen(path: string, mode: number): Promise<Outcome<number>>;
+  /** Resolves with null once the listener is closed. */
+  accept(listener: number): Promise<ConnectionStreams | null>;
+  closeListener(listener: number): void;
   spawn(
     request: SpawnRequest,
     onProgress: ((loaded: number, total: number) => void) | undefined,

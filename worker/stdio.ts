@@ -112,7 +112,7 @@ function change(wait: Wait): Promise<void> {
 }
 
 /** From the page to the task, until the page closes the stream or the task its end. */
-async function pumpIn(stream: ReadableStream<Uint8Array>, queue: ByteQueue): Promise<void> {
+export async function pumpIn(stream: ReadableStream<Uint8Array>, queue: ByteQueue): Promise<void> {
   const reader = stream.getReader();
   // A read that is under way then ends as if the page had closed the stream.
   void readClosed(queue).then(() => reader.cancel().catch(() => undefined));
@@ -139,7 +139,7 @@ async function readClosed(queue: ByteQueue): Promise<void> {
 }
 
 /** From the task to the page, until the task has closed its end and everything is through. */
-async function pumpOut(queue: ByteQueue, stream: WritableStream<Uint8Array>): Promise<void> {
+export async function pumpOut(queue: ByteQueue, stream: WritableStream<Uint8Array>): Promise<void> {
   const writer = stream.getWriter();
   const buffer = new Uint8Array(COPY_SIZE);
   try {

@@ -3,7 +3,7 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import { O_DIRECTORY, O_PATH, O_RDWR } from '../abi/fcntl.ts';
-import { makeDev } from '../abi/stat.ts';
+import { makeDev, S_IFSOCK, S_PERMISSIONS } from '../abi/stat.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import { ROOT_CREDENTIALS } from '../auth/credentials.ts';
 import { Devfs } from '../fs/devfs/devfs.ts';
@@ -17,6 +17,7 @@ import type { CommitStatus } from '../vfs/filesystem.ts';
 import { INOTIFY_QUEUE_MAX, type InotifyInstance } from '../vfs/inotify.ts';
 import { MountNamespace, type MountSource } from '../vfs/mount-namespace.ts';
 import { checkPathText, type PathOperation } from '../vfs/resolving-path.ts';
+import type { SocketEndpoint } from '../vfs/socket.ts';
 import { VirtualFilesystem } from '../vfs/virtual-filesystem.ts';
 import {
   FilesystemTypes,
@@ -252,6 +253,24 @@ export class Kernel implements Services {
   endTask(task: Task): void {
     task.end();
     this.#tasks.delete(task.pid);
+  }
+
+  /**
+   * Makes a socket at a path, with somebody who listens there. bind(2). Errors: EADDRINUSE if there
+   * is something; those of the path.
+   */
+  *bind(
+    path: string,
+    options: { readonly mode: number; readonly endpoint: SocketEndpoint },
+  ): Op<void> {
+    checkPathText(path);
+    const mode = S_IFSOCK | (options.mode & S_PERMISSIONS);
+    const { endpoint } = options;
+    try {
+      yield* this.vfs.mknodAt(ROOT_CREDENTIALS, this.#operation(path), { mode, rdev: 0, endpoint });
+    } catch (error) {
+      throw error === linuxerr.EEXIST ? linuxerr.EADDRINUSE : error;
+    }
   }
 
   openInotify(flags: number, creds: Credentials): InotifyInstance {

@@ -2,6 +2,7 @@
 
 import type { Timespec } from '../lib/clock.ts';
 import type { VirtualDentry } from './dentry.ts';
+import type { SocketEndpoint } from './socket.ts';
 
 export interface OpenOptions {
   /** O_ flags, reduced to O_VALID. */
@@ -20,6 +21,8 @@ export interface MknodOptions {
   readonly mode: number;
   /** Of a device. */
   readonly rdev: number;
+  /** Of a socket: who listens there. */
+  readonly endpoint?: SocketEndpoint;
 }
 
 /** An extended attribute to be set. */

@@ -71,7 +71,7 @@ export function* makeDirectory(fs: LocalTree, rp: ResolvingPath, options: MkdirO
 export function* makeNode(
   fs: LocalTree,
   rp: ResolvingPath,
-  { mode, rdev }: MknodOptions,
+  { mode, rdev, endpoint }: MknodOptions,
 ): Op<void> {
   const place = yield* prepareCreate(fs, rp, false);
   const type = mode & S_IFMT || S_IFREG;
@@ -80,7 +80,9 @@ export function* makeNode(
   if (isDevice && !isWhiteout && !rp.creds.isPrivileged) throw linuxerr.EPERM;
   if (!isDevice && ![S_IFREG, S_IFIFO, S_IFSOCK].includes(type)) throw linuxerr.EINVAL;
   const attributes = ownedByCreator(rp, place.parent, type | (mode & ~S_IFMT));
-  insert(fs, place, fs.makeInode(isDevice ? { ...attributes, rdev } : attributes));
+  const inode = fs.makeInode(isDevice ? { ...attributes, rdev } : attributes);
+  insert(fs, place, inode);
+  if (endpoint !== undefined) inode.listen(endpoint);
 }
 
 export function* makeSymlink(fs: LocalTree, rp: ResolvingPath, target: string): Op<void> {

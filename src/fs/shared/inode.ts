@@ -13,7 +13,7 @@ import { FileLocks } from '../../vfs/file-locks.ts';
 import { type WatchedFiles, Watches } from '../../vfs/watches.ts';
 import type { FileData } from './file-data.ts';
 import { Pipe } from './pipe.ts';
-import type { SocketEndpoint } from './socket.ts';
+import type { SocketEndpoint } from '../../vfs/socket.ts';
 import type { Xattrs } from './xattrs.ts';
 
 export interface InodeAttributes {
@@ -64,8 +64,7 @@ export class Inode {
   isLinkable = false;
   watches: Watches | undefined;
   locks: FileLocks | undefined;
-  /** Of a socket: who listens there. */
-  endpoint: SocketEndpoint | undefined;
+  #endpoint: SocketEndpoint | undefined;
   #pipe: Pipe | undefined;
   readonly #owner: InodeOwner;
   #refs = 0;
@@ -113,6 +112,21 @@ export class Inode {
 
   incRef(): void {
     this.#refs++;
+  }
+
+  /** Of a socket: who listens there. */
+  get endpoint(): SocketEndpoint | undefined {
+    return this.#endpoint;
+  }
+
+  /** A socket stays in memory while somebody listens there. */
+  listen(endpoint: SocketEndpoint): void {
+    this.#endpoint = endpoint;
+    this.incRef();
+    endpoint.bound(() => {
+      this.#endpoint = undefined;
+      this.decRef();
+    });
   }
 
   /** A watched inode stays in memory. */
