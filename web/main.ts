@@ -68,8 +68,9 @@ function isDataLoss(error: unknown): boolean {
 async function main(): Promise<void> {
   const kernel = await bootKernel(readSwitches(location.href));
   globalThis.burrow = kernel;
-  await startPlayground(kernel);
+  const playground = await startPlayground(kernel);
   hideBootScreen();
+  playground.focus();
 }
 
 main().catch((error: unknown) => {

@@ -59,6 +59,21 @@ test('the file tree is used with the keyboard', async ({ page }) => {
   await expect(playground.row('dir')).toBeFocused();
 });
 
+test('keys act on the row that has the focus, however it got it', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await playground.run('mkdir first second && echo > first/inside');
+  await playground.row('second').click();
+  await playground.row('first').focus();
+  await expect(playground.row('first')).toHaveAttribute('aria-selected', 'true');
+  await page.keyboard.press('Enter');
+  await expect(playground.row('inside')).toBeVisible();
+  await expect(playground.row('second')).toHaveAttribute('aria-selected', 'false');
+  // It stays so while rows come and go around it.
+  await playground.writeFile(`${HOME}/another`, '');
+  await expect(playground.row('another')).toBeVisible();
+  await expect(playground.row('first')).toBeFocused();
+});
+
 test('the editor saves with Ctrl-S', async ({ page }) => {
   const playground = await Playground.open(page);
   await playground.run('printf "one\\ntwo\\n" > text && chmod 600 text');
@@ -133,6 +148,7 @@ test('files and folders are made, renamed and deleted', async ({ page }) => {
   await page.keyboard.press('Enter');
   await expect(playground.row('answer.py')).toBeVisible();
   await expect(editorOf(page).getByRole('heading')).toContainText('answer.py');
+  await expect(page.getByRole('textbox', { name: 'Text of answer.py' })).toBeVisible();
   expect((await playground.run('python folder/answer.py')).output).toBe('42');
   await playground.row('folder').click({ button: 'right' });
   await page.getByRole('menuitem', { name: 'Delete…' }).click();

@@ -8,7 +8,7 @@ import { make, makeButton } from '../ui/dom.ts';
 import { formatBytes } from '../ui/format.ts';
 import { makeIcon } from '../ui/icons.ts';
 import { TextEditor } from './text-editor.ts';
-import type { LineSeparator } from './text-file.ts';
+import type { LanguageName, LineSeparator } from './text-file.ts';
 import { EDITABLE_MAX, decodeText, languageOf } from './text-file.ts';
 
 export type EditorFileSystem = Pick<FileSystem, 'readFile' | 'stat' | 'writeFile'>;
@@ -17,6 +17,8 @@ export interface EditorPaneEvents {
   /** The pane appeared or went away. */
   onVisibility(isVisible: boolean): void;
   onDownload(path: string): void;
+  /** A file was written. */
+  onSaved(): void;
   /** Something the user should know. */
   onMessage(text: string): void;
 }
@@ -106,6 +108,7 @@ export class EditorPane {
       snapshot.markSaved();
       file.mtimeNs = (await this.#fs.stat(file.path)).mtimeNs;
       this.#updateDirty();
+      this.#events.onSaved();
       return true;
     } catch (error) {
       this.#events.onMessage(`${baseName(file.path)} was not saved: ${describeError(error)}`);
@@ -127,8 +130,10 @@ export class EditorPane {
   onRenamed(from: string, to: string): void {
     if (this.#path === null || !isWithin(this.#path, from)) return;
     this.#path = to + this.#path.slice(from.length);
-    if (this.#file !== null) this.#file.path = this.#path;
     this.#showName(this.#path);
+    if (this.#file === null) return;
+    this.#file.path = this.#path;
+    this.#editor.rename(nameFor(this.#path));
   }
 
   /** Shows what another program wrote, unless that would lose changes made here. */
@@ -149,17 +154,18 @@ export class EditorPane {
     try {
       const stats = await this.#fs.stat(path);
       const refusal = refusalFor(stats);
-      if (refusal !== null) {
-        this.#refuse(refusal);
-        return;
-      }
-      const decoded = decodeText(await this.#fs.readFile(path));
+      const bytes = refusal === null ? await this.#fs.readFile(path) : null;
       // Another file may have been opened meanwhile.
       if (this.#path !== path) return;
+      if (bytes === null) {
+        this.#refuse(refusal ?? '');
+        return;
+      }
+      const decoded = decodeText(bytes);
       if (decoded.kind === 'refused') this.#refuse(decoded.reason);
       else this.#edit(path, decoded.text, decoded.separator, stats.mtimeNs);
     } catch (error) {
-      this.#refuse(describeError(error));
+      if (this.#path === path) this.#refuse(describeError(error));
     }
   }
 
@@ -167,8 +173,7 @@ export class EditorPane {
     this.#message.replaceChildren();
     this.#body.hidden = false;
     this.#file = { path, mtimeNs };
-    const label = `Text of ${baseName(path)}`;
-    this.#editor.load({ text, separator, language: languageOf(path), label });
+    this.#editor.load({ text, separator, ...nameFor(path) });
     this.#updateDirty();
     this.#editor.focus();
   }
@@ -225,6 +230,10 @@ export class EditorPane {
     );
     return answer === 'replace';
   }
+}
+
+function nameFor(path: string): { readonly language: LanguageName | undefined; label: string } {
+  return { language: languageOf(path), label: `Text of ${baseName(path)}` };
 }
 
 /** Why a file can't be edited, as far as its attributes tell. */

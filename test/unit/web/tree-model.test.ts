@@ -1,6 +1,6 @@
 // The file tree's model.
 
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { CHILDREN_MAX, TreeModel } from '../../../web/files/tree-model.ts';
 import { FakeFileSystem } from './fake-file-system.ts';
 
@@ -67,6 +67,18 @@ describe('the tree', () => {
     await tree.refresh();
     expect(show()).toContain(' +moved');
     expect(tree.isExpanded('/dir')).toBe(false);
+  });
+
+  test('keeps what it showed when there is no kernel any more', async () => {
+    await tree.expand('/dir');
+    const before = show();
+    const stopped = new Error('the kernel has stopped');
+    for (const method of ['stat', 'readdir', 'readlink'] as const) {
+      vi.spyOn(fs, method).mockRejectedValue(stopped);
+    }
+    await expect(tree.refresh()).rejects.toThrow(stopped);
+    await expect(tree.expand('/dir/inner')).rejects.toThrow(stopped);
+    expect(show()).toEqual(before);
   });
 
   test('tells where a row stands among its siblings', () => {
