@@ -125,6 +125,60 @@ test('a program reads what is typed, until Ctrl-D', async ({ page }) => {
   expect((await shell.finished()).output).toBe('pear\napple\napple\npear');
 });
 
+test('what is typed ahead is for the next who reads', async ({ page }) => {
+  const shell = await Playground.open(page);
+  await shell.runAll('sleep 0');
+  const isRunning = async (): Promise<void> => {
+    await expect(page.locator('#terminal')).toHaveAttribute('data-state', 'running');
+  };
+  await shell.enter('sleep 2');
+  await isRunning();
+  await shell.type('echo one\necho two\nech');
+  await shell.shows(/^one\n.*\$ echo two\ntwo\n.*\$ ech$/m);
+  await shell.type('o three\n');
+  await shell.shows(/^three$/m);
+  // The next program of the same line comes before the shell.
+  await shell.enter('sleep 2; head -n 1');
+  await isRunning();
+  await shell.type('for head\necho for the shell\n');
+  await shell.shows(/shell\nfor head\n.*\$ echo for the shell\nfor the shell$/m);
+  // Ctrl-C drops it, as a terminal does.
+  await shell.enter('sleep 1000');
+  await isRunning();
+  await shell.type('echo never\n');
+  await shell.press('Control+c');
+  await shell.shows(/\[130\] .*\$$/);
+  await shell.type('echo after\n');
+  await shell.shows(/^after$/m);
+  expect(await shell.text()).not.toMatch(/^never$/m);
+});
+
+test('the progress of a download leaves no trace, whatever is typed', async ({ page }) => {
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  await page.route('**/programs/seq.wasm', async (route) => {
+    await held;
+    await route.continue();
+  });
+  const shell = await Playground.open(page);
+  for (const end of ['interrupt', 'arrive']) {
+    await shell.enter('seq 3');
+    await shell.shows(/^seq .*0%/m);
+    await shell.type('echo typed ahead\nech');
+    await shell.shows(/^seq .*0%.*\nech$/m);
+    if (end === 'interrupt') {
+      await shell.press('Control+c');
+      await shell.shows(/^user@.*seq 3\necho typed ahead\nech\^C\n\[130\] .*\$$/);
+    } else {
+      letGo();
+      await shell.shows(/\n1\n2\n3\n.*\$ echo typed ahead\ntyped ahead\n.*\$ ech$/);
+      expect(await shell.text()).not.toContain('%');
+    }
+  }
+});
+
 test('Ctrl-C kills what runs', async ({ page }, testInfo) => {
   const shell = await Playground.open(page);
   await shell.runAll("python -c ''", 'sleep 0', 'true | cat');
@@ -214,6 +268,8 @@ test('clang makes a program that runs', async ({ page }) => {
   await shell.writeFile('/home/user/wrong.c', 'int main(void) { return none; }\n');
   await shell.enter('clang -O1 -o hello hello.c');
   await expect.poll(() => shell.lastLine(), { timeout: 200_000 }).toMatch(/^user@burrow:~\$$/);
+  // What it made is kept, and is a program also for the next page.
+  await shell.reload();
   expect(await shell.run('./hello world')).toMatchObject({ output: 'hello world', code: 7 });
   expect(await shell.readFile('/home/user/greeted')).toBe('2\n');
   const wrong = await shell.run('clang -c wrong.c');
