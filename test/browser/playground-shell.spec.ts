@@ -222,9 +222,10 @@ test('what python writes is there after a reload, for another program', async ({
 });
 
 test("python's sqlite3 keeps a database", async ({ page }) => {
-  // The shell of that name is built first.
+  // The shell of that name is built first, and another python fetched.
   test.slow();
   await ensureProgram('sqlite3');
+  await ensureProgram('python3.11');
   const shell = await Playground.open(page);
   await shell.writeFile(
     '/home/user/write.py',
@@ -243,7 +244,14 @@ test("python's sqlite3 keeps a database", async ({ page }) => {
       'print(db.execute("select count(*), sum(n), max(length(text)) from t").fetchone())\n' +
       'print(db.execute("pragma integrity_check").fetchone())\n',
   );
-  expect((await shell.run('python read.py')).output).toBe("(1000, 499500, 999)\n('ok',)");
+  const answer = "(1000, 499500, 999)\n('ok',)";
+  expect((await shell.run('python read.py')).output).toBe(answer);
+  expect((await shell.run('python3.11 read.py')).output).toBe(answer);
+  // The other way round.
+  await shell.runAll('rm data.db', 'python3.11 write.py');
+  await shell.saved();
+  await shell.reload();
+  expect((await shell.run('python read.py')).output).toBe(answer);
   expect((await shell.run('sqlite3 data.db "select sum(n) from t"')).output).toBe('499500');
 });
 
