@@ -43,7 +43,7 @@ const WELCOME = [
   `${BOLD}Burrow${PLAIN}: a filesystem and a small kernel for WebAssembly programs, in this page.`,
   `${DIM}Programs are fetched when first used. Files stay in this browser. Try:${PLAIN}`,
   '',
-  `  python -c 'open("hello.txt", "w").write("hi\\n")'   ${DIM}then reload the page, and${PLAIN}`,
+  `  python -c 'open("hello.txt", "w").write("hi\\n")'  ${DIM}then reload the page, and${PLAIN}`,
   `  cat hello.txt && ls -l                            ${DIM}what you wrote is there${PLAIN}`,
   `  seq 1 1000 | rg 7 | wc -l > count.txt             ${DIM}click on count.txt to edit it${PLAIN}`,
   `  programs                                          ${DIM}lists what else there is${PLAIN}`,
@@ -154,7 +154,7 @@ class Playground {
     this.#installToolbar();
     this.#installDropZones();
     this.#installSplitters();
-    this.#installPaneKey();
+    this.#installKeys();
     this.#installLeaving();
     await this.#status.refresh();
     this.#poll = setInterval(() => {
@@ -257,6 +257,10 @@ class Playground {
       this.#showTree(!narrow.matches);
     });
     this.#showTree(!narrow.matches);
+    // There the tree lies over what was clicked.
+    byId('work').addEventListener('pointerdown', () => {
+      if (narrow.matches) this.#showTree(false);
+    });
     const here = (): string => this.#tree.selectedDirectory;
     byId('tree-tools').append(
       makeButton(
@@ -332,10 +336,19 @@ class Playground {
     });
   }
 
-  /** F6 goes on to the next pane: in the terminal and the editor, Tab has another meaning. */
-  #installPaneKey(): void {
+  /**
+   * F6 goes on to the next pane: in the terminal and the editor, Tab has another meaning. Ctrl-S
+   * saves what is edited, wherever the focus is; the browser would save the page.
+   */
+  #installKeys(): void {
     window.addEventListener('keydown', (event) => {
-      if (event.key !== 'F6' || document.querySelector('dialog') !== null) return;
+      if (document.querySelector('dialog') !== null) return;
+      const isSave = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 's';
+      if (isSave && !event.defaultPrevented) {
+        event.preventDefault();
+        if (this.#editor.isDirty) void this.#editor.save();
+      }
+      if (event.key !== 'F6') return;
       event.preventDefault();
       const { activeElement } = document;
       if (byId('tree').contains(activeElement) && this.#editor.focus()) return;

@@ -69,6 +69,11 @@ test('a second tab waits at a screen until the first one is closed', async ({ pa
   await expect(tab.locator(SCREEN)).toContainText(
     'Another tab or worker of this site has the filesystem "playground" open',
   );
+  await tab.getByRole('button', { name: 'Open another filesystem' }).click();
+  await expect(tab).toHaveURL(/\?source=playground-2$/);
+  await new Playground(tab).atPrompt();
+  await tab.goto('/');
+  await expect(tab.locator(SCREEN)).toBeVisible();
   await page.close();
   const retry = tab.getByRole('button', { name: 'Retry' });
   await expect(retry).toBeFocused();

@@ -177,10 +177,10 @@ export class FileTree {
 
   #contentOf(node: TreeNode): Node[] {
     const twisty = make('span', { class: 'twisty', children: [makeIcon('chevron')] });
-    const name = make('span', { class: 'name', text: withoutControls(node.name) });
+    const name = make('span', { class: 'name', text: onOneLine(node.name) });
     const target = make('span', {
       class: 'target',
-      text: ` → ${withoutControls(node.target ?? '')}`,
+      text: ` → ${onOneLine(node.target ?? '')}`,
     });
     const actions = makeButton(
       {
@@ -292,10 +292,7 @@ export class FileTree {
   }
 }
 
-/** A name on one line: a newline is shown as '␊', and so with other control characters. */
-function withoutControls(name: string): string {
-  return name.replace(/\p{Cc}/gu, (char) => {
-    const code = char.charCodeAt(0);
-    return code < 0x20 ? String.fromCharCode(0x2400 + code) : '?';
-  });
+/** A name on one line, as `ls` shows it on a terminal. */
+function onOneLine(name: string): string {
+  return name.replace(/\p{Cc}/gu, '?');
 }
