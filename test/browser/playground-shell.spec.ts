@@ -71,6 +71,18 @@ test('the programs of npm work on the tree', async ({ page }) => {
   expect((await shell.run('ls')).output).toBe('');
 });
 
+test('options may follow the names; ls shows what would control the terminal as ?', async ({
+  page,
+}) => {
+  const shell = await Playground.open(page);
+  await shell.runAll('touch "new\\line" file -d 2020-01-02');
+  await shell.writeFile('/home/user/two\nlines', '');
+  expect((await shell.run('ls file -l')).output).toMatch(/^-rw.* 2020 file$/);
+  expect((await shell.run('ls')).output).toBe('file       new\\line   two?lines');
+  expect((await shell.run('printf "b\\na\\n" > file; sort file -r')).output).toBe('b\na');
+  expect((await shell.run('stat file -c %s')).output).toBe('4');
+});
+
 test('Tab completes commands and paths', async ({ page }) => {
   const shell = await Playground.open(page);
   await shell.run('mkdir -p projects/burrow && touch "projects/a file" projects/notes.txt');
