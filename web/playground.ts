@@ -346,7 +346,7 @@ class Playground {
       const isSave = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 's';
       if (isSave && !event.defaultPrevented) {
         event.preventDefault();
-        if (this.#editor.isDirty) void this.#editor.save();
+        if (this.#editor.canSave) void this.#editor.save();
       }
       if (event.key !== 'F6') return;
       event.preventDefault();

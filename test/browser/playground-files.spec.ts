@@ -117,6 +117,33 @@ test('the editor shows what other programs write, and asks before it loses anyth
   await expect(page.getByRole('textbox', { name: 'Text of other' })).toHaveText('other');
 });
 
+test('the editor says that its file is gone, and makes it anew', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await playground.run('echo text > file');
+  await openFile(playground, 'file');
+  const gone = editorOf(page).getByText('(deleted)');
+  await expect(gone).toBeHidden();
+  await playground.run('rm file');
+  await expect(gone).toBeVisible();
+  // Also with the focus elsewhere: Ctrl-S is not for the browser here.
+  await playground.row('user').focus();
+  await page.keyboard.press('Control+s');
+  await expect(gone).toBeHidden();
+  expect(await playground.readFile(`${HOME}/file`)).toBe('text\n');
+});
+
+test('what can not be deleted loses nothing', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await playground.row('dev').focus();
+  await page.keyboard.press('Delete');
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await expect(page.getByText('dev was not deleted: a filesystem is mounted')).toBeVisible();
+  await playground.row('/').focus();
+  await page.keyboard.press('Delete');
+  await expect(page.getByRole('dialog')).toBeHidden();
+  expect((await playground.run('cp /dev/null here && ls /home')).output).toBe('user');
+});
+
 test('what is no text is not edited', async ({ page }) => {
   const playground = await Playground.open(page);
   await playground.run('printf "a\\0b" > binary; truncate -s 5G large');

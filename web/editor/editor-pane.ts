@@ -1,7 +1,7 @@
 // The pane that shows one file: its name, whether it is saved, the text or why there is none.
 
 import type { FileSystem, Stats } from '../../src/index.ts';
-import { describeError } from '../shell/errors.ts';
+import { describeError, nullIfFsError } from '../shell/errors.ts';
 import { baseName, isWithin } from '../shell/paths.ts';
 import { ask } from '../ui/dialogs.ts';
 import { make, makeButton } from '../ui/dom.ts';
@@ -39,6 +39,7 @@ export class EditorPane {
     text: '●',
     attributes: { role: 'img', 'aria-label': 'not saved', title: 'not saved' },
   });
+  readonly #gone = make('span', { class: 'gone', text: '(deleted)' });
   readonly #saveButton: HTMLButtonElement;
   readonly #message = make('div', { class: 'message' });
   readonly #body = make('div', { class: 'text' });
@@ -48,6 +49,8 @@ export class EditorPane {
   #path: string | null = null;
   #isDirty = false;
   #isSaving = false;
+  /** Somebody removed the file; saving makes it anew. */
+  #isGone = false;
 
   constructor(element: HTMLElement, fs: EditorFileSystem, events: EditorPaneEvents) {
     this.#fs = fs;
@@ -63,7 +66,7 @@ export class EditorPane {
       { label: 'Close', children: [makeIcon('close')] },
       () => void this.close(),
     );
-    const title = make('h2', { children: [this.#name, this.#dirty] });
+    const title = make('h2', { children: [this.#name, this.#gone, this.#dirty] });
     const buttons = make('div', { children: [this.#saveButton, download, close] });
     const header = make('header', { children: [title, buttons] });
     element.append(header, this.#message, this.#body);
@@ -77,6 +80,10 @@ export class EditorPane {
 
   get isDirty(): boolean {
     return this.#isDirty;
+  }
+
+  get canSave(): boolean {
+    return !this.#saveButton.disabled;
   }
 
   /** Goes to the text; false if none is shown. */
@@ -107,6 +114,7 @@ export class EditorPane {
       await this.#fs.writeFile(file.path, snapshot.text);
       snapshot.markSaved();
       file.mtimeNs = (await this.#fs.stat(file.path)).mtimeNs;
+      this.#isGone = false;
       this.#updateDirty();
       this.#events.onSaved();
       return true;
@@ -140,15 +148,19 @@ export class EditorPane {
   async refresh(): Promise<void> {
     const file = this.#file;
     if (file === null || this.#isDirty || this.#isSaving) return;
-    const stats = await this.#fs.stat(file.path).catch(() => null);
-    if (stats === null || stats.mtimeNs === file.mtimeNs) return;
-    // Typing may have begun while the question was under way.
-    if (this.#file === file && !this.#isDirty) await this.#load(file.path);
+    const { path } = file;
+    const stats = await this.#fs.stat(path).catch(nullIfFsError);
+    // Typing may have begun while the question was under way, or the file got another name.
+    if (this.#file !== file || file.path !== path || this.#isDirty) return;
+    this.#isGone = stats === null;
+    this.#updateDirty();
+    if (stats !== null && stats.mtimeNs !== file.mtimeNs) await this.#load(path);
   }
 
   async #load(path: string): Promise<void> {
     this.#path = path;
     this.#file = null;
+    this.#isGone = false;
     this.#showName(path);
     this.#events.onVisibility(true);
     try {
@@ -198,7 +210,8 @@ export class EditorPane {
     const isDirty = this.#file !== null && this.#editor.isChanged;
     this.#isDirty = isDirty;
     this.#dirty.hidden = !isDirty;
-    this.#saveButton.disabled = !isDirty;
+    this.#gone.hidden = !this.#isGone;
+    this.#saveButton.disabled = !isDirty && !this.#isGone;
   }
 
   /** Resolves to true if what is shown may go away. */
@@ -218,7 +231,7 @@ export class EditorPane {
   }
 
   async #mayOverwrite(file: OpenFile): Promise<boolean> {
-    const stats = await this.#fs.stat(file.path).catch(() => null);
+    const stats = await this.#fs.stat(file.path).catch(nullIfFsError);
     if (stats === null || stats.mtimeNs === file.mtimeNs) return true;
     const answer = await ask(
       `${baseName(file.path)} was changed by another program`,

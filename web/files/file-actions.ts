@@ -121,10 +121,22 @@ export class FileActions {
       'Delete',
     );
     if (!isSure) return;
-    await this.#attempt(`${node.name} was not deleted`, () =>
-      isDirectory ? this.#fs.rm(node.path, { recursive: true }) : this.#fs.unlink(node.path),
-    );
+    await this.#attempt(`${node.name} was not deleted`, async () => {
+      if (!isDirectory) {
+        await this.#fs.unlink(node.path);
+        return;
+      }
+      await this.#checkNotMounted(node.path);
+      await this.#fs.rm(node.path, { recursive: true });
+    });
     this.#events.onCreated(parentPath(node.path));
+  }
+
+  /** A mount point can't go, but all that is in it could, before that is found out. */
+  async #checkNotMounted(path: string): Promise<void> {
+    const { dev } = await this.#fs.lstat(path);
+    const parent = await this.#fs.lstat(parentPath(path));
+    if (dev !== parent.dev) throw new Error('a filesystem is mounted there');
   }
 
   async download(path: string): Promise<void> {

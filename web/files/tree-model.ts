@@ -135,7 +135,7 @@ export class TreeModel {
     );
     const hidden = entries.length - nodes.length;
     const children = nodes.sort(compareNodes);
-    return { mtimeNs, children, note: hidden > 0 ? `… and ${String(hidden)} more` : null };
+    return { mtimeNs, children, note: hidden > 0 ? `${String(hidden)} more are not shown` : null };
   }
 
   async #node(parent: string, entry: Dirent): Promise<TreeNode> {
