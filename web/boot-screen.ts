@@ -7,20 +7,27 @@ export interface BootChoice {
   readonly isDanger?: boolean;
 }
 
+/** The parts of the page that the screen covers. */
+const COVERED = ['top', 'stopped', 'main', 'status'];
+
+/** Shows the screen, or removes it. What it covers must not be reached with the keyboard either. */
+function cover(isCovered: boolean): void {
+  byId('boot').hidden = !isCovered;
+  for (const id of COVERED) byId(id).inert = isCovered;
+}
+
 /** Says what is being waited for. */
 export function showBooting(text: string): void {
-  const screen = byId('boot');
-  screen.hidden = false;
-  screen.dataset['state'] = 'booting';
+  cover(true);
+  byId('boot').dataset['state'] = 'booting';
   byId('boot-text').textContent = text;
   byId('boot-actions').replaceChildren();
 }
 
 /** Shows why the kernel did not start. Resolves to the index of the choice that is made. */
 export function showBootFailure(message: string, choices: readonly BootChoice[]): Promise<number> {
-  const screen = byId('boot');
-  screen.hidden = false;
-  screen.dataset['state'] = 'failed';
+  cover(true);
+  byId('boot').dataset['state'] = 'failed';
   byId('boot-text').textContent = message;
   return new Promise((resolve) => {
     const buttons = choices.map((choice, index) =>
@@ -37,5 +44,5 @@ export function showBootFailure(message: string, choices: readonly BootChoice[])
 }
 
 export function hideBootScreen(): void {
-  byId('boot').hidden = true;
+  cover(false);
 }

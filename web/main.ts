@@ -4,7 +4,7 @@
 // chooses the store.
 
 import type { BootOptions, Kernel } from '../src/index.ts';
-import { boot } from '../src/index.ts';
+import { KernelError, boot } from '../src/index.ts';
 import { hideBootScreen, showBootFailure, showBooting } from './boot-screen.ts';
 import { startPlayground } from './playground.ts';
 
@@ -47,7 +47,15 @@ async function bootKernel(switches: Switches): Promise<Kernel> {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       onDataLoss = 'fail';
-      if (!isDataLoss(error)) {
+      if (hasReason(error, 'locked')) {
+        const choice = await showBootFailure(message, [
+          { label: 'Retry' },
+          { label: 'Open another filesystem' },
+        ]);
+        if (choice === 1) goToOther(switches.source);
+        continue;
+      }
+      if (!hasReason(error, 'data-loss')) {
         await showBootFailure(message, [{ label: 'Retry' }]);
         continue;
       }
@@ -60,16 +68,25 @@ async function bootKernel(switches: Switches): Promise<Kernel> {
   }
 }
 
-/** True if the browser lost the database: starting afresh is then all that can be done. */
-function isDataLoss(error: unknown): boolean {
-  return error instanceof Error && 'reason' in error && error.reason === 'data-loss';
+/** 'locked': another tab has the filesystem. 'data-loss': the browser lost it, it can only go. */
+function hasReason(error: unknown, reason: 'locked' | 'data-loss'): boolean {
+  return error instanceof KernelError && error.reason === reason;
+}
+
+/** Goes on with a filesystem that is named after `source`, and counted up. */
+function goToOther(source: string): void {
+  const [, name = source, number = '1'] = /^(.*)-(\d+)$/.exec(source) ?? [];
+  const address = new URL(location.href);
+  address.searchParams.set('source', `${name}-${String(Number(number) + 1)}`);
+  location.assign(address);
 }
 
 async function main(): Promise<void> {
   const kernel = await bootKernel(readSwitches(location.href));
   globalThis.burrow = kernel;
-  await startPlayground(kernel);
+  const playground = await startPlayground(kernel);
   hideBootScreen();
+  playground.focus();
 }
 
 main().catch((error: unknown) => {

@@ -1,6 +1,7 @@
 // Puts the parts of the page together around a booted kernel.
 
 import type { Kernel, Process, SpawnOptions } from '../src/index.ts';
+import { coalesce } from './coalesce.ts';
 import { EditorPane } from './editor/editor-pane.ts';
 import { installDropZone } from './files/drop-zone.ts';
 import { FileActions } from './files/file-actions.ts';
@@ -18,6 +19,7 @@ import { baseName, parentPath } from './shell/paths.ts';
 import { installHooks } from './install/working-directory.ts';
 import { HOME, HistoryFile, runShells } from './shell-loop.ts';
 import { StatusBar } from './status-bar.ts';
+import { isKernelStopped, showStopped } from './stopped-banner.ts';
 import { Console } from './terminal/console.ts';
 import { Screen } from './terminal/screen.ts';
 import { byId, make, makeButton } from './ui/dom.ts';
@@ -41,7 +43,7 @@ const WELCOME = [
   `${BOLD}Burrow${PLAIN}: a filesystem and a small kernel for WebAssembly programs, in this page.`,
   `${DIM}Programs are fetched when first used. Files stay in this browser. Try:${PLAIN}`,
   '',
-  `  python -c 'open("hello.txt", "w").write("hi\\n")'   ${DIM}then reload the page, and${PLAIN}`,
+  `  python -c 'open("hello.txt", "w").write("hi\\n")'  ${DIM}then reload the page, and${PLAIN}`,
   `  cat hello.txt && ls -l                            ${DIM}what you wrote is there${PLAIN}`,
   `  seq 1 1000 | rg 7 | wc -l > count.txt             ${DIM}click on count.txt to edit it${PLAIN}`,
   `  programs                                          ${DIM}lists what else there is${PLAIN}`,
@@ -50,12 +52,13 @@ const WELCOME = [
 ].join('\n');
 
 /** Resolves when the page can be used. */
-export async function startPlayground(kernel: Kernel): Promise<void> {
+export async function startPlayground(kernel: Kernel): Promise<Playground> {
   for (const directory of DIRECTORIES) await kernel.fs.mkdir(directory, { recursive: true });
   await installHooks(kernel.fs);
   const programs = await loadManifest();
   const playground = new Playground(kernel, programs);
   await playground.start();
+  return playground;
 }
 
 /** The programs that can be had; none if the list can't be read, which is said then. */
@@ -80,13 +83,18 @@ class Playground {
   readonly #installer: Installer;
   readonly #history: HistoryFile;
   readonly #manifestError: Error | null;
+  /** Shows what programs have changed. */
+  readonly #refresh: () => void;
+  /** Has the kernel commit what has changed. */
+  readonly #save: () => void;
   #cwd = HOME;
-  #isRefreshing = false;
-  /** Asked for while one was under way: what that one saw may be too old. */
-  #wantsRefresh = false;
+  #poll: ReturnType<typeof setInterval> | undefined;
 
   constructor(kernel: Kernel, programs: readonly ProgramEntry[] | Error) {
     this.#kernel = kernel;
+    this.#refresh = coalesce(() => this.#show());
+    // When a commit fails, the status bar says why.
+    this.#save = coalesce(() => kernel.sync().catch(() => undefined));
     this.#manifestError = programs instanceof Error ? programs : null;
     this.#status = new StatusBar(kernel);
     this.#screen = new Screen(byId('terminal'));
@@ -100,12 +108,19 @@ class Playground {
         if (!isVisible) this.#screen.focus();
       },
       onDownload: (path) => void this.#actions.download(path),
+      onSaved: () => {
+        this.#save();
+      },
       onMessage: (text) => {
         this.#status.say(text, 'bad');
       },
     });
     this.#actions = new FileActions(kernel.fs, this.#status, {
-      onCreated: (path) => void this.#tree.reveal(path),
+      onCreated: (path) => {
+        this.#tree.reveal(path).catch((error: unknown) => {
+          this.#onFailure(error);
+        });
+      },
       onOpen: (path) => {
         this.#openFile(path);
       },
@@ -125,6 +140,9 @@ class Playground {
       },
       onRename: ({ path }) => void this.#actions.rename(path),
       onDelete: (node) => void this.#actions.remove(node),
+      onFailure: (error) => {
+        this.#onFailure(error);
+      },
     });
   }
 
@@ -136,12 +154,10 @@ class Playground {
     this.#installToolbar();
     this.#installDropZones();
     this.#installSplitters();
-    this.#installPaneKey();
-    window.addEventListener('beforeunload', (event) => {
-      if (this.#editor.isDirty) event.preventDefault();
-    });
+    this.#installKeys();
+    this.#installLeaving();
     await this.#status.refresh();
-    setInterval(() => {
+    this.#poll = setInterval(() => {
       if (document.visibilityState === 'visible') this.#refresh();
     }, POLL_INTERVAL_MS);
     await this.#console.write(WELCOME);
@@ -149,6 +165,10 @@ class Playground {
       await this.#console.write(`No programs: ${this.#manifestError.message}\n`);
     }
     this.#runShells();
+  }
+
+  /** Goes to the terminal. */
+  focus(): void {
     this.#screen.focus();
   }
 
@@ -158,7 +178,10 @@ class Playground {
         byId('terminal').dataset['state'] = state;
         this.#cwd = cwd;
         this.#tree.showWorkingDirectory(cwd);
-        if (state === 'prompt') this.#refresh();
+        if (state !== 'prompt') return;
+        this.#refresh();
+        // Whoever sees the prompt takes the command for done, and may leave.
+        this.#save();
       },
     };
     runShells(this.#console, this.#makeHost(), this.#history, events).catch((error: unknown) => {
@@ -192,23 +215,25 @@ class Playground {
     return this.#kernel.spawn(path, options);
   }
 
-  /** Shows what programs have changed, unless the kernel still owes the last answer. */
-  #refresh(): void {
-    this.#wantsRefresh = this.#isRefreshing;
-    if (this.#isRefreshing) return;
-    this.#isRefreshing = true;
+  async #show(): Promise<void> {
     const timer = setTimeout(() => {
       this.#status.showTrouble('the kernel is busy');
     }, BUSY_AFTER_MS);
-    Promise.all([this.#tree.refresh(), this.#editor.refresh(), this.#status.refresh()])
-      .catch((error: unknown) => {
-        this.#status.showTrouble(describeError(error));
-      })
-      .finally(() => {
-        clearTimeout(timer);
-        this.#isRefreshing = false;
-        if (this.#wantsRefresh) this.#refresh();
-      });
+    try {
+      await Promise.all([this.#tree.refresh(), this.#editor.refresh(), this.#status.refresh()]);
+    } catch (error) {
+      this.#onFailure(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The kernel did not answer. */
+  #onFailure(error: unknown): void {
+    this.#status.showTrouble(describeError(error));
+    if (!isKernelStopped(error)) return;
+    clearInterval(this.#poll);
+    showStopped(error, this.#editor.isDirty);
   }
 
   #openFile(path: string): void {
@@ -232,6 +257,10 @@ class Playground {
       this.#showTree(!narrow.matches);
     });
     this.#showTree(!narrow.matches);
+    // There the tree lies over what was clicked.
+    byId('work').addEventListener('pointerdown', () => {
+      if (narrow.matches) this.#showTree(false);
+    });
     const here = (): string => this.#tree.selectedDirectory;
     byId('tree-tools').append(
       makeButton(
@@ -273,6 +302,23 @@ class Playground {
     }
   }
 
+  /** What to do when the user leaves: perhaps for good, and without the kernel's next commit. */
+  #installLeaving(): void {
+    const save = (): void => {
+      // Not coalesced: there may be no time to wait for a commit that is under way.
+      this.#kernel.sync().catch(() => undefined);
+    };
+    window.addEventListener('beforeunload', (event) => {
+      if (this.#editor.isDirty) event.preventDefault();
+      // The earliest moment: the browser still asks for the next page, and the worker lives.
+      save();
+    });
+    window.addEventListener('pagehide', save);
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'hidden') save();
+    });
+  }
+
   #installSplitters(): void {
     const sidebar = byId('sidebar');
     installSplitter(byId('split-tree'), {
@@ -290,10 +336,19 @@ class Playground {
     });
   }
 
-  /** F6 goes on to the next pane: in the terminal and the editor, Tab has another meaning. */
-  #installPaneKey(): void {
+  /**
+   * F6 goes on to the next pane: in the terminal and the editor, Tab has another meaning. Ctrl-S
+   * saves what is edited, wherever the focus is; the browser would save the page.
+   */
+  #installKeys(): void {
     window.addEventListener('keydown', (event) => {
-      if (event.key !== 'F6' || document.querySelector('dialog') !== null) return;
+      if (document.querySelector('dialog') !== null) return;
+      const isSave = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 's';
+      if (isSave && !event.defaultPrevented) {
+        event.preventDefault();
+        if (this.#editor.canSave) void this.#editor.save();
+      }
+      if (event.key !== 'F6') return;
       event.preventDefault();
       const { activeElement } = document;
       if (byId('tree').contains(activeElement) && this.#editor.focus()) return;

@@ -19,7 +19,7 @@ export class StatusBar {
     this.#kernel = kernel;
     show('status-isolation', describeIsolation(kernel.isolation, globalThis.crossOriginIsolated));
     byId('status-persistence').addEventListener('click', () => {
-      void navigator.storage.persist().then(() => this.refresh());
+      void this.#askPersistence();
     });
   }
 
@@ -37,10 +37,19 @@ export class StatusBar {
     show('status-persistence', describePersistence(isPersisted));
   }
 
+  async #askPersistence(): Promise<void> {
+    const isPersisted = await navigator.storage.persist();
+    show('status-persistence', describePersistence(isPersisted));
+    if (!isPersisted) {
+      this.say('The browser did not agree to keep the files. Some do once the page is bookmarked.');
+    }
+  }
+
   /** Shows that the kernel does not answer, in place of the last commit. */
   showTrouble(text: string): void {
     const title = 'What the page shows may be out of date.';
-    show('status-commit', { text, title, tone: 'bad' });
+    const [line = ''] = text.split('\n');
+    show('status-commit', { text: line, title, tone: 'bad' });
   }
 
   /** Says something for as long as the user may need to read it. */

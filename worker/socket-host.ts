@@ -57,6 +57,6 @@ function streamsOf({ input, output }: Connection): ConnectionStreams {
   const fromProgram = new TransformStream<Uint8Array, Uint8Array>();
   const fromPage = new TransformStream<Uint8Array, Uint8Array>();
   void pumpOut(input, fromProgram.writable);
-  void pumpIn(fromPage.readable, output);
+  void pumpIn(fromPage.readable, output, { isOnDemand: false });
   return { readable: fromProgram.readable, writable: fromPage.writable };
 }

@@ -14,7 +14,7 @@ import {
 import type { Kernel } from '../src/kernel/kernel.ts';
 import type { Task } from '../src/kernel/task.ts';
 import { ByteQueue } from '../src/lib/byte-queue.ts';
-import { runAsync, type Wait } from '../src/lib/op.ts';
+import { anyOf, runAsync, type Wait } from '../src/lib/op.ts';
 import type { Syscalls } from '../src/syscalls/table.ts';
 import type { FileDescription } from '../src/vfs/file-description.ts';
 import type { StdioSource, TerminalStreams } from './protocol.ts';
@@ -78,7 +78,7 @@ async function openStream(
       return await runAsync(kernel.openNull());
     case 'readable': {
       const input = new ByteQueue();
-      void pumpIn(source.stream, input);
+      void pumpIn(source.stream, input, { isOnDemand: false });
       return kernel.openStream({ flags: O_RDONLY, isTerminal: false, input }, task.creds);
     }
     case 'writable': {
@@ -99,7 +99,8 @@ async function openStream(
 function openTerminal(kernel: Kernel, task: Task, streams: TerminalStreams): OpenTerminal {
   const input = new ByteQueue();
   const output = new ByteQueue();
-  void pumpIn(streams.input, input);
+  // What is typed ahead belongs to whoever reads next, perhaps not this program.
+  void pumpIn(streams.input, input, { isOnDemand: true });
   const flushed = pumpOut(output, streams.output);
   const options = { flags: O_RDWR, isTerminal: true, input, output };
   return { input, output, flushed, file: kernel.openStream(options, task.creds) };
@@ -111,13 +112,22 @@ function change(wait: Wait): Promise<void> {
   });
 }
 
-/** From the page to the task, until the page closes the stream or the task its end. */
-export async function pumpIn(stream: ReadableStream<Uint8Array>, queue: ByteQueue): Promise<void> {
+/**
+ * From the page to the task, until the page closes the stream or the task its end. On demand, the
+ * page is asked for something only when the task wants to read.
+ */
+export async function pumpIn(
+  stream: ReadableStream<Uint8Array>,
+  queue: ByteQueue,
+  options: { readonly isOnDemand: boolean },
+): Promise<void> {
   const reader = stream.getReader();
   // A read that is under way then ends as if the page had closed the stream.
   void readClosed(queue).then(() => reader.cancel().catch(() => undefined));
   try {
     for (;;) {
+      if (options.isOnDemand) await demand(queue);
+      if (queue.isReadClosed) break;
       const { done, value } = await reader.read();
       if (done) break;
       let rest: Uint8Array = value;
@@ -131,6 +141,12 @@ export async function pumpIn(stream: ReadableStream<Uint8Array>, queue: ByteQueu
   } finally {
     queue.closeWrite();
   }
+}
+
+/** Resolves when the task wants to read, or has closed its end. */
+async function demand(queue: ByteQueue): Promise<void> {
+  const wait = anyOf([queue.wanted, queue.changed]);
+  while (!queue.isWanted && !queue.isReadClosed) await change(wait);
 }
 
 /** Resolves when the task has closed its end. */

@@ -13,6 +13,8 @@ const PIPE_CAPACITY = 65536;
 export class ByteQueue {
   readonly #chunks: Uint8Array[] = [];
   readonly #changed = new WaitQueue();
+  readonly #wanted = new WaitQueue();
+  #isWanted = false;
   #size = 0;
   #isWriteClosed = false;
   #isReadClosed = false;
@@ -40,6 +42,23 @@ export class ByteQueue {
     return this.#changed;
   }
 
+  /** A reader has found nothing since something was put in. */
+  get isWanted(): boolean {
+    return this.#isWanted;
+  }
+
+  /** Woken when a reader has found nothing, for whoever fills the queue only on demand. */
+  get wanted(): Wait {
+    return this.#wanted;
+  }
+
+  /** Says that a reader waits. read() does so by itself; poll doesn't read. */
+  want(): void {
+    if (this.#isWanted || this.#size > 0) return;
+    this.#isWanted = true;
+    this.#wanted.wakeAll();
+  }
+
   /** Takes up to `buffer.length` bytes; 0 if there are none. */
   read(buffer: Uint8Array): number {
     let count = 0;
@@ -54,6 +73,7 @@ export class ByteQueue {
     }
     this.#size -= count;
     if (count > 0) this.#changed.wakeAll();
+    else if (buffer.length > 0) this.want();
     return count;
   }
 
@@ -63,6 +83,7 @@ export class ByteQueue {
     if (count > 0) {
       this.#chunks.push(bytes.slice(0, count));
       this.#size += count;
+      this.#isWanted = false;
       this.#changed.wakeAll();
     }
     return count;

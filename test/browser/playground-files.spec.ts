@@ -59,6 +59,21 @@ test('the file tree is used with the keyboard', async ({ page }) => {
   await expect(playground.row('dir')).toBeFocused();
 });
 
+test('keys act on the row that has the focus, however it got it', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await playground.run('mkdir first second && echo > first/inside');
+  await playground.row('second').click();
+  await playground.row('first').focus();
+  await expect(playground.row('first')).toHaveAttribute('aria-selected', 'true');
+  await page.keyboard.press('Enter');
+  await expect(playground.row('inside')).toBeVisible();
+  await expect(playground.row('second')).toHaveAttribute('aria-selected', 'false');
+  // It stays so while rows come and go around it.
+  await playground.writeFile(`${HOME}/another`, '');
+  await expect(playground.row('another')).toBeVisible();
+  await expect(playground.row('first')).toBeFocused();
+});
+
 test('the editor saves with Ctrl-S', async ({ page }) => {
   const playground = await Playground.open(page);
   await playground.run('printf "one\\ntwo\\n" > text && chmod 600 text');
@@ -102,6 +117,33 @@ test('the editor shows what other programs write, and asks before it loses anyth
   await expect(page.getByRole('textbox', { name: 'Text of other' })).toHaveText('other');
 });
 
+test('the editor says that its file is gone, and makes it anew', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await playground.run('echo text > file');
+  await openFile(playground, 'file');
+  const gone = editorOf(page).getByText('(deleted)');
+  await expect(gone).toBeHidden();
+  await playground.run('rm file');
+  await expect(gone).toBeVisible();
+  // Also with the focus elsewhere: Ctrl-S is not for the browser here.
+  await playground.row('user').focus();
+  await page.keyboard.press('Control+s');
+  await expect(gone).toBeHidden();
+  expect(await playground.readFile(`${HOME}/file`)).toBe('text\n');
+});
+
+test('what can not be deleted loses nothing', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await playground.row('dev').focus();
+  await page.keyboard.press('Delete');
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await expect(page.getByText('dev was not deleted: a filesystem is mounted')).toBeVisible();
+  await playground.row('/').focus();
+  await page.keyboard.press('Delete');
+  await expect(page.getByRole('dialog')).toBeHidden();
+  expect((await playground.run('ls /dev/null && ls /home')).output).toBe('/dev/null\nuser');
+});
+
 test('what is no text is not edited', async ({ page }) => {
   const playground = await Playground.open(page);
   await playground.run('printf "a\\0b" > binary; truncate -s 5G large');
@@ -133,6 +175,7 @@ test('files and folders are made, renamed and deleted', async ({ page }) => {
   await page.keyboard.press('Enter');
   await expect(playground.row('answer.py')).toBeVisible();
   await expect(editorOf(page).getByRole('heading')).toContainText('answer.py');
+  await expect(page.getByRole('textbox', { name: 'Text of answer.py' })).toBeVisible();
   expect((await playground.run('python folder/answer.py')).output).toBe('42');
   await playground.row('folder').click({ button: 'right' });
   await page.getByRole('menuitem', { name: 'Delete…' }).click();

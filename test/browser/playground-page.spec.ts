@@ -69,9 +69,22 @@ test('a second tab waits at a screen until the first one is closed', async ({ pa
   await expect(tab.locator(SCREEN)).toContainText(
     'Another tab or worker of this site has the filesystem "playground" open',
   );
+  await tab.getByRole('button', { name: 'Open another filesystem' }).click();
+  await expect(tab).toHaveURL(/\?source=playground-2$/);
+  await new Playground(tab).atPrompt();
+  await tab.goto('/');
+  await expect(tab.locator(SCREEN)).toBeVisible();
   await page.close();
   const retry = tab.getByRole('button', { name: 'Retry' });
   await expect(retry).toBeFocused();
+  // Nothing of the page below can be reached.
+  for (let count = 0; count < 4; count++) {
+    await tab.keyboard.press('Tab');
+    const isBelow = await tab.evaluate(
+      () => document.activeElement?.closest('header, main, footer') !== null,
+    );
+    expect(isBelow).toBe(false);
+  }
   await retry.click();
   const second = new Playground(tab);
   await second.atPrompt();
@@ -152,14 +165,85 @@ test('a browser without storage is told what is missing', async ({ page }) => {
 
 test('a kernel that has died is not kept secret', async ({ page }) => {
   const playground = await Playground.open(page);
+  await playground.run('mkdir folder && echo kept > kept');
+  await playground.saved();
+  await expect(playground.row('kept')).toBeVisible();
   await kernelWorkerOf(page).evaluate(() => {
     setTimeout(close);
   });
   await expect(page.locator('#status-commit')).toHaveText(
     'the kernel has stopped: its worker has ended',
   );
+  // What was there is still shown, and the page says what to do.
+  await expect(playground.row('user')).toBeVisible();
+  await expect(playground.row('kept')).toBeVisible();
+  await playground.row('folder').click();
+  await expect(playground.row('kept')).toBeVisible();
+  const banner = page.getByRole('alert');
+  await expect(banner).toContainText('The kernel has stopped: its worker has ended');
+  await expect(banner).toContainText('until the page is reloaded');
   await playground.enter('cat file');
   await playground.shows(/the kernel has stopped: its worker has ended/);
+  await banner.getByRole('button', { name: 'Reload' }).click();
+  await expect(banner).toBeHidden();
+  await playground.atPrompt();
+  expect((await playground.run('cat kept')).output).toBe('kept');
+});
+
+test('a text that is not saved survives the kernel, to be copied', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await playground.run('echo old > file');
+  await playground.row('file').click();
+  const text = page.getByRole('textbox', { name: 'Text of file' });
+  await expect(text).toBeFocused();
+  await page.keyboard.type('new');
+  await kernelWorkerOf(page).evaluate(() => {
+    setTimeout(close);
+  });
+  const warning = 'The text in the editor is not saved: copy it first.';
+  await expect(page.getByRole('alert').first()).toContainText(warning);
+  await expect(text).toHaveText('newold');
+});
+
+/** Keeps the kernel from committing by itself, a second after a change. */
+async function stopBackgroundCommits(page: Page): Promise<void> {
+  await kernelWorkerOf(page).evaluate(() => {
+    const { setTimeout: original } = globalThis;
+    const held = (callback: () => void, ms = 0): number =>
+      ms >= 1000 ? 0 : Number(original(callback, ms));
+    Object.assign(globalThis, { setTimeout: held });
+  });
+}
+
+const commitCount = (page: Page): Promise<number> =>
+  page.evaluate(async () => {
+    const counts = (await burrow!.mounts()).map(({ commit }) => commit?.commits ?? 0);
+    return counts.reduce((sum, each) => sum + each, 0);
+  });
+
+test('what a command has changed is saved when it ends', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await playground.saved();
+  await stopBackgroundCommits(page);
+  const before = await commitCount(page);
+  await playground.run('echo text > file');
+  await expect.poll(() => commitCount(page)).toBeGreaterThan(before);
+  await playground.reload();
+  expect((await playground.run('cat file')).output).toBe('text');
+});
+
+test('what has changed is saved when the page is left', async ({ page }) => {
+  const playground = await Playground.open(page);
+  await playground.saved();
+  await stopBackgroundCommits(page);
+  for (const event of ['beforeunload', 'pagehide']) {
+    await playground.writeFile(`/home/user/${event}`, 'text');
+    const before = await commitCount(page);
+    await page.evaluate((type) => window.dispatchEvent(new Event(type)), event);
+    await expect.poll(() => commitCount(page)).toBeGreaterThan(before);
+  }
+  await playground.reload();
+  expect((await playground.run('ls')).output).toBe('beforeunload  pagehide');
 });
 
 test('a narrow window hides the file tree behind a button', async ({ page }) => {

@@ -71,6 +71,18 @@ test('the programs of npm work on the tree', async ({ page }) => {
   expect((await shell.run('ls')).output).toBe('');
 });
 
+test('options may follow the names; ls shows what would control the terminal as ?', async ({
+  page,
+}) => {
+  const shell = await Playground.open(page);
+  await shell.runAll('touch "new\\line" file -d 2020-01-02');
+  await shell.writeFile('/home/user/two\nlines', '');
+  expect((await shell.run('ls file -l')).output).toMatch(/^-rw.* 2020 file$/);
+  expect((await shell.run('ls')).output).toBe('file       new\\line   two?lines');
+  expect((await shell.run('printf "b\\na\\n" > file; sort file -r')).output).toBe('b\na');
+  expect((await shell.run('stat file -c %s')).output).toBe('4');
+});
+
 test('Tab completes commands and paths', async ({ page }) => {
   const shell = await Playground.open(page);
   await shell.run('mkdir -p projects/burrow && touch "projects/a file" projects/notes.txt');
@@ -125,6 +137,60 @@ test('a program reads what is typed, until Ctrl-D', async ({ page }) => {
   expect((await shell.finished()).output).toBe('pear\napple\napple\npear');
 });
 
+test('what is typed ahead is for the next who reads', async ({ page }) => {
+  const shell = await Playground.open(page);
+  await shell.runAll('sleep 0');
+  const isRunning = async (): Promise<void> => {
+    await expect(page.locator('#terminal')).toHaveAttribute('data-state', 'running');
+  };
+  await shell.enter('sleep 2');
+  await isRunning();
+  await shell.type('echo one\necho two\nech');
+  await shell.shows(/^one\n.*\$ echo two\ntwo\n.*\$ ech$/m);
+  await shell.type('o three\n');
+  await shell.shows(/^three$/m);
+  // The next program of the same line comes before the shell.
+  await shell.enter('sleep 2; head -n 1');
+  await isRunning();
+  await shell.type('for head\necho for the shell\n');
+  await shell.shows(/shell\nfor head\n.*\$ echo for the shell\nfor the shell$/m);
+  // Ctrl-C drops it, as a terminal does.
+  await shell.enter('sleep 1000');
+  await isRunning();
+  await shell.type('echo never\n');
+  await shell.press('Control+c');
+  await shell.shows(/\[130\] .*\$$/);
+  await shell.type('echo after\n');
+  await shell.shows(/^after$/m);
+  expect(await shell.text()).not.toMatch(/^never$/m);
+});
+
+test('the progress of a download leaves no trace, whatever is typed', async ({ page }) => {
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  await page.route('**/programs/seq.wasm', async (route) => {
+    await held;
+    await route.continue();
+  });
+  const shell = await Playground.open(page);
+  for (const end of ['interrupt', 'arrive']) {
+    await shell.enter('seq 3');
+    await shell.shows(/^seq .*0%/m);
+    await shell.type('echo typed ahead\nech');
+    await shell.shows(/^seq .*0%.*\nech$/m);
+    if (end === 'interrupt') {
+      await shell.press('Control+c');
+      await shell.shows(/^user@.*seq 3\necho typed ahead\nech\^C\n\[130\] .*\$$/);
+    } else {
+      letGo();
+      await shell.shows(/\n1\n2\n3\n.*\$ echo typed ahead\ntyped ahead\n.*\$ ech$/);
+      expect(await shell.text()).not.toContain('%');
+    }
+  }
+});
+
 test('Ctrl-C kills what runs', async ({ page }, testInfo) => {
   const shell = await Playground.open(page);
   await shell.runAll("python -c ''", 'sleep 0', 'true | cat');
@@ -168,9 +234,10 @@ test('what python writes is there after a reload, for another program', async ({
 });
 
 test("python's sqlite3 keeps a database", async ({ page }) => {
-  // The shell of that name is built first.
+  // The shell of that name is built first, and another python fetched.
   test.slow();
   await ensureProgram('sqlite3');
+  await ensureProgram('python3.11');
   const shell = await Playground.open(page);
   await shell.writeFile(
     '/home/user/write.py',
@@ -189,7 +256,14 @@ test("python's sqlite3 keeps a database", async ({ page }) => {
       'print(db.execute("select count(*), sum(n), max(length(text)) from t").fetchone())\n' +
       'print(db.execute("pragma integrity_check").fetchone())\n',
   );
-  expect((await shell.run('python read.py')).output).toBe("(1000, 499500, 999)\n('ok',)");
+  const answer = "(1000, 499500, 999)\n('ok',)";
+  expect((await shell.run('python read.py')).output).toBe(answer);
+  expect((await shell.run('python3.11 read.py')).output).toBe(answer);
+  // The other way round.
+  await shell.runAll('rm data.db', 'python3.11 write.py');
+  await shell.saved();
+  await shell.reload();
+  expect((await shell.run('python read.py')).output).toBe(answer);
   expect((await shell.run('sqlite3 data.db "select sum(n) from t"')).output).toBe('499500');
 });
 
@@ -214,6 +288,8 @@ test('clang makes a program that runs', async ({ page }) => {
   await shell.writeFile('/home/user/wrong.c', 'int main(void) { return none; }\n');
   await shell.enter('clang -O1 -o hello hello.c');
   await expect.poll(() => shell.lastLine(), { timeout: 200_000 }).toMatch(/^user@burrow:~\$$/);
+  // What it made is kept, and is a program also for the next page.
+  await shell.reload();
   expect(await shell.run('./hello world')).toMatchObject({ output: 'hello world', code: 7 });
   expect(await shell.readFile('/home/user/greeted')).toBe('2\n');
   const wrong = await shell.run('clang -c wrong.c');

@@ -1,14 +1,14 @@
 // The pane that shows one file: its name, whether it is saved, the text or why there is none.
 
 import type { FileSystem, Stats } from '../../src/index.ts';
-import { describeError } from '../shell/errors.ts';
+import { describeError, nullIfFsError } from '../shell/errors.ts';
 import { baseName, isWithin } from '../shell/paths.ts';
 import { ask } from '../ui/dialogs.ts';
 import { make, makeButton } from '../ui/dom.ts';
 import { formatBytes } from '../ui/format.ts';
 import { makeIcon } from '../ui/icons.ts';
 import { TextEditor } from './text-editor.ts';
-import type { LineSeparator } from './text-file.ts';
+import type { LanguageName, LineSeparator } from './text-file.ts';
 import { EDITABLE_MAX, decodeText, languageOf } from './text-file.ts';
 
 export type EditorFileSystem = Pick<FileSystem, 'readFile' | 'stat' | 'writeFile'>;
@@ -17,6 +17,8 @@ export interface EditorPaneEvents {
   /** The pane appeared or went away. */
   onVisibility(isVisible: boolean): void;
   onDownload(path: string): void;
+  /** A file was written. */
+  onSaved(): void;
   /** Something the user should know. */
   onMessage(text: string): void;
 }
@@ -37,6 +39,7 @@ export class EditorPane {
     text: '●',
     attributes: { role: 'img', 'aria-label': 'not saved', title: 'not saved' },
   });
+  readonly #gone = make('span', { class: 'gone', text: '(deleted)' });
   readonly #saveButton: HTMLButtonElement;
   readonly #message = make('div', { class: 'message' });
   readonly #body = make('div', { class: 'text' });
@@ -46,6 +49,8 @@ export class EditorPane {
   #path: string | null = null;
   #isDirty = false;
   #isSaving = false;
+  /** Somebody removed the file; saving makes it anew. */
+  #isGone = false;
 
   constructor(element: HTMLElement, fs: EditorFileSystem, events: EditorPaneEvents) {
     this.#fs = fs;
@@ -61,7 +66,7 @@ export class EditorPane {
       { label: 'Close', children: [makeIcon('close')] },
       () => void this.close(),
     );
-    const title = make('h2', { children: [this.#name, this.#dirty] });
+    const title = make('h2', { children: [this.#name, this.#gone, this.#dirty] });
     const buttons = make('div', { children: [this.#saveButton, download, close] });
     const header = make('header', { children: [title, buttons] });
     element.append(header, this.#message, this.#body);
@@ -75,6 +80,10 @@ export class EditorPane {
 
   get isDirty(): boolean {
     return this.#isDirty;
+  }
+
+  get canSave(): boolean {
+    return !this.#saveButton.disabled;
   }
 
   /** Goes to the text; false if none is shown. */
@@ -105,7 +114,9 @@ export class EditorPane {
       await this.#fs.writeFile(file.path, snapshot.text);
       snapshot.markSaved();
       file.mtimeNs = (await this.#fs.stat(file.path)).mtimeNs;
+      this.#isGone = false;
       this.#updateDirty();
+      this.#events.onSaved();
       return true;
     } catch (error) {
       this.#events.onMessage(`${baseName(file.path)} was not saved: ${describeError(error)}`);
@@ -127,39 +138,46 @@ export class EditorPane {
   onRenamed(from: string, to: string): void {
     if (this.#path === null || !isWithin(this.#path, from)) return;
     this.#path = to + this.#path.slice(from.length);
-    if (this.#file !== null) this.#file.path = this.#path;
     this.#showName(this.#path);
+    if (this.#file === null) return;
+    this.#file.path = this.#path;
+    this.#editor.rename(nameFor(this.#path));
   }
 
   /** Shows what another program wrote, unless that would lose changes made here. */
   async refresh(): Promise<void> {
     const file = this.#file;
     if (file === null || this.#isDirty || this.#isSaving) return;
-    const stats = await this.#fs.stat(file.path).catch(() => null);
-    if (stats === null || stats.mtimeNs === file.mtimeNs) return;
-    // Typing may have begun while the question was under way.
-    if (this.#file === file && !this.#isDirty) await this.#load(file.path);
+    const { path } = file;
+    const stats = await this.#fs.stat(path).catch(nullIfFsError);
+    // Typing may have begun while the question was under way, or the file got another name.
+    if (this.#file !== file || file.path !== path || this.#isDirty) return;
+    this.#isGone = stats === null;
+    this.#updateDirty();
+    if (stats !== null && stats.mtimeNs !== file.mtimeNs) await this.#load(path);
   }
 
   async #load(path: string): Promise<void> {
     this.#path = path;
     this.#file = null;
+    this.#isGone = false;
     this.#showName(path);
     this.#events.onVisibility(true);
     try {
       const stats = await this.#fs.stat(path);
       const refusal = refusalFor(stats);
-      if (refusal !== null) {
-        this.#refuse(refusal);
-        return;
-      }
-      const decoded = decodeText(await this.#fs.readFile(path));
+      const bytes = refusal === null ? await this.#fs.readFile(path) : null;
       // Another file may have been opened meanwhile.
       if (this.#path !== path) return;
+      if (bytes === null) {
+        this.#refuse(refusal ?? '');
+        return;
+      }
+      const decoded = decodeText(bytes);
       if (decoded.kind === 'refused') this.#refuse(decoded.reason);
       else this.#edit(path, decoded.text, decoded.separator, stats.mtimeNs);
     } catch (error) {
-      this.#refuse(describeError(error));
+      if (this.#path === path) this.#refuse(describeError(error));
     }
   }
 
@@ -167,8 +185,7 @@ export class EditorPane {
     this.#message.replaceChildren();
     this.#body.hidden = false;
     this.#file = { path, mtimeNs };
-    const label = `Text of ${baseName(path)}`;
-    this.#editor.load({ text, separator, language: languageOf(path), label });
+    this.#editor.load({ text, separator, ...nameFor(path) });
     this.#updateDirty();
     this.#editor.focus();
   }
@@ -193,7 +210,8 @@ export class EditorPane {
     const isDirty = this.#file !== null && this.#editor.isChanged;
     this.#isDirty = isDirty;
     this.#dirty.hidden = !isDirty;
-    this.#saveButton.disabled = !isDirty;
+    this.#gone.hidden = !this.#isGone;
+    this.#saveButton.disabled = !isDirty && !this.#isGone;
   }
 
   /** Resolves to true if what is shown may go away. */
@@ -213,7 +231,7 @@ export class EditorPane {
   }
 
   async #mayOverwrite(file: OpenFile): Promise<boolean> {
-    const stats = await this.#fs.stat(file.path).catch(() => null);
+    const stats = await this.#fs.stat(file.path).catch(nullIfFsError);
     if (stats === null || stats.mtimeNs === file.mtimeNs) return true;
     const answer = await ask(
       `${baseName(file.path)} was changed by another program`,
@@ -225,6 +243,10 @@ export class EditorPane {
     );
     return answer === 'replace';
   }
+}
+
+function nameFor(path: string): { readonly language: LanguageName | undefined; label: string } {
+  return { language: languageOf(path), label: `Text of ${baseName(path)}` };
 }
 
 /** Why a file can't be edited, as far as its attributes tell. */

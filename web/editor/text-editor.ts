@@ -6,7 +6,7 @@ import { javascript } from '@codemirror/lang-javascript';
 import { python } from '@codemirror/lang-python';
 import { indentUnit } from '@codemirror/language';
 import type { Extension, Text } from '@codemirror/state';
-import { EditorState } from '@codemirror/state';
+import { Compartment, EditorState } from '@codemirror/state';
 import { oneDark } from '@codemirror/theme-one-dark';
 import { EditorView, keymap } from '@codemirror/view';
 import { basicSetup } from 'codemirror';
@@ -19,12 +19,16 @@ const LANGUAGES: Readonly<Record<LanguageName, () => Extension>> = {
   cpp,
 };
 
-export interface EditorText {
-  readonly text: string;
-  readonly separator: LineSeparator;
+/** What the name of the file decides. */
+interface EditorName {
   readonly language: LanguageName | undefined;
   /** For those who can't see what is edited. */
   readonly label: string;
+}
+
+export interface EditorText extends EditorName {
+  readonly text: string;
+  readonly separator: LineSeparator;
 }
 
 export interface TextEditorEvents {
@@ -35,6 +39,7 @@ export interface TextEditorEvents {
 export class TextEditor {
   readonly #view: EditorView;
   readonly #events: TextEditorEvents;
+  readonly #name = new Compartment();
 
   /** The document as it is in the file. */
   #saved: Text = EditorState.create().doc;
@@ -53,7 +58,6 @@ export class TextEditor {
           basicSetup,
           oneDark,
           EditorState.lineSeparator.of(source.separator),
-          EditorView.contentAttributes.of({ 'aria-label': source.label }),
           keymap.of([
             {
               key: 'Mod-s',
@@ -68,11 +72,16 @@ export class TextEditor {
           EditorView.updateListener.of((update) => {
             if (update.docChanged) this.#events.onChange();
           }),
-          source.language === undefined ? [] : LANGUAGES[source.language](),
+          this.#name.of(namedBy(source)),
         ],
       }),
     );
     this.#saved = this.#view.state.doc;
+  }
+
+  /** The file has another name now; text and undoing stay. */
+  rename(name: EditorName): void {
+    this.#view.dispatch({ effects: this.#name.reconfigure(namedBy(name)) });
   }
 
   /** The text with the separators it came with, and a way to say that it has been saved. */
@@ -93,4 +102,11 @@ export class TextEditor {
   focus(): void {
     this.#view.focus();
   }
+}
+
+function namedBy({ language, label }: EditorName): Extension {
+  return [
+    EditorView.contentAttributes.of({ 'aria-label': label }),
+    language === undefined ? [] : LANGUAGES[language](),
+  ];
 }

@@ -1,7 +1,7 @@
 // Bytes of a file as text for the editor, and back, without changing what wasn't edited.
 
 /** Larger files are not opened: the editor would get slow. */
-export const EDITABLE_MAX = 2 * 1024 * 1024;
+export const EDITABLE_MAX = 2_000_000;
 
 export type LineSeparator = '\n' | '\r\n';
 

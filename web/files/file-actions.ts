@@ -34,7 +34,7 @@ export class FileActions {
 
   menuFor(node: TreeNode): MenuItem[] {
     const { path } = node;
-    const copyPath = { label: 'Copy path', run: () => void navigator.clipboard.writeText(path) };
+    const copyPath = { label: 'Copy path', run: () => void this.#copyPath(path) };
     const change: MenuItem[] =
       path === '/'
         ? []
@@ -69,6 +69,11 @@ export class FileActions {
     ];
   }
 
+  async #copyPath(path: string): Promise<void> {
+    // The browser may not permit it, or have no clipboard for this page.
+    await this.#attempt('The path was not copied', () => navigator.clipboard.writeText(path));
+  }
+
   async newFile(directory: string): Promise<void> {
     const name = await this.#askName('New file', `Name, in ${directory}`, 'Create', '');
     if (name === null) return;
@@ -91,6 +96,7 @@ export class FileActions {
   }
 
   async rename(path: string): Promise<void> {
+    if (path === '/') return;
     const old = baseName(path);
     const name = await this.#askName(`Rename ${old}`, 'New name', 'Rename', old);
     if (name === null || name === old) return;
@@ -105,6 +111,8 @@ export class FileActions {
   }
 
   async remove(node: TreeNode): Promise<void> {
+    // The root itself can't go, but all that is in it could.
+    if (node.path === '/') return;
     const isDirectory = node.kind === 'directory';
     const what = isDirectory ? 'The directory and everything in it' : 'It';
     const isSure = await confirm(
@@ -113,10 +121,22 @@ export class FileActions {
       'Delete',
     );
     if (!isSure) return;
-    await this.#attempt(`${node.name} was not deleted`, () =>
-      isDirectory ? this.#fs.rm(node.path, { recursive: true }) : this.#fs.unlink(node.path),
-    );
+    await this.#attempt(`${node.name} was not deleted`, async () => {
+      if (!isDirectory) {
+        await this.#fs.unlink(node.path);
+        return;
+      }
+      await this.#checkNotMounted(node.path);
+      await this.#fs.rm(node.path, { recursive: true });
+    });
     this.#events.onCreated(parentPath(node.path));
+  }
+
+  /** A mount point can't go, but all that is in it could, before that is found out. */
+  async #checkNotMounted(path: string): Promise<void> {
+    const { dev } = await this.#fs.lstat(path);
+    const parent = await this.#fs.lstat(parentPath(path));
+    if (dev !== parent.dev) throw new Error('a filesystem is mounted there');
   }
 
   async download(path: string): Promise<void> {

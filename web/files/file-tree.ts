@@ -13,6 +13,8 @@ export interface FileTreeEvents {
   onMenu(node: TreeNode, x: number, y: number): void;
   onRename(node: TreeNode): void;
   onDelete(node: TreeNode): void;
+  /** A directory could not be opened because there is no kernel any more. */
+  onFailure(error: unknown): void;
 }
 
 export class FileTree {
@@ -20,6 +22,8 @@ export class FileTree {
   readonly #model: TreeModel;
   readonly #events: FileTreeEvents;
   #rows: readonly TreeRow[] = [];
+  /** The elements of the rows, by path. */
+  #elements = new Map<string, HTMLElement>();
   #selected = '/';
   /** Marked as the shell's working directory. */
   #cwd = '/';
@@ -30,6 +34,11 @@ export class FileTree {
     this.#events = events;
     element.addEventListener('keydown', (event) => {
       this.#onKey(event);
+    });
+    // Whatever gives a row the focus, it is the one that keys act on.
+    element.addEventListener('focusin', (event) => {
+      const node = this.nodeAt(event.target);
+      if (node !== null && node.path !== this.#selected) this.#mark(node.path);
     });
     element.addEventListener('contextmenu', (event) => {
       const node = this.nodeAt(event.target);
@@ -89,16 +98,32 @@ export class FileTree {
     return this.#rows.find(({ node }) => node.path === path)?.node ?? null;
   }
 
+  /** Brings the page in line with the model. What stays is kept: a click may be under way on it. */
   #render(): void {
     this.#rows = this.#model.rows();
-    const hadFocus = this.#element.contains(document.activeElement);
     if (!this.#rows.some(({ node }) => node.path === this.#selected)) {
       this.#selected = this.#closestShown(this.#selected);
     }
-    const { scrollTop } = this.#element;
-    this.#element.replaceChildren(...this.#rows.flatMap((row) => this.#renderRow(row)));
-    this.#element.scrollTop = scrollTop;
-    if (hadFocus) this.#elementOf(this.#selected)?.focus();
+    const before = this.#elements;
+    this.#elements = new Map();
+    for (const row of this.#rows) {
+      const { path } = row.node;
+      const element = before.get(path) ?? this.#makeRow(path);
+      this.#elements.set(path, element);
+      this.#showRow(element, row);
+    }
+    const shown = this.#rows.flatMap((row) => this.#withNote(row));
+    const { children } = this.#element;
+    const isSame =
+      children.length === shown.length && shown.every((each, at) => children[at] === each);
+    const hadFocus = this.#element.contains(document.activeElement);
+    if (!isSame) {
+      const { scrollTop } = this.#element;
+      this.#element.replaceChildren(...shown);
+      this.#element.scrollTop = scrollTop;
+    }
+    const selected = this.#elementOf(this.#selected);
+    if (hadFocus && selected?.contains(document.activeElement) !== true) selected?.focus();
   }
 
   #closestShown(path: string): string {
@@ -108,11 +133,55 @@ export class FileTree {
     return '/';
   }
 
-  #renderRow(row: TreeRow): HTMLElement[] {
+  /** The element of a row, and of what is said below it. */
+  #withNote(row: TreeRow): HTMLElement[] {
+    const element = this.#elementOf(row.node.path);
+    if (element === null) return [];
+    if (row.note === null) return [element];
+    const note = make('div', { class: 'note', text: row.note });
+    note.style.setProperty('--level', String(row.level));
+    return [element, note];
+  }
+
+  #makeRow(path: string): HTMLElement {
+    const element = make('div', { attributes: { role: 'treeitem', 'data-path': path } });
+    element.addEventListener('click', () => {
+      const row = this.#rows.find(({ node }) => node.path === path);
+      if (row === undefined) return;
+      this.#select(path);
+      this.#activate(row);
+    });
+    return element;
+  }
+
+  /** Gives a row's element what the row says. */
+  #showRow(element: HTMLElement, row: TreeRow): void {
     const { node, level } = row;
     const isSelected = node.path === this.#selected;
-    const name = make('span', { class: 'name', text: node.name });
-    const target = make('span', { class: 'target', text: ` → ${node.target ?? ''}` });
+    const label = node.target === null ? node.name : `${node.name}, link to ${node.target}`;
+    element.className = `row kind-${node.kind}${node.path === this.#cwd ? ' cwd' : ''}`;
+    element.ariaLevel = String(level);
+    element.ariaPosInSet = String(row.position);
+    element.ariaSetSize = String(row.siblingCount);
+    element.ariaSelected = String(isSelected);
+    element.ariaExpanded = node.canExpand ? String(row.isExpanded) : null;
+    element.tabIndex = isSelected ? 0 : -1;
+    element.style.setProperty('--level', String(level - 1));
+    const what = `${node.kind} ${label}`;
+    if (element.dataset['what'] === what) return;
+    element.dataset['what'] = what;
+    element.ariaLabel = label;
+    element.title = node.path;
+    element.replaceChildren(...this.#contentOf(node));
+  }
+
+  #contentOf(node: TreeNode): Node[] {
+    const twisty = make('span', { class: 'twisty', children: [makeIcon('chevron')] });
+    const name = make('span', { class: 'name', text: onOneLine(node.name) });
+    const target = make('span', {
+      class: 'target',
+      text: ` → ${onOneLine(node.target ?? '')}`,
+    });
     const actions = makeButton(
       {
         class: 'actions',
@@ -124,41 +193,16 @@ export class FileTree {
         event.stopPropagation();
         this.#select(node.path);
         const { left, bottom } = actions.getBoundingClientRect();
-        this.#events.onMenu(node, left, bottom);
+        this.#openMenu(node.path, left, bottom);
       },
     );
-    const twisty = make('span', { class: 'twisty', children: [makeIcon('chevron')] });
-    const element = make('div', {
-      class: `row kind-${node.kind}${node.path === this.#cwd ? ' cwd' : ''}`,
-      attributes: {
-        role: 'treeitem',
-        'aria-level': String(level),
-        'aria-posinset': String(row.position),
-        'aria-setsize': String(row.siblingCount),
-        'aria-selected': String(isSelected),
-        'aria-label': node.target === null ? node.name : `${node.name}, link to ${node.target}`,
-        'data-path': node.path,
-        tabindex: isSelected ? '0' : '-1',
-        title: node.path,
-        ...(node.canExpand ? { 'aria-expanded': String(row.isExpanded) } : {}),
-      },
-      children: [
-        twisty,
-        makeIcon(node.kind),
-        name,
-        ...(node.target === null ? [] : [target]),
-        actions,
-      ],
-    });
-    element.style.setProperty('--level', String(level - 1));
-    element.addEventListener('click', () => {
-      this.#select(node.path);
-      this.#activate(row);
-    });
-    if (row.note === null) return [element];
-    const note = make('div', { class: 'note', text: row.note });
-    note.style.setProperty('--level', String(level));
-    return [element, note];
+    const parts = [twisty, makeIcon(node.kind), name];
+    return node.target === null ? [...parts, actions] : [...parts, target, actions];
+  }
+
+  #openMenu(path: string, x: number, y: number): void {
+    const row = this.#rows.find(({ node }) => node.path === path);
+    if (row !== undefined) this.#events.onMenu(row.node, x, y);
   }
 
   #activate(row: TreeRow): void {
@@ -168,31 +212,41 @@ export class FileTree {
 
   #toggle(row: TreeRow): void {
     const { path } = row.node;
-    if (!row.isExpanded) void this.expand(path);
-    else {
+    if (!row.isExpanded) {
+      this.expand(path).catch((error: unknown) => {
+        this.#events.onFailure(error);
+      });
+    } else {
       this.#model.collapse(path);
       this.#render();
     }
   }
 
   #select(path: string): void {
-    this.#selected = path;
-    for (const row of this.#element.querySelectorAll<HTMLElement>('[data-path]')) {
-      const isSelected = row.dataset['path'] === path;
-      row.setAttribute('aria-selected', String(isSelected));
-      row.tabIndex = isSelected ? 0 : -1;
-    }
+    this.#mark(path);
     this.#elementOf(path)?.focus();
   }
 
+  /** Makes `path` the selected row, wherever the focus is. */
+  #mark(path: string): void {
+    this.#selected = path;
+    for (const [each, row] of this.#elements) {
+      const isSelected = each === path;
+      row.ariaSelected = String(isSelected);
+      row.tabIndex = isSelected ? 0 : -1;
+    }
+  }
+
   #elementOf(path: string): HTMLElement | null {
-    return this.#element.querySelector<HTMLElement>(`[data-path="${CSS.escape(path)}"]`);
+    return this.#elements.get(path) ?? null;
   }
 
   #onKey(event: KeyboardEvent): void {
     const index = this.#rows.findIndex(({ node }) => node.path === this.#selected);
     const row = this.#rows[index];
     if (row === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+    // A button in the row has a use of its own for Enter.
+    if (event.target !== this.#elementOf(this.#selected)) return;
     const { node } = row;
     const last = this.#rows.length - 1;
     const actions: Readonly<Record<string, () => void>> = {
@@ -236,4 +290,9 @@ export class FileTree {
     const row = this.#rows[index];
     if (row !== undefined) this.#select(row.node.path);
   }
+}
+
+/** A name on one line, as `ls` shows it on a terminal. */
+function onOneLine(name: string): string {
+  return name.replace(/\p{Cc}/gu, '?');
 }

@@ -153,14 +153,15 @@ export async function writeWhole(
 
 /** Gives a file of the filesystem to the user's browser to save. */
 export async function downloadFile(path: string, fs: TransferFileSystem): Promise<void> {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
+  // The browser keeps blobs out of the page's memory.
+  const parts: Blob[] = [];
   const handle = await fs.open(path, 'r');
   try {
     for (;;) {
       const buffer = new Uint8Array(CHUNK_SIZE);
       const { bytesRead, buffer: filled } = await handle.read(buffer, 0, CHUNK_SIZE, null);
       if (bytesRead === 0) break;
-      parts.push(filled.slice(0, bytesRead));
+      parts.push(new Blob([filled.slice(0, bytesRead)]));
     }
   } finally {
     await handle.close();

@@ -1,8 +1,10 @@
 // The file tree without its looks: which directories are open and what they hold.
 //
-// A directory is read when it is opened, and again when its modification time has changed.
+// A directory is read when it is opened, and again when its modification time has changed. All
+// methods that read reject once the kernel has stopped; what was read before stays.
 
 import type { Dirent, FileSystem, Stats } from '../../src/index.ts';
+import { describeError, nullIfFsError } from '../shell/errors.ts';
 import { compareCodePoints } from '../shell/glob.ts';
 import { joinPath, parentPath } from '../shell/paths.ts';
 
@@ -102,7 +104,7 @@ export class TreeModel {
   }
 
   async #refreshOne(path: string, known: OpenDirectory): Promise<boolean> {
-    const stats = await this.#fs.stat(path).catch(() => null);
+    const stats = await this.#fs.stat(path).catch(nullIfFsError);
     if (stats !== null && stats.mtimeNs === known.mtimeNs) return false;
     const loaded = stats?.isDirectory() === true ? await this.#load(path) : null;
     // It may have been closed meanwhile.
@@ -115,18 +117,15 @@ export class TreeModel {
   /** What a directory holds; null if it is gone. */
   async #load(path: string): Promise<OpenDirectory | null> {
     // The time is taken first: what changes while reading is seen by the next refresh.
-    const stats = await this.#fs.stat(path).catch(() => null);
+    const stats = await this.#fs.stat(path).catch(nullIfFsError);
     if (stats === null) return null;
     const { mtimeNs } = stats;
     let entries: Dirent[];
     try {
       entries = await this.#fs.readdir(path, { withFileTypes: true });
     } catch (error) {
-      return {
-        mtimeNs,
-        children: [],
-        note: error instanceof Error ? error.message : String(error),
-      };
+      nullIfFsError(error);
+      return { mtimeNs, children: [], note: describeError(error) };
     }
     const nodes = await Promise.all(
       entries
@@ -136,7 +135,7 @@ export class TreeModel {
     );
     const hidden = entries.length - nodes.length;
     const children = nodes.sort(compareNodes);
-    return { mtimeNs, children, note: hidden > 0 ? `… and ${String(hidden)} more` : null };
+    return { mtimeNs, children, note: hidden > 0 ? `${String(hidden)} more are not shown` : null };
   }
 
   async #node(parent: string, entry: Dirent): Promise<TreeNode> {
@@ -144,8 +143,8 @@ export class TreeModel {
     const kind = kindOf(entry);
     const base = { path, name: entry.name, kind };
     if (kind !== 'symlink') return { ...base, target: null, canExpand: kind === 'directory' };
-    const target = await this.#fs.readlink(path).catch(() => '?');
-    const stats: Stats | null = await this.#fs.stat(path).catch(() => null);
+    const target = (await this.#fs.readlink(path).catch(nullIfFsError)) ?? '?';
+    const stats: Stats | null = await this.#fs.stat(path).catch(nullIfFsError);
     return { ...base, target, canExpand: stats?.isDirectory() ?? false };
   }
 }

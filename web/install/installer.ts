@@ -4,12 +4,12 @@
 import type { FileSystem } from '../../src/index.ts';
 import { writeWhole } from '../files/transfer.ts';
 import { INSTALL_DIRECTORY } from '../shell/command-lookup.ts';
-import { errorCode } from '../shell/errors.ts';
+import { errorCode, nullIfFsError } from '../shell/errors.ts';
 import type { AvailableProgram, ProgramSource } from '../shell/host.ts';
 import { joinPath, parentPath } from '../shell/paths.ts';
 import { formatBytes } from '../ui/format.ts';
 import type { ProgramArchive, ProgramEntry } from './manifest.ts';
-import { clearProgress, progressLine } from './progress-text.ts';
+import { progressLine } from './progress-text.ts';
 import { readTar } from './tar.ts';
 
 const PROGRAM_MODE = 0o755;
@@ -22,8 +22,8 @@ export type InstallerFileSystem = Pick<
 >;
 
 export interface InstallerOutput {
-  /** Shows text on the terminal. */
-  write(text: string): Promise<void>;
+  /** Shows a line on the terminal in place of the one before; '' removes it. */
+  showNote(note: string): void;
   size(): { readonly columns: number };
 }
 
@@ -72,7 +72,7 @@ export class Installer implements ProgramSource {
         if (entry.tar !== null) await this.#unpack(entry, entry.tar, signal);
         if (!(await this.#linkTwin(entry, path))) await this.#download(entry, path, signal);
       } finally {
-        await this.#output.write(clearProgress());
+        this.#output.showNote('');
       }
     }
     for (const alias of entry.aliases) {
@@ -147,7 +147,7 @@ export class Installer implements ProgramSource {
     signal: AbortSignal,
   ): Promise<ReadableStream<Uint8Array>> {
     const { columns } = this.#output.size();
-    await this.#output.write(progressLine(label, 0, expectedSize, columns));
+    this.#output.showNote(progressLine(label, 0, expectedSize, columns));
     const response = await fetch(new URL(url, this.#base), { signal });
     if (!response.ok || response.body === null) {
       throw new Error(`could not be downloaded: the server answered ${String(response.status)}`);
@@ -156,13 +156,13 @@ export class Installer implements ProgramSource {
     let done = 0;
     let shownAt = 0;
     const count = new TransformStream<Uint8Array, Uint8Array>({
-      transform: async (chunk, controller) => {
+      transform: (chunk, controller) => {
         controller.enqueue(chunk);
         done += chunk.byteLength;
         const now = performance.now();
         if (now - shownAt < PROGRESS_INTERVAL_MS) return;
         shownAt = now;
-        await this.#output.write(progressLine(label, done, total, columns));
+        this.#output.showNote(progressLine(label, done, total, columns));
       },
       flush: () => {
         if (done < total) throw new Error('could not be downloaded: the connection broke off');
@@ -172,10 +172,7 @@ export class Installer implements ProgramSource {
   }
 
   async #exists(path: string): Promise<boolean> {
-    return this.#fs.stat(path).then(
-      () => true,
-      () => false,
-    );
+    return (await this.#fs.stat(path).catch(nullIfFsError)) !== null;
   }
 }
 

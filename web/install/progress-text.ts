@@ -1,10 +1,8 @@
-// The progress of a download as one line of text that a terminal shows over and over.
+// The progress of a download as one line of text.
 
 import { formatBytes, fractionOf } from '../ui/format.ts';
 
 const BAR_SIZE = 24;
-/** Goes to the start of the line and removes what is there. */
-const CLEAR_LINE = '\r\x1b[K';
 
 export function progressLine(label: string, done: number, total: number, columns: number): string {
   const fraction = fractionOf(done, total);
@@ -13,11 +11,7 @@ export function progressLine(label: string, done: number, total: number, columns
   const percent = `${String(Math.floor(fraction * 100)).padStart(3)}%`;
   const bytes = `${formatBytes(done)} of ${formatBytes(total)}`;
   const long = `${label}  ${bar} ${percent}  ${bytes}`;
-  // A line that wraps could not be taken back.
+  // In a narrow terminal, the rest would wrap.
   const line = long.length < columns ? long : `${label} ${percent}`;
-  return CLEAR_LINE + line.slice(0, Math.max(0, columns - 1));
-}
-
-export function clearProgress(): string {
-  return CLEAR_LINE;
+  return line.slice(0, Math.max(0, columns - 1));
 }

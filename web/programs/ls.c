@@ -36,10 +36,20 @@ static int order(const void *a, const void *b) {
 
 static int is_dir(const struct entry *entry) { return S_ISDIR(entry->status.st_mode); }
 
+/* On a terminal, what a name could make it do is shown as '?'. */
+static char *shown(const char *name) {
+  char *copy = strdup(name);
+  if (copy == NULL) abort();
+  for (char *c = copy; terminal_width > 0 && *c != '\0'; c++) {
+    if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+  }
+  return copy;
+}
+
 /* Answers 0 if the file isn't there. */
 static int look(struct entry *entry, const char *name, char *path, int follow) {
   memset(entry, 0, sizeof *entry);
-  entry->name = strdup(name);
+  entry->name = shown(name);
   entry->path = path;
   if (lstat(path, &entry->status) < 0) return 0;
   if (follow && S_ISLNK(entry->status.st_mode)) {
@@ -52,7 +62,7 @@ static int look(struct entry *entry, const char *name, char *path, int follow) {
     ssize_t length = readlink(path, target, sizeof target - 1);
     if (length >= 0) {
       target[length] = '\0';
-      entry->target = strdup(target);
+      entry->target = shown(target);
     }
   }
   return 1;
@@ -177,10 +187,18 @@ static void list(const char *path, int with_title) {
   }
 }
 
+/* Takes the options out of argv, wherever they are. Returns how many names are left. */
 static int parse_options(int argc, char **argv) {
-  int i = 1;
-  for (; i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
-    if (strcmp(argv[i], "--") == 0) return i + 1;
+  int count = 0, is_over = 0;
+  for (int i = 1; i < argc; i++) {
+    if (is_over || argv[i][0] != '-' || argv[i][1] == '\0') {
+      argv[1 + count++] = argv[i];
+      continue;
+    }
+    if (strcmp(argv[i], "--") == 0) {
+      is_over = 1;
+      continue;
+    }
     for (const char *letter = argv[i] + 1; *letter != '\0'; letter++) {
       if (strchr("1AadFhilnRrSt", *letter) == NULL) {
         fprintf(stderr, "ls: unknown option -- %c\n", *letter);
@@ -191,18 +209,18 @@ static int parse_options(int argc, char **argv) {
     }
   }
   if (option['n']) option['l'] = 1;
-  return i;
+  return count;
 }
 
 int main(int argc, char **argv) {
-  int first = parse_options(argc, argv);
+  int count = parse_options(argc, argv);
   if (isatty(1)) {
     const char *columns = getenv("COLUMNS");
     terminal_width = columns != NULL && atoi(columns) > 0 ? atoi(columns) : 80;
   }
   static char *here[] = {"."};
-  char **paths = first < argc ? argv + first : here;
-  int count = first < argc ? argc - first : 1;
+  char **paths = count > 0 ? argv + 1 : here;
+  if (count == 0) count = 1;
 
   /* Files first, in one listing, then each folder. */
   struct entry *files = calloc((size_t)count, sizeof *files);

@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,7 +117,7 @@ static int usage(void) {
 int main(int argc, char **argv) {
   const char *output = NULL;
   int has_key = 0, letter;
-  while ((letter = getopt(argc, argv, "bcfk:no:rst:u")) != -1) {
+  while ((letter = getopt_long(argc, argv, "bcfk:no:rst:u", NULL, NULL)) != -1) {
     switch (letter) {
       case 'b': blanks = 1; break;
       case 'c': check = 1; break;

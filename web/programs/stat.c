@@ -5,6 +5,7 @@
  * %h links, %i inode, %d device, %x %y %z times, %X %Y %Z in seconds.
  */
 #include "mode.h"
+#include <getopt.h>
 #include <time.h>
 
 static const char *type_name(uint32_t mode, long long size) {
@@ -75,7 +76,7 @@ int main(int argc, char **argv) {
       "  File: %N\n  Size: %s\tLinks: %h\tInode: %i\tDevice: %d\t%F\n  Mode: %A (%a)\n"
       "Access: %x\nModify: %y\nChange: %z";
   int follow = 0, letter;
-  while ((letter = getopt(argc, argv, "Lc:")) != -1) {
+  while ((letter = getopt_long(argc, argv, "Lc:", NULL, NULL)) != -1) {
     if (letter == 'L') follow = 1;
     if (letter == 'c') format = optarg;
     if (letter == '?') return 1;

@@ -4,6 +4,7 @@
  * TIME is YYYY-MM-DD, with [T| ]HH:MM[:SS[.fraction]] after it, or @seconds; always UTC.
  */
 #include "mode.h"
+#include <getopt.h>
 #include <fcntl.h>
 #include <time.h>
 
@@ -41,7 +42,7 @@ int main(int argc, char **argv) {
   int no_create = 0, only_atime = 0, only_mtime = 0, letter;
   clock_gettime(CLOCK_REALTIME, &times[0]);
   times[1] = times[0];
-  while ((letter = getopt(argc, argv, "acmd:r:")) != -1) {
+  while ((letter = getopt_long(argc, argv, "acmd:r:", NULL, NULL)) != -1) {
     struct stat like;
     if (letter == 'a') only_atime = 1;
     if (letter == 'm') only_mtime = 1;

@@ -11,6 +11,15 @@ export function errorCode(error: unknown): string {
   return typeof error.code === 'string' ? error.code : '';
 }
 
+/**
+ * null for a failure of the filesystem, as when there is no such file. Anything else is thrown on:
+ * a kernel that has stopped says nothing about files.
+ */
+export function nullIfFsError(error: unknown): null {
+  if (errorCode(error) === '') throw error;
+  return null;
+}
+
 /** What went wrong, without the system call and paths that a filesystem error's message carries. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

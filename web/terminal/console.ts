@@ -95,7 +95,7 @@ export class Console {
     const unread = this.#input.drain() + (this.#job?.line.text ?? '');
     this.#painter.hide();
     this.#job = null;
-    this.#promptKeys.push(...keysOf(unread));
+    this.#promptKeys = this.#promptKeys.concat(keysOf(unread));
   }
 
   /** A terminal for one program; without input, it reads an end of file at once. */
@@ -111,9 +111,13 @@ export class Console {
     return this.#painter.print(text);
   }
 
+  /** Shows one line of text, and instead of it the next; '' removes it without a trace. */
+  showNote(note: string): void {
+    this.#painter.showNote(note);
+  }
+
   clear(): void {
-    this.#painter.hide();
-    void this.#screen.write(CLEAR_SCREEN);
+    void this.#painter.print(CLEAR_SCREEN);
   }
 
   size(): { readonly columns: number; readonly rows: number } {
@@ -145,7 +149,7 @@ export class Console {
 
   async #handleForPrompt(prompt: Prompt, key: Key): Promise<void> {
     if (key.name === 'paste' && key.text.includes('\n')) {
-      this.#promptKeys.unshift(...keysOf(key.text));
+      this.#promptKeys = keysOf(key.text).concat(this.#promptKeys);
       return;
     }
     const { state, action } = editLine(prompt.line, key);
@@ -214,7 +218,7 @@ export class Console {
       return;
     }
     if (key.name === 'paste' && key.text.includes('\n')) {
-      this.#keys.unshift(...keysOf(key.text));
+      this.#keys = keysOf(key.text).concat(this.#keys);
       return;
     }
     const { state, action } = editLine(job.line, key);

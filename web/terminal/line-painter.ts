@@ -1,4 +1,5 @@
-// Keeps one line that is being edited on the screen, while programs write above it.
+// Keeps one line that is being edited on the screen, while programs write above it. A note, such as
+// the progress of a download, may stand above the line; it leaves no trace.
 
 import type { Layout, LineView } from './line-layout.ts';
 import { eraseLine, layoutLine, moveCursor } from './line-layout.ts';
@@ -8,6 +9,7 @@ export class LinePainter {
   readonly #screen: Screen;
   /** What should be on the screen. */
   #view: LineView | null = null;
+  #note = '';
   /** What is on the screen; null while output is on its way or if nothing is to be shown. */
   #layout: Layout | null = null;
   #startColumn = 0;
@@ -22,25 +24,34 @@ export class LinePainter {
   /** Shows `view`, at once or when the output before it has been shown. */
   show(view: LineView): void {
     this.#view = view;
-    if (this.#layout !== null) this.#redraw();
-    else this.#drawWhenIdle();
+    this.#update();
   }
 
   /** Removes the line from the screen. */
   hide(): void {
-    this.#erase();
     this.#view = null;
+    this.#update();
+  }
+
+  /** Shows one line of text above what is edited; an empty one removes it. */
+  showNote(note: string): void {
+    this.#note = note;
+    this.#update();
   }
 
   /** Leaves the line on the screen for good, with `ending` after it. */
   finish(ending: string): void {
     const view = this.#view;
+    const startColumn = this.#layout === null ? 0 : this.#startColumn;
+    // The note above the line must not stay.
+    if (this.#note !== '') this.#erase();
     const layout = this.#layout;
     if (layout !== null) void this.#screen.write(moveCursor(layout.cursor, layout.end) + ending);
-    else if (view !== null) void this.#screen.write(this.#lay(view, 0).output + ending);
+    else if (view !== null) void this.#screen.write(this.#lay(view, startColumn).output + ending);
     else void this.#screen.write(ending);
     this.#layout = null;
     this.#view = null;
+    this.#drawWhenIdle();
   }
 
   /** Shows output above the line. Resolves when there is room for more. */
@@ -51,23 +62,37 @@ export class LinePainter {
     return written;
   }
 
+  /** What is to be drawn: the note, the line, both or nothing. */
+  get #shown(): LineView | null {
+    if (this.#note === '') return this.#view;
+    if (this.#view === null) return { prompt: this.#note, text: '', cursor: 0 };
+    return { ...this.#view, prompt: `${this.#note}\n${this.#view.prompt}` };
+  }
+
+  #update(): void {
+    if (this.#layout !== null) this.#redraw();
+    else this.#drawWhenIdle();
+  }
+
   #drawWhenIdle(): void {
-    if (this.#view === null) return;
+    if (this.#shown === null) return;
     this.#screen.whenIdle(() => {
-      if (this.#view === null || this.#layout !== null) return;
+      if (this.#layout !== null) return;
       this.#startColumn = this.#screen.cursorColumn;
-      this.#draw(this.#view);
+      this.#draw();
     });
   }
 
   #redraw(): void {
-    if (this.#view === null || this.#layout === null) return;
+    if (this.#layout === null) return;
     this.#erase();
     this.#startColumn = Math.min(this.#startColumn, this.#screen.columns - 1);
-    this.#draw(this.#view);
+    this.#draw();
   }
 
-  #draw(view: LineView): void {
+  #draw(): void {
+    const view = this.#shown;
+    if (view === null) return;
     this.#layout = this.#lay(view, this.#startColumn);
     const { output, end, cursor } = this.#layout;
     void this.#screen.write(output + moveCursor(end, cursor));

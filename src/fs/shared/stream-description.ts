@@ -88,6 +88,7 @@ export class StreamDescription extends LocalFileDescription {
     let ready = 0;
     if (input !== undefined) {
       if (input.size > 0) ready |= POLLIN;
+      else if ((events & POLLIN) !== 0) input.want();
       if (input.isWriteClosed) ready |= this.isTerminal ? POLLIN : POLLIN | POLLHUP;
     }
     if (output !== undefined) {

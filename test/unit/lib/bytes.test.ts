@@ -71,6 +71,23 @@ describe('ByteQueue', () => {
     expect(changes).toEqual(['write', 'read', 'close for writing', 'close for reading']);
   });
 
+  test('is wanted from when a reader finds nothing until something is put in', async () => {
+    const queue = new ByteQueue();
+    let wakes = 0;
+    queue.wanted.subscribe(() => wakes++);
+    queue.read(new Uint8Array(0));
+    expect(queue.isWanted).toBe(false);
+    queue.read(new Uint8Array(1));
+    expect(queue.isWanted).toBe(true);
+    queue.want();
+    await Promise.resolve();
+    expect(wakes).toBe(1);
+    queue.write(new Uint8Array(1));
+    expect(queue.isWanted).toBe(false);
+    queue.want();
+    expect(queue.isWanted).toBe(false);
+  });
+
   test('what is there can be read after the end was declared; nothing once nobody reads', () => {
     const queue = new ByteQueue();
     queue.write(new Uint8Array([1, 2, 3]));

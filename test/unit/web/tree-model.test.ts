@@ -1,6 +1,6 @@
 // The file tree's model.
 
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { CHILDREN_MAX, TreeModel } from '../../../web/files/tree-model.ts';
 import { FakeFileSystem } from './fake-file-system.ts';
 
@@ -69,6 +69,18 @@ describe('the tree', () => {
     expect(tree.isExpanded('/dir')).toBe(false);
   });
 
+  test('keeps what it showed when there is no kernel any more', async () => {
+    await tree.expand('/dir');
+    const before = show();
+    const stopped = new Error('the kernel has stopped');
+    for (const method of ['stat', 'readdir', 'readlink'] as const) {
+      vi.spyOn(fs, method).mockRejectedValue(stopped);
+    }
+    await expect(tree.refresh()).rejects.toThrow(stopped);
+    await expect(tree.expand('/dir/inner')).rejects.toThrow(stopped);
+    expect(show()).toEqual(before);
+  });
+
   test('tells where a row stands among its siblings', () => {
     const [root, dir] = tree.rows();
     expect([root?.position, root?.siblingCount]).toEqual([1, 1]);
@@ -81,7 +93,7 @@ describe('the tree', () => {
     }
     await tree.expand('/dir');
     const row = tree.rows().find(({ node }) => node.path === '/dir');
-    expect(row?.note).toBe('… and 12 more');
+    expect(row?.note).toBe('12 more are not shown');
     expect(tree.rows().filter(({ level }) => level === 3)).toHaveLength(CHILDREN_MAX);
   });
 });

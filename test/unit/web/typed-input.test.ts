@@ -50,6 +50,61 @@ describe('typed input', () => {
     expect(input.drain()).toBe('');
   });
 
+  /** A stream as it is once it was handed to a worker: it asks for a chunk nobody wants yet. */
+  function handOver(stream: ReadableStream<Uint8Array>): { ask(): void; got(): string } {
+    let text = '';
+    let ask = (): void => undefined;
+    const sink = new WritableStream<Uint8Array>({
+      write: (chunk) =>
+        new Promise((resolve) => {
+          ask = (): void => {
+            text += new TextDecoder().decode(chunk);
+            resolve();
+          };
+        }),
+    });
+    stream.pipeTo(sink).catch(() => undefined);
+    return {
+      ask: () => {
+        ask();
+      },
+      got: () => text,
+    };
+  }
+
+  const settled = (): Promise<void> =>
+    new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+
+  test('what was on its way to a program that never asked comes back, in order', async () => {
+    const input = new TypedInput();
+    const program = handOver(input.open());
+    for (const line of ['a\n', 'b\n', 'c\n']) input.push(line);
+    await settled();
+    program.ask();
+    await settled();
+    expect(program.got()).toBe('a\n');
+    expect(input.drain()).toBe('b\nc\n');
+  });
+
+  test('what was on its way to one program goes to the next', async () => {
+    const input = new TypedInput();
+    handOver(input.open());
+    input.push('a\n');
+    await settled();
+    expect(await readText(input.open().getReader())).toBe('a\n');
+  });
+
+  test('what was on its way is forgotten with the rest', async () => {
+    const input = new TypedInput();
+    handOver(input.open());
+    input.push('a\n');
+    await settled();
+    input.flush();
+    expect(input.drain()).toBe('');
+  });
+
   test('a program that went away takes nothing', async () => {
     const input = new TypedInput();
     const stream = input.open();

@@ -1,6 +1,7 @@
 // Standard streams: between a task's descriptors and web streams.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { POLLIN } from '../../../src/abi/poll.ts';
 import { runAsync } from '../../../src/lib/op.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../src/lib/text.ts';
 import type { StdioSource } from '../../../worker/protocol.ts';
@@ -45,6 +46,13 @@ function sink(): {
     },
   });
   return { stream, text: () => text, isClosed: () => closed };
+}
+
+/** Waits until everything that can happen has. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 const file = (path: string, append = false): StdioSource => ({ kind: 'file', path, append });
@@ -155,4 +163,45 @@ test("a terminal is all three, and the program's output reaches it", async () =>
   scene.kernel.endTask(t.task);
   await flushed();
   expect(output.text()).toBe('out err');
+});
+
+describe("a terminal's input", () => {
+  const terminal: StdioSource = { kind: 'terminal', index: 0 };
+
+  /** Opens a terminal as descriptor 0. Returns the lines it was asked for. */
+  async function openTyped(...lines: string[]): Promise<string[]> {
+    const taken: string[] = [];
+    const input = new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          const line = lines.shift();
+          if (line === undefined) return;
+          taken.push(line);
+          controller.enqueue(encodeUtf8(line));
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const context = { kernel: scene.kernel, task: t.task, sys: t.sys };
+    const streams = { input, output: sink().stream };
+    await openStdio(context, [terminal, NULL, NULL], [streams]);
+    return taken;
+  }
+
+  test('is taken a line a read, and no further: the rest is for who reads next', async () => {
+    const taken = await openTyped('one\n', 'two\n', 'three\n');
+    expect(taken).toEqual([]);
+    expect(await t.readText(0)).toBe('one\n');
+    expect(await t.readText(0)).toBe('two\n');
+    scene.kernel.endTask(t.task);
+    await settled();
+    expect(taken).toEqual(['one\n', 'two\n']);
+  });
+
+  test('is taken when the task polls for it', async () => {
+    const taken = await openTyped('one\n');
+    expect(await runAsync(t.sys.poll([{ fd: 0, events: POLLIN }], -1))).toEqual([POLLIN]);
+    expect(taken).toEqual(['one\n']);
+    expect(await t.readText(0)).toBe('one\n');
+  });
 });
