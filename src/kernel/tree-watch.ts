@@ -3,14 +3,15 @@
 //
 // inotify tells of one directory at a time. For a tree, every directory in it is watched; one that
 // appears is watched and then listed, so that what was made in it meanwhile is told of, too, and
-// told once. A directory that moves within the tree keeps its watches and gets its new path.
+// told once. A directory that moves within the tree keeps its watches and gets its new path. All
+// that is done as the events come, not when somebody asks for them: by then it might be too late.
 
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from '../abi/fcntl.ts';
 import type { LinuxError } from '../abi/errno.ts';
 import { linuxerr } from '../abi/errno.ts';
 import * as inotify from '../abi/inotify.ts';
 import { DT_DIR, S_IFDIR, S_IFMT } from '../abi/stat.ts';
-import { anyOf, type Op, WaitQueue } from '../lib/op.ts';
+import { anyOf, type Op, startOp, WaitQueue } from '../lib/op.ts';
 import type { DirentRecord, Syscalls } from '../syscalls/table.ts';
 import type { InotifyInstance } from '../vfs/inotify.ts';
 import type { InotifyEvent } from '../vfs/watches.ts';
@@ -83,6 +84,8 @@ const CHANGES = IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | 
 const SELF = IN_DELETE_SELF | IN_MOVE_SELF;
 const ACCESSES = IN_ACCESS | IN_OPEN | IN_CLOSE_WRITE | IN_CLOSE_NOWRITE;
 const LISTING_SIZE = 1 << 16;
+/** Events nobody has asked for yet: 'overflow' above, and the rest is dropped. */
+const EVENTS_MAX = 16_384;
 
 export class TreeWatch {
   readonly #sys: Syscalls;
@@ -90,7 +93,12 @@ export class TreeWatch {
   readonly #instance: InotifyInstance;
   readonly #root: string;
   readonly #options: TreeWatchOptions;
+  /** Events to be handed out. */
+  #events: TreeEvent[] = [];
+  /** Woken when there are some, or never will be. */
+  readonly #arrived = new WaitQueue();
   readonly #closing = new WaitQueue();
+  #failure: { readonly error: unknown } | undefined;
   /** Watch descriptor → path. */
   readonly #paths = new Map<number, string>();
   /** What a listing found before its event came, by watch descriptor. */
@@ -128,6 +136,13 @@ export class TreeWatch {
       watch.#paths.set(watch.#rootWd, watch.#root);
       const isTree = options.recursive && (mode & S_IFMT) === S_IFDIR;
       if (isTree) yield* watch.#watchBelow(watch.#root, undefined);
+      startOp(watch.#pump(), {
+        resolve: () => undefined,
+        reject: (error) => {
+          watch.#failure = { error };
+          watch.#arrived.wakeAll();
+        },
+      });
       return watch;
     } catch (error) {
       yield* sys.close(fd);
@@ -143,26 +158,51 @@ export class TreeWatch {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#closing.wakeAll();
+    this.#arrived.wakeAll();
     yield* this.#sys.close(this.#fd);
   }
 
   /** Waits for events. None at all: it was closed. */
   *next(): Op<TreeEvent[]> {
-    const events: TreeEvent[] = [];
     for (;;) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      if (this.#events.length > 0 || this.#isClosed) {
+        const events = this.#events;
+        this.#events = [];
+        return events;
+      }
+      yield this.#arrived;
+    }
+  }
+
+  *#pump(): Op<void> {
+    while (!this.#isClosed) {
+      const events: TreeEvent[] = [];
       for (let event = this.#instance.next(); event !== undefined; event = this.#instance.next()) {
         yield* this.#take(event, events);
       }
       yield* this.#settleLeaving();
-      if (events.length > 0 || this.#isClosed) return events;
+      if (events.length > 0) this.#deliver(events);
       yield anyOf([this.#instance.readinessChanged, this.#closing]);
     }
+  }
+
+  #deliver(events: readonly TreeEvent[]): void {
+    if (this.#events.length + events.length > EVENTS_MAX) {
+      const last = this.#events.at(-1);
+      if (last?.type !== 'overflow') this.#events.push(this.#overflow);
+    } else this.#events.push(...events);
+    this.#arrived.wakeAll();
+  }
+
+  get #overflow(): TreeEvent {
+    return { type: 'overflow', path: this.#root, cookie: 0, isDirectory: true };
   }
 
   *#take(event: InotifyEvent, events: TreeEvent[]): Op<void> {
     const { wd, mask, cookie, name } = event;
     if ((mask & IN_Q_OVERFLOW) !== 0) {
-      events.push({ type: 'overflow', path: this.#root, cookie: 0, isDirectory: true });
+      events.push(this.#overflow);
       if (this.#options.recursive) yield* this.#watchBelow(this.#root, undefined);
       return;
     }
