@@ -4,6 +4,8 @@ import type { Case } from './case.ts';
 import { chmodCases, chownCases, setidCases } from './cases/chmod-chown.ts';
 import { createCases } from './cases/create.ts';
 import { dupCases, flagCases, opathCases, syncCases } from './cases/descriptors.ts';
+import { punchHoleCases, fallocateErrorCases, rangeModeCases } from './cases/fallocate-modes.ts';
+import { dupfdCases, descriptorFlagCases, asyncFlagCases } from './cases/fcntl.ts';
 import { fifoOpenCases, fifoCases } from './cases/fifo.ts';
 import { flockCases, flockWaitCases } from './cases/flock.ts';
 import { getdentsCases } from './cases/getdents.ts';
@@ -34,6 +36,7 @@ import { resolutionCases } from './cases/resolution.ts';
 import { statCases } from './cases/stat.ts';
 import { symlinkCases } from './cases/symlink.ts';
 import { timesCases } from './cases/times.ts';
+import { tmpfileCases, emptyPathLinkCases } from './cases/tmpfile.ts';
 import { truncateCases, fallocateCases } from './cases/truncate.ts';
 import { unlinkCases, rmdirCases } from './cases/unlink.ts';
 import { utimensCases } from './cases/utimensat.ts';
@@ -49,6 +52,12 @@ export const allCases: readonly Case[] = [
   ...flagCases,
   ...opathCases,
   ...syncCases,
+  ...punchHoleCases,
+  ...fallocateErrorCases,
+  ...rangeModeCases,
+  ...dupfdCases,
+  ...descriptorFlagCases,
+  ...asyncFlagCases,
   ...fifoOpenCases,
   ...fifoCases,
   ...flockCases,
@@ -86,6 +95,8 @@ export const allCases: readonly Case[] = [
   ...statCases,
   ...symlinkCases,
   ...timesCases,
+  ...tmpfileCases,
+  ...emptyPathLinkCases,
   ...truncateCases,
   ...fallocateCases,
   ...unlinkCases,
