@@ -2,6 +2,8 @@
 
 import type { Case } from './case.ts';
 import { chmodCases, chownCases, setidCases } from './cases/chmod-chown.ts';
+import { chdirCases, chrootCases } from './cases/chroot-chdir-getcwd.ts';
+import { copyFileRangeCases } from './cases/copy-file-range.ts';
 import { createCases } from './cases/create.ts';
 import { dupCases, flagCases, opathCases, syncCases } from './cases/descriptors.ts';
 import { punchHoleCases, fallocateErrorCases, rangeModeCases } from './cases/fallocate-modes.ts';
@@ -33,7 +35,9 @@ import { recordLockCases } from './cases/record-locks.ts';
 import { renameOrderCases } from './cases/rename-order.ts';
 import { renameCases } from './cases/rename.ts';
 import { resolutionCases } from './cases/resolution.ts';
+import { sendfileCases } from './cases/sendfile.ts';
 import { statCases } from './cases/stat.ts';
+import { statxCases } from './cases/statx.ts';
 import { symlinkCases } from './cases/symlink.ts';
 import { timesCases } from './cases/times.ts';
 import { tmpfileCases, emptyPathLinkCases } from './cases/tmpfile.ts';
@@ -47,6 +51,9 @@ export const allCases: readonly Case[] = [
   ...chmodCases,
   ...chownCases,
   ...setidCases,
+  ...chdirCases,
+  ...chrootCases,
+  ...copyFileRangeCases,
   ...createCases,
   ...dupCases,
   ...flagCases,
@@ -92,7 +99,9 @@ export const allCases: readonly Case[] = [
   ...renameOrderCases,
   ...renameCases,
   ...resolutionCases,
+  ...sendfileCases,
   ...statCases,
+  ...statxCases,
   ...symlinkCases,
   ...timesCases,
   ...tmpfileCases,
