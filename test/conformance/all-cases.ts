@@ -24,6 +24,8 @@ import { linkCases } from './cases/link.ts';
 import { lseekCases } from './cases/lseek.ts';
 import { mkdirCases } from './cases/mkdir.ts';
 import { mknodCases, whiteoutCases } from './cases/mknod.ts';
+import { bindMountCases, readOnlyMountCases, mountFlagCases } from './cases/mount-flags.ts';
+import { mountCases, unmountCases, mountPointCases } from './cases/mount.ts';
 import { ofdLockCases } from './cases/ofd-locks.ts';
 import { openCases } from './cases/open.ts';
 import { openatCases } from './cases/openat.ts';
@@ -84,6 +86,12 @@ export const allCases: readonly Case[] = [
   ...mkdirCases,
   ...mknodCases,
   ...whiteoutCases,
+  ...bindMountCases,
+  ...readOnlyMountCases,
+  ...mountFlagCases,
+  ...mountCases,
+  ...unmountCases,
+  ...mountPointCases,
   ...ofdLockCases,
   ...openCases,
   ...openatCases,
