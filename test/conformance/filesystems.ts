@@ -28,6 +28,8 @@ async function onKernel(
   options?: KernelOptions,
 ): Promise<FilesystemUnderTest> {
   const kernel = await bootKernel(spec, options);
+  // Cases look at a filesystem besides the one under test.
+  await runAsync(kernel.mount('/dev', { type: 'devfs' }));
   return {
     directory: '/',
     makeTask: (creds) => {
