@@ -29,6 +29,7 @@ import { mountCases, unmountCases, mountPointCases } from './cases/mount.ts';
 import { ofdLockCases } from './cases/ofd-locks.ts';
 import { openCases } from './cases/open.ts';
 import { openatCases } from './cases/openat.ts';
+import { otherFilesystemCases, edgeCases } from './cases/other-filesystems.ts';
 import { permissionCases, accessCases } from './cases/permissions.ts';
 import { pipeCases, pipeWaitCases, pipePollCases } from './cases/pipe.ts';
 import { readWriteCases } from './cases/read-write.ts';
@@ -95,6 +96,8 @@ export const allCases: readonly Case[] = [
   ...ofdLockCases,
   ...openCases,
   ...openatCases,
+  ...otherFilesystemCases,
+  ...edgeCases,
   ...permissionCases,
   ...accessCases,
   ...pipeCases,
