@@ -24,7 +24,10 @@ const BLOCK = 4096;
 /** A new file of blocks, each full of its letter, open for both. */
 async function openBlocks(t: Subject, path: string, letters: string): Promise<number> {
   const fd = await t.open(path, O_RDWR | O_CREAT);
-  await t.write(fd, [...letters].map((letter) => letter.repeat(BLOCK)).join(''));
+  await t.write(
+    fd,
+    letters.replaceAll(/./g, (letter) => letter.repeat(BLOCK)),
+  );
   return fd;
 }
 
@@ -201,7 +204,7 @@ export const rangeModeCases: readonly Case[] = [
   {
     title: 'FALLOC_FL_ZERO_RANGE zeroes a range, to the byte',
     origin: 'fallocate(2), FALLOC_FL_ZERO_RANGE',
-    needs: ['range modes of fallocate'],
+    needs: ['zeroing ranges'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'abcd');
       await t.fallocate(fd, FALLOC_FL_ZERO_RANGE, BLOCK, BLOCK);
@@ -213,7 +216,7 @@ export const rangeModeCases: readonly Case[] = [
   {
     title: 'FALLOC_FL_ZERO_RANGE makes a file longer, unless FALLOC_FL_KEEP_SIZE is given',
     origin: 'fallocate(2), FALLOC_FL_ZERO_RANGE',
-    needs: ['range modes of fallocate'],
+    needs: ['zeroing ranges'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'ab');
       const keep = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
@@ -226,7 +229,7 @@ export const rangeModeCases: readonly Case[] = [
   {
     title: 'FALLOC_FL_COLLAPSE_RANGE takes a range out and moves the rest up',
     origin: 'fallocate(2), FALLOC_FL_COLLAPSE_RANGE',
-    needs: ['range modes of fallocate'],
+    needs: ['moving ranges'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'abcdef');
       await t.fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, BLOCK, 2 * BLOCK);
@@ -238,7 +241,7 @@ export const rangeModeCases: readonly Case[] = [
   {
     title: 'FALLOC_FL_COLLAPSE_RANGE keeps a last block that is not full',
     origin: 'fallocate(2), FALLOC_FL_COLLAPSE_RANGE',
-    needs: ['range modes of fallocate'],
+    needs: ['moving ranges'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'abc');
       await t.pwrite(fd, 'end', 3 * BLOCK);
@@ -250,7 +253,7 @@ export const rangeModeCases: readonly Case[] = [
   {
     title: 'FALLOC_FL_COLLAPSE_RANGE returns EINVAL for a range that reaches the end',
     origin: 'fallocate(2), EINVAL',
-    needs: ['range modes of fallocate'],
+    needs: ['moving ranges'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'abc');
       const mode = FALLOC_FL_COLLAPSE_RANGE;
@@ -263,7 +266,7 @@ export const rangeModeCases: readonly Case[] = [
   {
     title: 'FALLOC_FL_INSERT_RANGE puts a hole in and moves the rest down',
     origin: 'fallocate(2), FALLOC_FL_INSERT_RANGE',
-    needs: ['range modes of fallocate'],
+    needs: ['moving ranges'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'abc');
       await t.fallocate(fd, FALLOC_FL_INSERT_RANGE, BLOCK, 2 * BLOCK);
@@ -275,7 +278,7 @@ export const rangeModeCases: readonly Case[] = [
   {
     title: 'FALLOC_FL_INSERT_RANGE returns EINVAL at the end of the file and beyond',
     origin: 'fallocate(2), EINVAL',
-    needs: ['range modes of fallocate'],
+    needs: ['moving ranges'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'ab');
       const mode = FALLOC_FL_INSERT_RANGE;
@@ -287,7 +290,7 @@ export const rangeModeCases: readonly Case[] = [
   {
     title: 'ranges taken out or put in begin and end with blocks: EINVAL',
     origin: 'fallocate(2), EINVAL',
-    needs: ['range modes of fallocate'],
+    needs: ['moving ranges'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'abcd');
       for (const mode of [FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE]) {
@@ -300,7 +303,7 @@ export const rangeModeCases: readonly Case[] = [
   {
     title: 'taking a range out or putting one in changes mtime and not the offset',
     origin: 'fallocate(2)',
-    needs: ['range modes of fallocate'],
+    needs: ['moving ranges'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'abcd');
       const offset = await t.lseek(fd, 0, 1);

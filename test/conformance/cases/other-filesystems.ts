@@ -20,7 +20,8 @@ export const otherFilesystemCases: readonly Case[] = [
   {
     title: 'the root directory lists dot, dot-dot and the directories of the system',
     origin:
-      'gVisor getdents.cc ReaddirTest.OpenDir, ReaddirTest.RootContainsBasicDirectories, ReaddirTest.Bug35110122Root',
+      'gVisor getdents.cc ReaddirTest.OpenDir, ' +
+      'ReaddirTest.RootContainsBasicDirectories, ReaddirTest.Bug35110122Root',
     async run(t) {
       const fd = await t.open('/', O_RDONLY | O_DIRECTORY);
       const entries = await t.readDirents(fd);
@@ -184,7 +185,8 @@ export const edgeCases: readonly Case[] = [
   {
     title: 'linkat ignores the descriptors when the paths are absolute',
     origin:
-      'POSIX linkat; gVisor link.cc AbsPathsWithNonDirFDs, AbsPathsNonDirFDsWithOpath, RelPathsNonDirFDsWithOpath',
+      'POSIX linkat; gVisor link.cc AbsPathsWithNonDirFDs, AbsPathsNonDirFDsWithOpath, ' +
+      'RelPathsNonDirFDsWithOpath',
     async run(t) {
       await t.createFile(t.path('file'));
       for (const flags of [O_RDONLY, O_PATH]) {

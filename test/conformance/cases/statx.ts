@@ -63,7 +63,8 @@ export const statxCases: readonly Case[] = [
   {
     title: 'statx accepts every bit of a mask but the last',
     origin:
-      'statx(2), EINVAL; gVisor stat.cc StatxDoesNotRejectExtraneousMaskBits, StatxRejectsReservedMaskBit',
+      'statx(2), EINVAL; gVisor stat.cc StatxDoesNotRejectExtraneousMaskBits, ' +
+      'StatxRejectsReservedMaskBit',
     async run(t) {
       await t.createFile(t.path('file'));
       const { mode } = await t.statx(AT_FDCWD, t.path('file'), 0, 0x7fff_ffff);

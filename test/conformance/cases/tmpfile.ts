@@ -151,7 +151,8 @@ export const emptyPathLinkCases: readonly Case[] = [
   {
     title: 'a user may name its own file made with O_TMPFILE',
     origin:
-      'Linux 6.10: linkat(2), AT_EMPTY_PATH; gVisor link.cc LinkAtWithEmptyPathNeedsNoCapForSameCreds',
+      'Linux 6.10: linkat(2), AT_EMPTY_PATH; gVisor link.cc ' +
+      'LinkAtWithEmptyPathNeedsNoCapForSameCreds',
     async run(t) {
       const user = await t.as(USER);
       const fd = await user.open(t.root, O_WRONLY | O_TMPFILE, 0o644);

@@ -15,7 +15,8 @@ An answer has the "id" and {"value": ...}, {"errno": n} or {"bug": "what is wron
 Bytes travel as base64, a time as [seconds, nanoseconds], what a call put in a buffer as
 {"size": what it returned, "data": bytes}.
 
-All subjects see one mount namespace, which is not the machine's.
+The calls themselves are in calls.py. All subjects see one mount namespace, which is not the
+machine's.
 """
 
 import json
