@@ -11,6 +11,7 @@ import { dupfdCases, descriptorFlagCases, asyncFlagCases } from './cases/fcntl.t
 import { fifoOpenCases, fifoCases } from './cases/fifo.ts';
 import { flockCases, flockWaitCases } from './cases/flock.ts';
 import { getdentsCases } from './cases/getdents.ts';
+import { inotifyNameCases } from './cases/inotify-names.ts';
 import {
   inotifyOpenCases,
   inotifyDataCases,
@@ -25,7 +26,7 @@ import { lseekCases } from './cases/lseek.ts';
 import { mkdirCases } from './cases/mkdir.ts';
 import { mknodCases, whiteoutCases } from './cases/mknod.ts';
 import { bindMountCases, readOnlyMountCases, mountFlagCases } from './cases/mount-flags.ts';
-import { mountCases, unmountCases, mountPointCases } from './cases/mount.ts';
+import { mountCases, unmountCases, mountedBeforeCases, mountPointCases } from './cases/mount.ts';
 import { ofdLockCases } from './cases/ofd-locks.ts';
 import { openCases } from './cases/open.ts';
 import { openatCases } from './cases/openat.ts';
@@ -47,6 +48,7 @@ import { tmpfileCases, emptyPathLinkCases } from './cases/tmpfile.ts';
 import { truncateCases, fallocateCases } from './cases/truncate.ts';
 import { unlinkCases, rmdirCases } from './cases/unlink.ts';
 import { utimensCases } from './cases/utimensat.ts';
+import { waitingCases } from './cases/waiting.ts';
 import { xattrErrorCases } from './cases/xattr-errors.ts';
 import { xattrCases } from './cases/xattr.ts';
 
@@ -73,6 +75,7 @@ export const allCases: readonly Case[] = [
   ...flockCases,
   ...flockWaitCases,
   ...getdentsCases,
+  ...inotifyNameCases,
   ...inotifyOpenCases,
   ...inotifyDataCases,
   ...inotifyAttributeCases,
@@ -92,6 +95,7 @@ export const allCases: readonly Case[] = [
   ...mountFlagCases,
   ...mountCases,
   ...unmountCases,
+  ...mountedBeforeCases,
   ...mountPointCases,
   ...ofdLockCases,
   ...openCases,
@@ -122,6 +126,7 @@ export const allCases: readonly Case[] = [
   ...unlinkCases,
   ...rmdirCases,
   ...utimensCases,
+  ...waitingCases,
   ...xattrErrorCases,
   ...xattrCases,
 ];

@@ -69,6 +69,8 @@ const KNOWN_EVERYWHERE = {
   'a device does not open on a mount with MS_NODEV: EACCES': MOUNT_FLAGS_ARE_TWO,
   'a range of bytes that ends beyond what an offset can be is EINVAL to read and write':
     'pread() of what lies beyond the largest offset returns 0',
+  'getcwd returns ENAMETOOLONG for a path of more than 4096 bytes':
+    'getcwd() returns a path of any length',
 };
 
 const KNOWN_OF_IDBFS = {

@@ -151,6 +151,25 @@ export const chdirCases: readonly Case[] = [
     },
   },
   {
+    title: 'getcwd returns ENAMETOOLONG for a path of more than 4096 bytes',
+    origin: 'getcwd(2), ENAMETOOLONG',
+    async run(t) {
+      await t.chdir(t.root);
+      const name = 'n'.repeat(250);
+      for (let depth = 0; depth < 17; depth += 1) {
+        await t.mkdir(name);
+        await t.chdir(name);
+      }
+      await expectError('ENAMETOOLONG', t.getcwd());
+      // No path leads there from outside.
+      for (let depth = 0; depth < 17; depth += 1) {
+        await t.chdir('..');
+        await t.rmdir(name);
+      }
+      equal(await t.getcwd(), t.root);
+    },
+  },
+  {
     title: 'a removed working directory is there to be looked at, and takes nothing new',
     origin: 'POSIX rmdir',
     async run(t) {

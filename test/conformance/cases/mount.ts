@@ -153,6 +153,12 @@ export const unmountCases: readonly Case[] = [
       await other.chdir(t.path('mnt'));
       await expectError('EBUSY', t.umount(t.path('mnt')));
       await other.chdir('/');
+      const jailed = await t.as({ uid: 0, gid: 0 });
+      const outside = await jailed.open('/', O_RDONLY | O_DIRECTORY);
+      await jailed.chroot(t.path('mnt'));
+      await expectError('EBUSY', t.umount(t.path('mnt')));
+      await jailed.fchdir(outside);
+      await jailed.chroot('.');
       await t.umount(t.path('mnt'));
     },
   },
@@ -217,6 +223,80 @@ export const unmountCases: readonly Case[] = [
       await t.umount(t.path('mnt'));
       await watcher.expect('file: UNMOUNT', 'file: IGNORED');
       await expectError('EINVAL', t.removeWatch(watcher.fd, wd));
+    },
+  },
+];
+
+export const mountedBeforeCases: readonly Case[] = [
+  {
+    title: 'what was open before a mount stays below it',
+    origin: 'mount(2)',
+    async run(t) {
+      const other = await t.as(USER);
+      await t.mkdir(t.path('mnt'));
+      await t.createFile(t.path('mnt/below'), 'text');
+      const dir = await t.open(t.path('mnt'), O_RDONLY | O_DIRECTORY);
+      await other.chdir(t.path('mnt'));
+      await t.mount('none', t.path('mnt'), 'tmpfs');
+      equal(await other.readFile('below'), 'text');
+      equal((await t.fstatat(dir, 'below', 0)).size, 4);
+      await expectError('ENOENT', t.stat(t.path('mnt/below')));
+      await t.umount(t.path('mnt'));
+    },
+  },
+  {
+    title: 'getdents tells of a mount point as the directory below it',
+    origin: 'getdents(2)',
+    async run(t) {
+      await t.mkdir(t.path('mnt'));
+      const { ino } = await t.stat(t.path('mnt'));
+      await t.mount('none', t.path('mnt'), 'tmpfs');
+      const fd = await t.open(t.root, O_RDONLY | O_DIRECTORY);
+      const entry = (await t.readDirents(fd)).find(({ name }) => name === 'mnt');
+      equal(entry?.ino, ino);
+      await t.close(fd);
+      await t.umount(t.path('mnt'));
+    },
+  },
+  {
+    title: 'a directory with a mount point in it is not empty',
+    origin: 'POSIX rmdir, ENOTEMPTY',
+    async run(t) {
+      await t.mkdir(t.path('dir'));
+      await t.mkdir(t.path('dir/mnt'));
+      await t.mount('none', t.path('dir/mnt'), 'tmpfs');
+      await expectError('ENOTEMPTY', t.rmdir(t.path('dir')));
+      await t.umount(t.path('dir/mnt'));
+    },
+  },
+  {
+    title: 'getcwd in a mount that was detached has no way to the root',
+    origin: 'getcwd(2), (unreachable)',
+    async run(t) {
+      const other = await t.as(USER);
+      await t.mkdir(t.path('mnt'));
+      await t.mount('none', t.path('mnt'), 'tmpfs');
+      await t.mkdir(t.path('mnt/sub'));
+      await other.chdir(t.path('mnt/sub'));
+      await t.umount(t.path('mnt'), MNT_DETACH);
+      equal(await other.getcwd(), '(unreachable)/sub');
+    },
+  },
+  {
+    title: 'a symbolic link leads into a mount and out of it',
+    origin: 'path_resolution(7)',
+    async run(t) {
+      await t.mkdir(t.path('mnt'));
+      await t.createFile(t.path('outside'), 'out');
+      await t.symlink('mnt/inside', t.path('link'));
+      await t.mount('none', t.path('mnt'), 'tmpfs');
+      await t.createFile(t.path('mnt/inside'), 'in');
+      await t.symlink('../outside', t.path('mnt/link'));
+      equal(
+        [await t.readFile(t.path('link')), await t.readFile(t.path('mnt/link'))],
+        ['in', 'out'],
+      );
+      await t.umount(t.path('mnt'));
     },
   },
 ];
