@@ -14,7 +14,6 @@ import {
   type Frame,
   SYSCALL_NAMES,
 } from '../../src/syscalls/codec.ts';
-import { CheckFailed } from './check.ts';
 
 export interface TaskUnderTest {
   readonly sys: Syscalls;
@@ -90,10 +89,10 @@ class MemoryFrame implements Frame {
   }
 }
 
-/** One call at a time, as on the channel. */
+/** One call at a time, as on the channel: what a case starts meanwhile takes its turn. */
 function channelCall(task: TaskUnderTest): Call {
   const frame = new MemoryFrame();
-  let isBusy = false;
+  let last: Promise<unknown> = Promise.resolve();
   const serve = async (): Promise<void> => {
     const request = decodeRequest(frame);
     try {
@@ -104,16 +103,15 @@ function channelCall(task: TaskUnderTest): Call {
       encodeFailure(frame, error);
     }
   };
-  return async (name, args) => {
-    if (isBusy) throw new CheckFailed(`${name} while this process waits in another call`);
-    isBusy = true;
-    try {
-      encodeRequest(frame, name, args);
-      await serve();
-      return decodeResponse(frame, name, args);
-    } finally {
-      isBusy = false;
-    }
+  const answer = async (name: SyscallName, args: readonly unknown[]): Promise<unknown> => {
+    encodeRequest(frame, name, args);
+    await serve();
+    return decodeResponse(frame, name, args);
+  };
+  return (name, args) => {
+    const call = last.then(() => answer(name, args));
+    last = call.catch(() => undefined);
+    return call;
   };
 }
 

@@ -1,6 +1,6 @@
-// CallingProcess: what is common to all that act in a case: calls whose failure says what was asked,
-// descriptors that are closed in the end, calls that wait; and the calls on locks, watches, extended
-// attributes, pipes, mounts and the process itself.
+// CallingProcess: what is common to all that act in a case: calls whose failure says what was
+// asked, descriptors that are closed in the end, calls that wait; and the calls on locks, watches,
+// extended attributes, pipes, mounts and the process itself.
 
 import type { AsyncSyscalls, CaseSyscallName } from './process.ts';
 import type { ProcessControl, SyscallArguments, SyscallResult } from './process.ts';

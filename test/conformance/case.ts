@@ -9,8 +9,10 @@ import { Subject } from './subject.ts';
 
 /** What not every filesystem of Linux can do. */
 export type Feature =
-  /** ZERO_RANGE, COLLAPSE_RANGE and INSERT_RANGE. */
-  | 'range modes of fallocate'
+  /** FALLOC_FL_ZERO_RANGE. */
+  | 'zeroing ranges'
+  /** FALLOC_FL_COLLAPSE_RANGE and FALLOC_FL_INSERT_RANGE. */
+  | 'moving ranges'
   /** Values of as many bytes as setxattr(2) takes. */
   | 'large extended attributes';
 

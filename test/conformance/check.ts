@@ -5,6 +5,8 @@ import type { Stat } from '../../src/abi/stat.ts';
 import type { Timespec } from '../../src/lib/clock.ts';
 import { compareTimespec } from '../../src/lib/clock.ts';
 
+const SHOWN_MAX = 2000;
+
 /** A case that does not hold. */
 export class CheckFailed extends Error {
   override readonly name = 'CheckFailed';
@@ -19,7 +21,7 @@ export function equal<T>(actual: T, expected: NoInfer<T>, what = 'value'): void 
   const actualText = print(actual);
   const expectedText = print(expected);
   if (actualText === expectedText) return;
-  throw new CheckFailed(`${what}: expected ${expectedText}, got ${actualText}`);
+  throw new CheckFailed(`${what}: expected ${shorten(expectedText)}, got ${shorten(actualText)}`);
 }
 
 /** Compares permission bits (the type is left out), in octal for the reader. */
@@ -35,7 +37,7 @@ export async function expectError(code: ErrnoName, promise: Promise<unknown>): P
     if (error instanceof Error && 'code' in error && error.code === code) return;
     throw new CheckFailed(`expected ${code}, got ${String(error)}`, { cause: error });
   }
-  throw new CheckFailed(`expected ${code}, got success (${print(value)})`);
+  throw new CheckFailed(`expected ${code}, got success (${shorten(print(value))})`);
 }
 
 /** The call fails with any of `codes`: only where Linux's filesystems differ among themselves. */
@@ -51,7 +53,7 @@ export async function expectOneOf(
     if (isExpected && codes.some((code) => code === error.code)) return;
     throw new CheckFailed(`expected ${codes.join(' or ')}, got ${String(error)}`, { cause: error });
   }
-  throw new CheckFailed(`expected ${codes.join(' or ')}, got success (${print(value)})`);
+  throw new CheckFailed(`expected ${codes.join(' or ')}, got success (${shorten(print(value))})`);
 }
 
 export function isLater(later: Timespec, earlier: Timespec, what: string): void {
@@ -62,6 +64,11 @@ export function isLater(later: Timespec, earlier: Timespec, what: string): void 
 function print(value: unknown): string {
   if (value instanceof Uint8Array) return `bytes [${value.join(' ')}]`;
   return JSON.stringify(value, (_key, inner: unknown) => sortedRecord(inner)) ?? String(value);
+}
+
+/** What a person would still read. */
+function shorten(text: string): string {
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}… (${text.length})` : text;
 }
 
 /** The keys of a record in one order, so that equal records print the same. */

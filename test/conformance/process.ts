@@ -1,5 +1,5 @@
-// Process: a process under test, as functions that make its system calls, and what can be done to it
-// from outside. The real Linux supplies one (test/support/linux), our kernel others
+// Process: a process under test, as functions that make its system calls, and what can be done to
+// it from outside. The real Linux supplies one (test/support/linux), our kernel others
 // (burrow-process.ts). A failed call rejects with a LinuxError, whose `code` names the errno.
 
 import type { ErrnoName } from '../../src/abi/errno.ts';

@@ -95,7 +95,8 @@ export const flockCases: readonly Case[] = [
   {
     title: 'locking again what one holds succeeds, and one unlocking is enough',
     origin:
-      'gVisor flock.cc TestRepeatedExLockingBySameHolder, TestRepeatedShLockingBySameHolder, TestRepeatedExLockingSingleUnlock',
+      'gVisor flock.cc TestRepeatedExLockingBySameHolder, ' +
+      'TestRepeatedShLockingBySameHolder, TestRepeatedExLockingSingleUnlock',
     async run(t) {
       const a = await t.open(t.path('file'), O_RDWR | O_CREAT);
       const b = await t.open(t.path('file'), O_RDWR);
@@ -140,7 +141,9 @@ export const flockCases: readonly Case[] = [
   {
     title: 'flock with LOCK_NB returns EWOULDBLOCK beside an exclusive lock',
     origin:
-      'flock(2), EWOULDBLOCK; gVisor flock.cc TestSharedLockFailExclusiveHolderNonblocking, TestExclusiveLockFailExclusiveHolderNonblocking',
+      'flock(2), EWOULDBLOCK; gVisor flock.cc ' +
+      'TestSharedLockFailExclusiveHolderNonblocking, ' +
+      'TestExclusiveLockFailExclusiveHolderNonblocking',
     async run(t) {
       const fd = await t.open(t.path('file'), O_RDWR | O_CREAT);
       await t.flock(fd, EX_NB);
@@ -379,7 +382,8 @@ export const flockWaitCases: readonly Case[] = [
   {
     title: 'an interrupted flock returns EINTR and holds nothing',
     origin:
-      'flock(2), EINTR; gVisor flock.cc TestSharedLockFailExclusiveHolderBlocking, TestExclusiveLockFailExclusiveHolderBlocking',
+      'flock(2), EINTR; gVisor flock.cc TestSharedLockFailExclusiveHolderBlocking, ' +
+      'TestExclusiveLockFailExclusiveHolderBlocking',
     async run(t) {
       const user = await t.as(USER);
       const a = await t.open(t.path('file'), O_RDWR | O_CREAT);

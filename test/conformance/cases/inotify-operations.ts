@@ -182,7 +182,8 @@ export const inotifyDataCases: readonly Case[] = [
   {
     title: 'reading tells of access, writing of a change',
     origin:
-      'inotify(7); gVisor inotify.cc ReadingFileGeneratesAccessEvent, WritingFileGeneratesModifyEvent',
+      'inotify(7); gVisor inotify.cc ReadingFileGeneratesAccessEvent, ' +
+      'WritingFileGeneratesModifyEvent',
     async run(t) {
       const watcher = await watchFile(t);
       const fd = await t.open(t.path('file'), O_RDWR);
@@ -200,7 +201,8 @@ export const inotifyDataCases: readonly Case[] = [
   {
     title: 'reading at the end and reading or writing nothing is not told',
     origin:
-      'gVisor inotify.cc SizeZeroReadWriteGeneratesNothing, ZeroLengthReadWriteDoesNotGenerateEvent',
+      'gVisor inotify.cc SizeZeroReadWriteGeneratesNothing, ' +
+      'ZeroLengthReadWriteDoesNotGenerateEvent',
     async run(t) {
       const watcher = await watchFile(t);
       const fd = await t.open(t.path('file'), O_RDWR);
@@ -419,7 +421,8 @@ export const inotifyCreateCases: readonly Case[] = [
   {
     title: 'mknod and symlink tell of a creation, and the target of a link of nothing',
     origin:
-      'inotify(7), IN_CREATE; gVisor inotify.cc MknodGeneratesCreateEvent, SymlinkGeneratesCreateEvent',
+      'inotify(7), IN_CREATE; gVisor inotify.cc MknodGeneratesCreateEvent, ' +
+      'SymlinkGeneratesCreateEvent',
     async run(t) {
       const watcher = await watchFile(t);
       await t.mknod(t.path('node'), S_IFREG | 0o644);

@@ -8,6 +8,7 @@ import {
   O_WRONLY,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
+  RENAME_WHITEOUT,
 } from '../../../src/abi/fcntl.ts';
 import {
   IN_ALL_EVENTS,
@@ -182,6 +183,18 @@ export const inotifyRenameCases: readonly Case[] = [
       await expectError('EEXIST', t.rename2(t.path('a'), t.path('c'), RENAME_NOREPLACE));
       await expectError('ENOTDIR', t.rename(t.path('a'), t.path('missing/')));
       await watcher.expect();
+    },
+  },
+  {
+    title: 'a rename that leaves a whiteout tells of the rename alone',
+    origin: 'rename(2), RENAME_WHITEOUT',
+    async run(t) {
+      await t.createFile(t.path('a'));
+      const watcher = await Watcher.open(t);
+      await watcher.watch('dir', t.root);
+      await watcher.watch('self', t.path('a'));
+      await t.rename2(t.path('a'), t.path('b'), RENAME_WHITEOUT);
+      await watcher.expect('dir: MOVED_FROM a #1', 'dir: MOVED_TO b #1', 'self: MOVE_SELF');
     },
   },
   {

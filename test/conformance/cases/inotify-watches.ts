@@ -271,7 +271,8 @@ export const inotifyWatchCases: readonly Case[] = [
   {
     title: 'watch descriptors count from 1, and a number does not come back',
     origin:
-      'inotify(7); gVisor inotify.cc MultipleInotifyInstancesAndWatchesAllGetEvents; Linux: idr_alloc_cyclic()',
+      'inotify(7); gVisor inotify.cc MultipleInotifyInstancesAndWatchesAllGetEvents; ' +
+      'Linux: idr_alloc_cyclic()',
     async run(t) {
       await t.createFile(t.path('file'), 'text');
       const watchers = [];

@@ -57,7 +57,8 @@ export const getlkCases: readonly Case[] = [
   {
     title: 'F_GETLK tells the type, range and holder of the lock in the way',
     origin:
-      'POSIX fcntl, F_GETLK; gVisor fcntl.cc GetReadLockOnWriteLock, GetWriteLockOnWriteLock, GetWriteLockOnReadLock',
+      'POSIX fcntl, F_GETLK; gVisor fcntl.cc GetReadLockOnWriteLock, ' +
+      'GetWriteLockOnWriteLock, GetWriteLockOnReadLock',
     async run(t) {
       const other = await t.as(USER);
       await t.createFile(t.path('file'), '', 0o666);

@@ -119,6 +119,16 @@ export const recordLockCases: readonly Case[] = [
     },
   },
   {
+    title: 'F_SETLK and F_GETLK return EOVERFLOW for a range that ends beyond every offset',
+    origin: 'POSIX fcntl, EOVERFLOW',
+    async run(t) {
+      const fd = await t.open(t.path('file'), O_RDWR | O_CREAT);
+      const range = { ...WRITE, start: 2 ** 63 - 1024, length: 4096 };
+      await expectError('EOVERFLOW', t.setlk(fd, F_SETLK, range));
+      await expectError('EOVERFLOW', t.getlk(fd, F_GETLK, range));
+    },
+  },
+  {
     title: 'F_SETLK checks the range before the access mode',
     origin: 'Linux: fs/locks.c fcntl_setlk()',
     async run(t) {

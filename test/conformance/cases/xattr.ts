@@ -156,7 +156,8 @@ export const xattrCases: readonly Case[] = [
   {
     title: 'removexattr removes an attribute, and returns ENODATA for one that is not there',
     origin:
-      'removexattr(2), ENODATA; gVisor xattr.cc RemoveXattr, RemoveXattrNonexistentName, GetXattrNonexistentName',
+      'removexattr(2), ENODATA; gVisor xattr.cc RemoveXattr, ' +
+      'RemoveXattrNonexistentName, GetXattrNonexistentName',
     async run(t) {
       await t.createFile(t.path('file'));
       await t.setxattr(t.path('file'), NAME, 'x');

@@ -15,7 +15,8 @@ An answer has the "id" and {"value": ...}, {"errno": n} or {"bug": "what is wron
 Bytes travel as base64, a time as [seconds, nanoseconds], what a call put in a buffer as
 {"size": what it returned, "data": bytes}.
 
-All subjects see one mount namespace, which is not the machine's.
+The calls themselves are in calls.py. All subjects see one mount namespace, which is not the
+machine's.
 """
 
 import json
@@ -38,6 +39,12 @@ def answer_call(request):
         return {"bug": f"{request['name']}: {type(error).__name__}: {error}"}
 
 
+def write_whole(fd, line):
+    view = memoryview(line)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
 def become_subject(request, incoming, outgoing):
     """Turns a fresh child into a subject: never returns."""
     os.dup2(incoming, 0)
@@ -54,14 +61,8 @@ def become_subject(request, incoming, outgoing):
         for line in requests:
             call = json.loads(line)
             answer = {"id": call["id"], **answer_call(call)}
-            os.write(1, json.dumps(answer).encode() + b"\n")
+            write_whole(1, json.dumps(answer).encode() + b"\n")
     os._exit(0)
-
-
-def write_whole(fd, line):
-    view = memoryview(line)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 class Agent:
@@ -94,15 +95,13 @@ class Agent:
         return b"".join(line + b"\n" for line in lines)
 
     def waits(self):
-        """The subject is asleep in a call, and not only for its next request."""
-        if not self.pending:
+        """The subject is asleep in a call: it has taken the request and not answered."""
+        if not self.pending or self.partial or calls.fionread(self.outgoing) > 0:
             return False
         with open(f"/proc/{self.pid}/stat", "rb") as file:
             state = file.read().rpartition(b") ")[2][:1]
-        with open(f"/proc/{self.pid}/syscall") as file:
-            call = file.read().split()
-        is_running = len(call) < 2 or call[0] == "-1"
-        return state == b"S" and not is_running and call[:2] != [str(calls.SYS_READ), "0x0"]
+        # Looked at last: a subject that is asleep until its next request has answered before.
+        return state == b"S" and calls.fionread(self.incoming) == 0
 
     def exit(self):
         os.close(self.outgoing)
@@ -165,8 +164,11 @@ class Parent:
 
 def leave_mount_namespace():
     """What cases mount is seen by the subjects only, and gone with them."""
-    calls.c_unshare(calls.CLONE_NEWNS)
-    calls.c_mount(None, b"/", None, calls.MS_REC_PRIVATE, None)
+    try:
+        calls.c_unshare(calls.CLONE_NEWNS)
+        calls.c_mount(None, b"/", None, calls.MS_REC_PRIVATE, None)
+    except calls.SyscallFailed as failure:
+        sys.exit(f"the cases mount filesystems, which takes CAP_SYS_ADMIN: {failure}")
 
 
 leave_mount_namespace()

@@ -34,10 +34,7 @@ STATX_BASIC_STATS_AND_BTIME = 0xFFF
 # struct flock: type, whence, start, length, pid.
 FLOCK = struct.Struct("<hhxxxxqqixxxx")
 POLLFD = struct.Struct("<ihh")
-SYS_READ, SYS_GETDENTS64, SYS_GETCWD = {
-    "x86_64": (0, 217, 79),
-    "aarch64": (63, 61, 17),
-}[platform.machine()]
+SYS_GETDENTS64, SYS_GETCWD = {"x86_64": (217, 79), "aarch64": (61, 17)}[platform.machine()]
 # The same number on every architecture.
 SYS_FCHMODAT2 = 452
 # Larger directory positions (ext4 has 63-bit hashes) can't be JavaScript numbers.

@@ -43,10 +43,10 @@ const KNOWN_TYPES: ReadonlyMap<number, string> = new Map([
 
 /** What cases ask for and these types of filesystems can't do. */
 export const LINUX_TYPES: ReadonlyMap<string, ReadonlySet<Feature>> = new Map([
-  ['tmpfs', new Set<Feature>(['range modes of fallocate'])],
+  ['tmpfs', new Set<Feature>(['zeroing ranges', 'moving ranges'])],
   ['ext4', new Set<Feature>(['large extended attributes'])],
   ['xfs', new Set<Feature>()],
-  ['overlay', new Set<Feature>(['range modes of fallocate', 'large extended attributes'])],
+  ['overlay', new Set<Feature>(['zeroing ranges', 'moving ranges', 'large extended attributes'])],
 ]);
 
 /** The directories of this machine that cases can run in, one a filesystem type. */
