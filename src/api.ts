@@ -22,6 +22,10 @@ export type MountSpec =
 
 export interface MountOptions {
   readonly readOnly?: boolean;
+  /** Device nodes don't open: EACCES. */
+  readonly nodev?: boolean;
+  /** Programs can't be started from it: EACCES. */
+  readonly noexec?: boolean;
   readonly noatime?: boolean;
 }
 

@@ -84,6 +84,9 @@ export interface Statfs {
 }
 
 export const ST_RDONLY = 1;
+export const ST_NOSUID = 2;
+export const ST_NODEV = 4;
+export const ST_NOEXEC = 8;
 export const ST_NOATIME = 1024;
 
 export const TMPFS_MAGIC = 0x01021994;

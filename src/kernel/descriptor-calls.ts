@@ -65,7 +65,7 @@ export class DescriptorCalls {
   }
 
   *pread(fd: number, buffer: Uint8Array, offset: number): Op<number> {
-    if (offset < 0) throw linuxerr.EINVAL;
+    checkRange(offset, buffer.length);
     const file = this.task.fds.get(fd);
     file.incRef();
     try {
@@ -86,7 +86,7 @@ export class DescriptorCalls {
   }
 
   *pwrite(fd: number, bytes: Uint8Array, offset: number): Op<number> {
-    if (offset < 0) throw linuxerr.EINVAL;
+    checkRange(offset, bytes.length);
     const file = this.task.fds.get(fd);
     file.incRef();
     try {
@@ -308,4 +308,9 @@ export class DescriptorCalls {
       for (const file of files) file?.decRef();
     }
   }
+}
+
+/** Errors: EINVAL for a range that begins or ends where no offset can be. */
+function checkRange(offset: number, length: number): void {
+  if (offset < 0 || offset + length >= 2 ** 63) throw linuxerr.EINVAL;
 }

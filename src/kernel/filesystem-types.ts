@@ -18,6 +18,9 @@ import type { MountRequest } from './services.ts';
 export interface KernelMountOptions {
   readonly readOnly?: boolean;
   readonly noatime?: boolean;
+  readonly nodev?: boolean;
+  readonly noexec?: boolean;
+  readonly nosuid?: boolean;
 }
 
 /** What to mount: MountSpec of the public API, as the kernel takes it. */
@@ -111,7 +114,14 @@ export class FilesystemTypes {
 }
 
 export function flagsOf(options: KernelMountOptions | undefined): MountFlags {
-  return { readOnly: options?.readOnly === true, noatime: options?.noatime === true };
+  const { readOnly = false, noatime = false, nodev, noexec, nosuid } = options ?? {};
+  return {
+    readOnly,
+    noatime,
+    nodev: nodev === true,
+    noexec: noexec === true,
+    nosuid: nosuid === true,
+  };
 }
 
 /** mount(2)'s arguments as a MountSpec. Errors: ENODEV for an unknown type; EINVAL for `data`. */

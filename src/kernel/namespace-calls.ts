@@ -8,11 +8,16 @@ import {
   MNT_FORCE,
   MS_BIND,
   MS_NOATIME,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
   MS_RDONLY,
   MS_REMOUNT,
   UMOUNT_NOFOLLOW,
 } from '../abi/fcntl.ts';
+import { PATH_MAX } from '../abi/limits.ts';
 import type { Op } from '../lib/op.ts';
+import { isLongerThan } from '../lib/text.ts';
 import { decRefVd, type VirtualDentry } from '../vfs/dentry.ts';
 import { MAY_EXEC } from '../vfs/permissions.ts';
 import type { PathOperation } from '../vfs/resolving-path.ts';
@@ -66,22 +71,22 @@ export class NamespaceCalls extends WatchCalls {
 
   /**
    * A directory outside of the root has "(unreachable)" in front, as on Linux. Errors: ENOENT if it
-   * was removed.
+   * was removed; ENAMETOOLONG from PATH_MAX bytes on.
    */
   *getcwd(): Op<string> {
     const { cwd, root, vfs } = this.task;
     if (cwd.dentry.isDead) throw linuxerr.ENOENT;
     const path = vfs.namespace.pathOf(cwd, root);
-    if (path !== undefined) return path;
+    if (path !== undefined) return checkedLength(path);
     const top = topOf(cwd);
     const rest = vfs.namespace.pathOf(cwd, top);
     if (rest === undefined) throw linuxerr.ENOENT;
-    return `(unreachable)${rest}`;
+    return checkedLength(`(unreachable)${rest}`);
   }
 
   /**
-   * Types: tmpfs, devfs, idbfs; MS_BIND and MS_REMOUNT; MS_RDONLY and MS_NOATIME. `data` has the
-   * options of the type, `name=value`, separated by commas.
+   * Types: tmpfs, devfs, idbfs; MS_BIND and MS_REMOUNT; MS_RDONLY, MS_NOATIME, MS_NODEV, MS_NOEXEC
+   * and MS_NOSUID. `data` has the options of the type, `name=value`, separated by commas.
    *
    * Errors:
    *  - EPERM without privilege.
@@ -94,6 +99,9 @@ export class NamespaceCalls extends WatchCalls {
     const mountFlags = {
       readOnly: (flags & MS_RDONLY) !== 0,
       noatime: (flags & MS_NOATIME) !== 0,
+      nodev: (flags & MS_NODEV) !== 0,
+      noexec: (flags & MS_NOEXEC) !== 0,
+      nosuid: (flags & MS_NOSUID) !== 0,
     };
     if ((flags & MS_REMOUNT) !== 0) {
       yield* this.here(target, 0, (operation) => vfs.remount(creds, operation, mountFlags));
@@ -130,6 +138,11 @@ export class NamespaceCalls extends WatchCalls {
       this.services.umountFor(creds, operation, { isLazy }),
     );
   }
+}
+
+function checkedLength(path: string): string {
+  if (isLongerThan(path, PATH_MAX - 1)) throw linuxerr.ENAMETOOLONG;
+  return path;
 }
 
 /** The root of the mount at the top of those that hold a place. */

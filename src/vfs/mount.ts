@@ -5,7 +5,7 @@
 // the mount. Without MNT_DETACH only a mount without references and children can be unmounted.
 
 import { linuxerr } from '../abi/errno.ts';
-import { ST_NOATIME, ST_RDONLY } from '../abi/stat.ts';
+import { ST_NOATIME, ST_NODEV, ST_NOEXEC, ST_NOSUID, ST_RDONLY } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import type { Filesystem } from './filesystem.ts';
@@ -13,6 +13,12 @@ import type { Filesystem } from './filesystem.ts';
 export interface MountFlags {
   readonly readOnly: boolean;
   readonly noatime: boolean;
+  /** Device nodes don't open: EACCES. */
+  readonly nodev?: boolean;
+  /** Nothing may be executed: EACCES. */
+  readonly noexec?: boolean;
+  /** Set-id bits have no effect. They have none here anyway: it is only shown. */
+  readonly nosuid?: boolean;
 }
 
 export class Mount {
@@ -63,7 +69,13 @@ export class Mount {
 
   /** ST_ flags for statfs(2). */
   get statfsFlags(): number {
-    return (this.#flags.readOnly ? ST_RDONLY : 0) | (this.#flags.noatime ? ST_NOATIME : 0);
+    const { readOnly, noatime, nodev, noexec, nosuid } = this.#flags;
+    let flags = readOnly ? ST_RDONLY : 0;
+    if (noatime) flags |= ST_NOATIME;
+    if (nodev === true) flags |= ST_NODEV;
+    if (noexec === true) flags |= ST_NOEXEC;
+    if (nosuid === true) flags |= ST_NOSUID;
+    return flags;
   }
 
   incRef(): void {

@@ -224,17 +224,18 @@ test('the page listens at a socket, and a program that opens it is connected', a
         break;
       }
     })();
-    const outcome = await inPage.run(inPage.program('cat'), { stdin: 'null', args: ['/service'] });
+    const stdin = { file: '/service' };
+    const outcome = await inPage.run(inPage.program('wc'), { stdin, args: ['-c'] });
     await replies;
     return {
-      stdout: outcome.stdout,
+      stdout: outcome.stdout.trim(),
       isSocket: (await kernel.fs.stat('/service')).isSocket(),
       taken: await inPage.failureOf(kernel.listen('/service')),
       closed: await inPage.failureOf(kernel.fs.open('/service')),
     };
   });
   expect(found).toEqual({
-    stdout: 'hello from the page\n',
+    stdout: '20',
     isSocket: true,
     taken: expect.objectContaining({ code: 'EADDRINUSE', path: '/service' }),
     closed: expect.objectContaining({ code: 'ENXIO' }),

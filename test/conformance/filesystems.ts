@@ -61,47 +61,24 @@ function onIdbfs(options: { readonly yields: boolean }): Promise<FilesystemUnder
   return onKernel({ type: 'idbfs' }, { store });
 }
 
-const MOUNT_FLAGS_ARE_TWO = 'mount() knows MS_RDONLY and MS_NOATIME, and ignores the other flags';
-const RANGES_STAY = 'fallocate() neither collapses nor inserts ranges: EOPNOTSUPP';
-
-const KNOWN_EVERYWHERE = {
-  'statfs tells the flags of the mount': MOUNT_FLAGS_ARE_TWO,
-  'a device does not open on a mount with MS_NODEV: EACCES': MOUNT_FLAGS_ARE_TWO,
-  'a range of bytes that ends beyond what an offset can be is EINVAL to read and write':
-    'pread() of what lies beyond the largest offset returns 0',
-  'getcwd returns ENAMETOOLONG for a path of more than 4096 bytes':
-    'getcwd() returns a path of any length',
-};
-
-const KNOWN_OF_IDBFS = {
-  ...KNOWN_EVERYWHERE,
-  'FALLOC_FL_COLLAPSE_RANGE takes a range out and moves the rest up': RANGES_STAY,
-  'FALLOC_FL_COLLAPSE_RANGE keeps a last block that is not full': RANGES_STAY,
-  'FALLOC_FL_COLLAPSE_RANGE returns EINVAL for a range that reaches the end': RANGES_STAY,
-  'FALLOC_FL_INSERT_RANGE puts a hole in and moves the rest down': RANGES_STAY,
-  'FALLOC_FL_INSERT_RANGE returns EINVAL at the end of the file and beyond': RANGES_STAY,
-  'ranges taken out or put in begin and end with blocks: EINVAL': RANGES_STAY,
-  'taking a range out or putting one in changes mtime and not the offset': RANGES_STAY,
-};
-
 export const FILESYSTEMS: readonly FilesystemRow[] = [
   {
     name: 'tmpfs',
     create: () => onKernel({ type: 'tmpfs' }),
     // As Linux's tmpfs.
     lacking: new Set<Feature>(['zeroing ranges', 'moving ranges']),
-    knownDifferences: KNOWN_EVERYWHERE,
+    knownDifferences: {},
   },
   {
     name: 'idbfs',
     create: () => onIdbfs({ yields: false }),
-    lacking: new Set<Feature>(),
-    knownDifferences: KNOWN_OF_IDBFS,
+    lacking: new Set<Feature>(['moving ranges']),
+    knownDifferences: {},
   },
   {
     name: 'idbfs on a store that always waits',
     create: () => onIdbfs({ yields: true }),
-    lacking: new Set<Feature>(),
-    knownDifferences: KNOWN_OF_IDBFS,
+    lacking: new Set<Feature>(['moving ranges']),
+    knownDifferences: {},
   },
 ];

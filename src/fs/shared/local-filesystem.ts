@@ -8,7 +8,7 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { IN_ATTRIB, IN_DELETE } from '../../abi/inotify.ts';
-import { S_IFCHR, S_IFMT, type Stat, type Statfs } from '../../abi/stat.ts';
+import { S_IFBLK, S_IFCHR, S_IFMT, type Stat, type Statfs } from '../../abi/stat.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Dentry, VirtualDentry } from '../../vfs/dentry.ts';
@@ -24,7 +24,7 @@ import type {
   SetStat,
   SetXattr,
 } from '../../vfs/options.ts';
-import { checkAccess, MAY_WRITE } from '../../vfs/permissions.ts';
+import { checkAccess, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import { applySetStat, checkSetStatTarget, statOf, touchAtime } from './attributes.ts';
 import { makeDirectory, makeLink, makeNode, makeSymlink } from './create.ts';
@@ -53,6 +53,9 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
 
   *accessAt(rp: ResolvingPath, bits: number): Op<void> {
     const { inode } = yield* this.resolve(rp);
+    // Linux: do_faccessat(), path_noexec().
+    const executes = (bits & MAY_EXEC) !== 0 && inode.isRegular;
+    if (executes && rp.mount.flags.noexec === true) throw linuxerr.EACCES;
     checkAccess(rp.creds, inode, bits);
     const isFile = inode.isDir || inode.isRegular || inode.isSymlink;
     if ((bits & MAY_WRITE) !== 0 && isFile) rp.mount.checkWritable();
@@ -166,7 +169,11 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
 
   override *openSpecial(vd: VirtualDentry, inode: Inode, flags: number): Op<FileDescription> {
     if (inode.isFifo) return yield* openFifo(this, vd, inode, flags);
-    if ((inode.mode & S_IFMT) === S_IFCHR) return this.openDevice(vd, inode, flags);
+    const type = inode.mode & S_IFMT;
+    if (vd.mount.flags.nodev === true && (type === S_IFCHR || type === S_IFBLK)) {
+      throw linuxerr.EACCES;
+    }
+    if (type === S_IFCHR) return this.openDevice(vd, inode, flags);
     const { endpoint } = inode;
     if (endpoint === undefined) throw linuxerr.ENXIO;
     return new StreamDescription(this, { vd, inode, flags, ...endpoint.connect() });
