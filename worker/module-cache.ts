@@ -4,7 +4,7 @@
 import { linuxerr } from '../src/abi/errno.ts';
 import { AT_FDCWD, O_RDONLY } from '../src/abi/fcntl.ts';
 import { checkAccess, MAY_READ } from '../src/vfs/permissions.ts';
-import { S_IFDIR, S_IFMT, type Stat } from '../src/abi/stat.ts';
+import { S_IFDIR, S_IFMT, ST_NOEXEC, type Stat } from '../src/abi/stat.ts';
 import type { Credentials } from '../src/auth/credentials.ts';
 import { runAsync } from '../src/lib/op.ts';
 import type { FileService } from '../src/kernel/file-service.ts';
@@ -64,6 +64,8 @@ export class ModuleCache {
     if ((stat.mode & S_IFMT) === S_IFDIR) throw linuxerr.EISDIR;
     // Not the execute bits: a compiler that runs here has no way to set them.
     checkAccess(creds, stat, MAY_READ);
+    const { flags } = await runAsync(sys.statfs(path));
+    if ((flags & ST_NOEXEC) !== 0) throw linuxerr.EACCES;
     const identity = identityOf(stat);
     const content = this.#contentOfFile.get(identity);
     const known = content === undefined ? undefined : this.#byContent.get(content);

@@ -79,6 +79,7 @@ export abstract class FileDescription implements LockOwner {
   #statusFlags: number;
   #refs = 1;
   readonly #countsAsWriter: boolean;
+  readonly #isSpecial: boolean;
 
   /**
    * Takes references on `vd`.
@@ -91,7 +92,8 @@ export abstract class FileDescription implements LockOwner {
     const mode = flags & O_ACCMODE;
     this.isReadable = mode === O_RDONLY || mode === O_RDWR;
     this.isWritable = mode === O_WRONLY || mode === O_RDWR;
-    this.#countsAsWriter = this.isWritable && options.isSpecial !== true;
+    this.#isSpecial = options.isSpecial === true;
+    this.#countsAsWriter = this.isWritable && !this.#isSpecial;
     if (this.#countsAsWriter) vd.mount.beginWrite();
     this.vd = vd;
     this.#statusFlags = flags & ~CREATION_FLAGS;
@@ -128,7 +130,11 @@ export abstract class FileDescription implements LockOwner {
   notify(events: number): void {
     if (this.vd.mount.filesystem.watched.isEmpty) return;
     const { dentry } = this.vd;
-    notifyWithParent(dentry, { events, isUnlinked: dentry.isDead });
+    const notification = { events, isUnlinked: dentry.isDead };
+    // Linux: fsnotify(), "no ACCESS/MODIFY events on child of special files".
+    const isTransfer = (events & (IN_ACCESS | IN_MODIFY)) !== 0;
+    if (this.#isSpecial && isTransfer) dentry.watches?.notify(notification);
+    else notifyWithParent(dentry, notification);
   }
 
   /** Tells of what is done to the file, not through its name: IN_EXCL_UNLINK doesn't hide it. */
