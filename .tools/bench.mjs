@@ -42,7 +42,7 @@ const RUNS = [
   { title: 'python -c "print(1)"', program: 'python', args: ['-c', 'print(1)'] },
   {
     title: 'sqlite3: insert 10,000 rows',
-    program: 'sqlite3',
+    program: 'sqlite3-wasi',
     args: [
       '/rows.db',
       'DROP TABLE IF EXISTS rows; BEGIN; CREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT);' +

@@ -80,14 +80,32 @@ const LLVM = { ...YOWASP_CLANG, licence: 'ISC (LLVM itself: Apache-2.0 with LLVM
 /** What web/programs/ has itself: nothing to fetch. */
 const OWN = { name: 'burrowfs', version: '0.1.0', integrity: '', licence: 'Apache-2.0' };
 
+const SQLITE = {
+  package: BETTER_SQLITE3,
+  build: ['sqlite3-shell.c'],
+  packageSources: ['deps/sqlite3/sqlite3.c', 'deps/sqlite3/sqlite3.h'],
+};
+const SQLITE_FLAGS = [
+  // More than -O1 takes minutes where the compiler is itself WebAssembly.
+  '-O1',
+  '-DSQLITE_THREADSAFE=0',
+  '-DSQLITE_OMIT_LOAD_EXTENSION',
+  '-D_WASI_EMULATED_MMAN',
+  '-D_WASI_EMULATED_GETPID',
+  '-lwasi-emulated-mman',
+  '-lwasi-emulated-getpid',
+];
+
 /**
  * Ours, in place of uutils that can't do it whatever we answer: theirs know a mode only as a bit
  * for read-only (ls, chmod, stat), set no times (touch), start threads (sort) or ask for more than
- * a kernel of files can give (sleep).
+ * a kernel of files can give (sleep). And what no WASI program could do (inotifywait, mkfifo).
  */
 const OURS = [
   ['chmod', 'change modes'],
+  ['inotifywait', 'wait for changes of files and folders'],
   ['ls', 'list folders'],
+  ['mkfifo', 'make named pipes'],
   ['sleep', 'wait'],
   ['sort', 'sort lines'],
   ['stat', 'print what is known of a file'],
@@ -293,18 +311,14 @@ export const PROGRAMS = [
   {
     name: 'sqlite3',
     description: 'SQLite and a small shell for it',
-    package: BETTER_SQLITE3,
-    build: ['sqlite3-shell.c'],
-    packageSources: ['deps/sqlite3/sqlite3.c', 'deps/sqlite3/sqlite3.h'],
-    // More than -O1 takes minutes where the compiler is itself WebAssembly.
-    buildFlags: [
-      '-O1',
-      '-DSQLITE_THREADSAFE=0',
-      '-DSQLITE_OMIT_LOAD_EXTENSION',
-      '-D_WASI_EMULATED_MMAN',
-      '-D_WASI_EMULATED_GETPID',
-      '-lwasi-emulated-mman',
-      '-lwasi-emulated-getpid',
-    ],
+    ...SQLITE,
+    // With burrow.h its locks are Linux's record locks; without, lock files beside the database.
+    buildFlags: [...SQLITE_FLAGS, '-include', 'burrow.h', '-DSQLITE_DEFAULT_UNIX_VFS="unix"'],
+  },
+  {
+    name: 'sqlite3-wasi',
+    description: 'the same for any WASI host: with lock files for locks',
+    ...SQLITE,
+    buildFlags: SQLITE_FLAGS,
   },
 ];

@@ -20,6 +20,8 @@ import { compileWasm } from './wasm-cc.mjs';
 /** @typedef {import('./program-table.mjs').Program} Program */
 
 const SOURCES = fileURLToPath(new URL('../web/programs/', import.meta.url));
+/** Where burrow.h is. */
+const LINUX_HEADERS = fileURLToPath(new URL('../src/wasi', import.meta.url));
 const MANIFEST = fileURLToPath(new URL('../web/programs.json', import.meta.url));
 
 /**
@@ -49,8 +51,10 @@ async function learnBuildKey(program) {
   if (program.build === undefined || buildKeys.has(program.name)) return;
   const hash = createHash('sha256').update(JSON.stringify(program.buildFlags ?? []));
   const headers = (await readdir(SOURCES)).filter((file) => file.endsWith('.h')).sort();
-  for (const file of [...program.build, ...headers])
-    hash.update(await readFile(join(SOURCES, file)));
+  const sources = [...program.build, ...headers].map((file) => join(SOURCES, file));
+  for (const path of [...sources, join(LINUX_HEADERS, 'burrow.h')]) {
+    hash.update(await readFile(path));
+  }
   buildKeys.set(program.name, hash.digest('hex').slice(0, 12));
 }
 
@@ -61,7 +65,8 @@ const isInstalled = (program) =>
 async function build(program, files) {
   const folder = join(CACHE, 'sources', `${program.package.name}-${program.package.version}`);
   const sources = program.build.map((source) => join(SOURCES, source));
-  const include = program.packageSources === undefined ? [] : [`-I${folder}`];
+  const include = [`-I${LINUX_HEADERS}`];
+  if (program.packageSources !== undefined) include.push(`-I${folder}`);
   for (const path of program.packageSources ?? []) {
     const source = join(folder, path.slice(path.lastIndexOf('/') + 1));
     await writeWhole(source, files.get(path));

@@ -131,6 +131,9 @@ export async function buildTwins(): Promise<void> {
 /** The path of a twin's WebAssembly form; compiled now if need be. */
 export const twinWasm = (name: string): Promise<string> => buildOne(sourceOf(name), '.wasm');
 
+/** The path of a twin's native form; compiled now if need be. */
+export const twinNative = (name: string): Promise<string> => buildOne(sourceOf(name), '');
+
 /** The path of a raw probe's WebAssembly form; compiled now if need be. */
 export const rawWasm = (name: string): Promise<string> => buildOne(rawSourceOf(name), '.wasm');
 
@@ -142,7 +145,7 @@ export const rawExpected = (name: string): Promise<string> =>
 export async function runNative(name: string, dir: string): Promise<TwinResult> {
   const twin = TWINS.find((candidate) => candidate.name === name);
   if (twin === undefined) throw new Error(`no twin program ${name}`);
-  const program = await buildOne(sourceOf(name), '');
+  const program = await twinNative(name);
   const child = spawn(program, twin.args, { cwd: dir, env: { ...twin.env } });
   let stdout = '';
   let stderr = '';

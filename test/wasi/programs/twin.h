@@ -29,6 +29,7 @@ static inline const char *errno_name(int number) {
       NAME(ENOTDIR), NAME(ENOTEMPTY), NAME(ENOTSUP), NAME(ENOTTY),     NAME(EOVERFLOW),
       NAME(EPERM),  NAME(EPIPE),  NAME(EROFS),     NAME(ESPIPE),       NAME(EXDEV),
       NAME(EFAULT), NAME(ENXIO),  NAME(ETXTBSY),   NAME(ERANGE),       NAME(EAGAIN),
+      NAME(EDEADLK),
 #ifdef ENOTCAPABLE
       NAME(ENOTCAPABLE),
 #endif
