@@ -2,7 +2,14 @@
 // typings; a bundler of the user's finds the workers through `new URL(…, import.meta.url)`. Then
 // says how large it is when it is bundled and minified.
 
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { ROOT, SetupError, ensureDependencies } from './setup.mjs';
@@ -21,6 +28,7 @@ async function main() {
   rmSync(DIST, { recursive: true, force: true });
   const files = await compile();
   for (const path of files) checkModuleUrls(path);
+  copyFileSync(join(ROOT, 'src', 'wasi', 'burrow.h'), join(DIST, 'burrow.h'));
   const typings = files.filter((path) => path.endsWith('.d.ts')).length;
   process.stdout.write(`dist/: ${files.length - typings} modules, ${typings} typings\n\n`);
   reportSizes(await bundle());

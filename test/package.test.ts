@@ -61,6 +61,7 @@ test('the package holds what it needs and nothing else', () => {
     'CHANGELOG.md',
     'LICENSE',
     'README.md',
+    'dist/burrow.h',
     'dist/src',
     'dist/worker',
     'package.json',

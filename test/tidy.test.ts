@@ -20,7 +20,9 @@ const MAX_FUNCTION_LINES = 70;
 const MAX_FILE_LINES = 500;
 
 /** Contracts and field tables may be longer than a file should be: path → why. */
-const LONG_FILES: Readonly<Record<string, string>> = {};
+const LONG_FILES: Readonly<Record<string, string>> = {
+  'src/wasi/burrow.h': 'declarations, one after the other: a program includes one header',
+};
 
 /** Functions that are longer than they should be: `path name` → why. */
 const LONG_FUNCTIONS: Readonly<Record<string, string>> = {};

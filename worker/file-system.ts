@@ -1,4 +1,5 @@
-// kernel.fs: the page's side of FileService, shaped like node:fs/promises, and what Linux has besides.
+// kernel.fs: the page's side of FileService, shaped like node:fs/promises, and what Linux has
+// besides.
 
 import type {
   Data,

@@ -1,5 +1,6 @@
-// LinuxFileService: what kernel.fs has beyond node:fs/promises: watches, locks, extended attributes,
-// FIFOs and the rest of Linux's file calls. The page's side is in worker/linux-file-system.ts.
+// LinuxFileService: what kernel.fs has beyond node:fs/promises: watches, locks, extended
+// attributes, FIFOs and the rest of Linux's file calls. The page's side is in worker/file-handle.ts
+// and worker/file-system.ts.
 
 import { linuxerr } from '../abi/errno.ts';
 import {

@@ -66,7 +66,8 @@ export class TaskSyscalls extends NamespaceCalls implements Syscalls {
     const file = yield* this.at(dirfd, path, flags & AT_RESOLVE_BENEATH, (operation) =>
       task.vfs.openAt(task.creds, operation, options),
     );
-    const real = file instanceof TaskFileAlias ? yield* this.#dealias(file) : file;
+    const isBeneath = (flags & AT_RESOLVE_BENEATH) !== 0;
+    const real = file instanceof TaskFileAlias ? yield* this.#dealias(file, isBeneath) : file;
     return task.fds.install(real, (flags & O_CLOEXEC) !== 0);
   }
 
@@ -74,11 +75,13 @@ export class TaskSyscalls extends NamespaceCalls implements Syscalls {
    * /dev/fd/N opens the file anew if it has a path, as Linux's /proc/self/fd does; streams are
    * shared.
    */
-  *#dealias(alias: TaskFileAlias): Op<FileDescription> {
+  *#dealias(alias: TaskFileAlias, isBeneath: boolean): Op<FileDescription> {
     const { meaning, openFlags } = alias;
     const { task } = this;
     if (meaning === 'inotify') {
       try {
+        // Its paths would lead out of the directory that this one must stay beneath.
+        if (isBeneath) throw linuxerr.ENOTCAPABLE;
         return this.#openInotifyDevice(alias);
       } finally {
         alias.decRef();

@@ -1,6 +1,6 @@
 // The import module `burrow`: Linux's file calls that preview1 doesn't have, for C programs through
-// burrow.h. One import a row of BURROW_CALLS; parameters and results derive from the table of system
-// calls (syscalls/table.ts):
+// burrow.h. One import a row of BURROW_CALLS; parameters and results derive from the table of
+// system calls (syscalls/table.ts):
 //
 //   argument   wasm parameters                      result     what comes back
 //   int        i32                                  void       0

@@ -1,6 +1,7 @@
 // The modules host_fs and host_user, which the uutils of @rivet-dev/agent-os import besides WASI:
 // modes, chmod and terminals, which preview1 doesn't know. They take paths as the program was given
-// them, not beneath a preopen; a program that wasn't given the whole tree doesn't leave its preopens.
+// them, not beneath a preopen; a program that wasn't given the whole tree doesn't leave its
+// preopens.
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
 import { LinuxError, linuxerr } from '../abi/errno.ts';

@@ -78,7 +78,10 @@ export function* listXattrs(fs: LocalTree, inode: Inode, creds: Credentials): Op
   return creds.isPrivileged ? names : names.filter((name) => !name.startsWith(TRUSTED_PREFIX));
 }
 
-/** What was changed no longer has the rights it had. Linux: security/commoncap.c cap_inode_killpriv(). */
+/**
+ * What was changed no longer has the rights it had. Linux: security/commoncap.c
+ * cap_inode_killpriv().
+ */
 export function* dropCapability(fs: LocalTree, inode: Inode): Op<void> {
   const xattrs = yield* fs.loadXattrs(inode);
   if (xattrs.delete(CAPABILITY)) changed(fs, inode);

@@ -5,8 +5,11 @@
 static void show(const char *path, const char *name) {
   char value[64];
   ssize_t size = getxattr(path, name, value, sizeof value);
-  if (size < 0) printf("%s of %s: %s\n", name, path, errno == ENODATA ? "ENODATA" : errno_name(errno));
-  else printf("%s of %s: \"%.*s\"\n", name, path, (int)size, value);
+  if (size < 0) {
+    printf("%s of %s: %s\n", name, path, errno == ENODATA ? "ENODATA" : errno_name(errno));
+    return;
+  }
+  printf("%s of %s: \"%.*s\"\n", name, path, (int)size, value);
 }
 
 static int compare(const void *a, const void *b) {
