@@ -44,7 +44,7 @@ export async function openNode(): Promise<World> {
     other: 4,
     outside,
     kernel: undefined,
-    call: async (name, args) => imports[name](...args),
+    call: (name, args) => Promise.resolve(imports[name](...args)),
     close: () => fs.rm(base, { recursive: true }),
   };
 }
