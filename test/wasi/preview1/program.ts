@@ -78,7 +78,7 @@ const DIRENT_HEADER = 24;
 const RESULT_SIZE = 64;
 
 /** A call that a case needs to succeed has failed. */
-export class UnexpectedErrno extends Error {}
+class UnexpectedErrno extends Error {}
 
 export class Program {
   readonly called = new Set<Preview1Name>();
