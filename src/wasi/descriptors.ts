@@ -2,6 +2,7 @@
 // way.
 
 import { wasi } from '@bjorn3/browser_wasi_shim';
+import { linuxerr } from '../abi/errno.ts';
 import type { DirentRecord } from '../syscalls/table.ts';
 
 export interface Preopen {
@@ -18,6 +19,8 @@ export interface Rights {
 
 export interface Descriptor {
   rights: Rights;
+  /** Rights given up with fd_fdstat_set_rights, by this descriptor or one it was opened through. */
+  refused: Rights;
   preopen: Preopen | undefined;
   /** Entries fetched and not yet handed out, and the cookie at which they start. */
   listing: { cookie: number; entries: readonly DirentRecord[]; isEnd: boolean } | undefined;
@@ -39,6 +42,8 @@ const BITS = {
   POLL_FD_READWRITE: wasi.RIGHTS_POLL_FD_READWRITE,
 };
 
+const NOTHING_REFUSED: Rights = { base: 0n, inheriting: 0n };
+
 export const RIGHT_READ = BigInt(BITS.FD_READ);
 export const RIGHT_WRITE = BigInt(BITS.FD_WRITE);
 
@@ -48,6 +53,11 @@ export const FILE_RIGHTS = Object.values(BITS).reduce((all, bit) => all | BigInt
 export const ALL_RIGHTS = (1n << 30n) - 1n;
 /** A terminal: a file that can't be positioned. wasi-libc's isatty() looks for exactly that. */
 export const TERMINAL_RIGHTS = FILE_RIGHTS & ~(BigInt(BITS.FD_SEEK) | BigInt(BITS.FD_TELL));
+
+interface DescriptorOptions {
+  readonly preopen?: Preopen | undefined;
+  readonly refused?: Rights;
+}
 
 export class Descriptors {
   readonly #byFd = new Map<number, Descriptor>();
@@ -71,8 +81,18 @@ export class Descriptors {
     return false;
   }
 
-  add(fd: number, rights: Rights, preopen?: Preopen): void {
-    this.#byFd.set(fd, { rights, preopen, listing: undefined });
+  add(fd: number, rights: Rights, options: DescriptorOptions = {}): void {
+    const { preopen, refused = NOTHING_REFUSED } = options;
+    this.#byFd.set(fd, { rights, refused, preopen, listing: undefined });
+  }
+
+  /**
+   * Rights asked for when a file is opened choose its access mode and limit nothing else, as
+   * programs expect; those a program has given up are gone. Errors: ENOTCAPABLE.
+   */
+  check(fd: number, right: number): void {
+    const refused = this.#byFd.get(fd)?.refused.base ?? 0n;
+    if (refused !== 0n && (refused & BigInt(right)) !== 0n) throw linuxerr.ENOTCAPABLE;
   }
 
   delete(fd: number): void {

@@ -5,7 +5,7 @@
 import { wasi } from '@bjorn3/browser_wasi_shim';
 import { linuxerr } from '../abi/errno.ts';
 import { SEEK_CUR, SEEK_END, SEEK_SET, UTIME_NOW, UTIME_OMIT } from '../abi/fcntl.ts';
-import { S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from '../abi/stat.ts';
+import { S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT } from '../abi/stat.ts';
 import { type Timespec, timespecFromNs } from '../lib/clock.ts';
 import { encodeUtf8 } from '../lib/text.ts';
 import type { Op } from '../lib/op.ts';
@@ -44,6 +44,7 @@ export class FdFunctions {
 
   *fd_read(fd: number, iovs: number, iovsCount: number, result: number): Op<void> {
     const { memory, sys } = this.context;
+    this.check(fd, wasi.RIGHTS_FD_READ);
     if (!this.#hasRight(fd, RIGHT_READ)) yield* this.#refuseReading(fd);
     const buffers = this.#buffers(iovs, iovsCount, result);
     const [first] = buffers;
@@ -60,6 +61,7 @@ export class FdFunctions {
 
   *fd_pread(fd: number, iovs: number, iovsCount: number, offset: bigint, result: number): Op<void> {
     const { memory, sys } = this.context;
+    this.check(fd, wasi.RIGHTS_FD_READ);
     if (!this.#hasRight(fd, RIGHT_READ)) yield* this.#refuseReading(fd);
     const buffers = this.#buffers(iovs, iovsCount, result);
     const [first] = buffers;
@@ -76,6 +78,7 @@ export class FdFunctions {
 
   *fd_write(fd: number, iovs: number, iovsCount: number, result: number): Op<void> {
     const { memory, sys } = this.context;
+    this.check(fd, wasi.RIGHTS_FD_WRITE);
     if (!this.#hasRight(fd, RIGHT_WRITE)) throw linuxerr.EBADF;
     const buffers = this.#buffers(iovs, iovsCount, result);
     const [first] = buffers;
@@ -97,12 +100,18 @@ export class FdFunctions {
     result: number,
   ): Op<void> {
     const { memory, sys } = this.context;
+    this.check(fd, wasi.RIGHTS_FD_WRITE);
     if (!this.#hasRight(fd, RIGHT_WRITE)) throw linuxerr.EBADF;
     const buffers = this.#buffers(iovs, iovsCount, result);
     const [first] = buffers;
     const isOne = first !== undefined && buffers.length === 1;
     const count = yield* sys.pwrite(fd, isOne ? first : gather(buffers), offsetOf(offset));
     memory.setU32(result, count);
+  }
+
+  /** Errors: ENOTCAPABLE for a right that was given up. */
+  protected check(fd: number, right: number): void {
+    this.context.descriptors.check(fd, right);
   }
 
   #hasRight(fd: number, right: bigint): boolean {
@@ -124,6 +133,7 @@ export class FdFunctions {
   }
 
   *fd_seek(fd: number, offset: bigint, whence: number, result: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_SEEK);
     const { memory, sys } = this.context;
     memory.checkWritable(result, 8);
     const whences = [SEEK_SET, SEEK_CUR, SEEK_END];
@@ -133,6 +143,7 @@ export class FdFunctions {
   }
 
   *fd_tell(fd: number, result: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_TELL);
     const { memory, sys } = this.context;
     memory.checkWritable(result, 8);
     memory.setSize(result, yield* sys.lseek(fd, 0, SEEK_CUR));
@@ -168,19 +179,16 @@ export class FdFunctions {
   *#rightsOf(fd: number, mode: number): Op<Rights> {
     const { sys, descriptors } = this.context;
     const descriptor = descriptors.find(fd);
-    if (descriptor !== undefined) {
-      const possible = rightsOfType(mode);
-      const { base, inheriting } = descriptor.rights;
-      return { base: base & possible.base, inheriting: inheriting & possible.inheriting };
-    }
     const type = mode & S_IFMT;
-    if (type === S_IFDIR) return { base: ALL_RIGHTS, inheriting: ALL_RIGHTS };
     const isTerminal = type === S_IFCHR && (yield* sys.isatty(fd)) === 1;
-    const isStream = isTerminal || type === S_IFIFO;
-    return { base: isStream ? TERMINAL_RIGHTS : FILE_RIGHTS, inheriting: 0n };
+    const possible = rightsOfType(type, isTerminal);
+    if (descriptor === undefined) return possible;
+    const { base, inheriting } = descriptor.rights;
+    return { base: base & possible.base, inheriting: inheriting & possible.inheriting };
   }
 
   *fd_fdstat_set_flags(fd: number, fdflags: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_FDSTAT_SET_FLAGS);
     const known = wasi.FDFLAGS_APPEND | wasi.FDFLAGS_NONBLOCK;
     const synchronous = wasi.FDFLAGS_DSYNC | wasi.FDFLAGS_RSYNC | wasi.FDFLAGS_SYNC;
     if ((fdflags & ~(known | synchronous)) !== 0) throw linuxerr.EINVAL;
@@ -195,7 +203,12 @@ export class FdFunctions {
     const wanted = { base: BigInt.asUintN(64, base), inheriting: BigInt.asUintN(64, inheriting) };
     const gains = (wanted.base & ~rights.base) | (wanted.inheriting & ~rights.inheriting);
     if (gains !== 0n) throw linuxerr.ENOTCAPABLE;
-    descriptors.add(fd, wanted, descriptors.find(fd)?.preopen);
+    const known = descriptors.find(fd);
+    const refused = {
+      base: ~wanted.base & ALL_RIGHTS,
+      inheriting: ~wanted.inheriting & ALL_RIGHTS,
+    };
+    descriptors.add(fd, wanted, { preopen: known?.preopen, refused });
   }
 
   // Preopens.
@@ -223,16 +236,19 @@ export class FdFunctions {
   // Attributes and space.
 
   *fd_filestat_get(fd: number, result: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_FILESTAT_GET);
     const { memory, sys } = this.context;
     memory.checkWritable(result, FILESTAT_SIZE);
     storeFilestat(memory, result, yield* sys.fstat(fd));
   }
 
   *fd_filestat_set_size(fd: number, size: bigint): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_FILESTAT_SET_SIZE);
     yield* this.context.sys.ftruncate(fd, offsetOf(size));
   }
 
   *fd_filestat_set_times(fd: number, atime: bigint, mtime: bigint, flags: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_FILESTAT_SET_TIMES);
     const { sys } = this.context;
     const times = timesOf(atime, mtime, flags);
     // Linux looks at nothing if both times are to stay; a bad descriptor is one all the same.
@@ -241,11 +257,13 @@ export class FdFunctions {
   }
 
   *fd_allocate(fd: number, offset: bigint, length: bigint): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_ALLOCATE);
     yield* this.context.sys.fallocate(fd, 0, offsetOf(offset), offsetOf(length));
   }
 
   /** Advice is checked and not taken. Linux: mm/fadvise.c. */
   *fd_advise(fd: number, _offset: bigint, length: bigint, advice: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_ADVISE);
     const { mode } = yield* this.context.sys.fstat(fd);
     if ((mode & S_IFMT) === S_IFIFO) throw linuxerr.ESPIPE;
     if (offsetOf(length) < 0) throw linuxerr.EINVAL;
@@ -253,10 +271,12 @@ export class FdFunctions {
   }
 
   *fd_sync(fd: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_SYNC);
     yield* this.context.sys.fsync(fd);
   }
 
   *fd_datasync(fd: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_DATASYNC);
     yield* this.context.sys.fdatasync(fd);
   }
 
@@ -269,6 +289,7 @@ export class FdFunctions {
     cookie: bigint,
     result: number,
   ): Op<void> {
+    this.check(fd, wasi.RIGHTS_FD_READDIR);
     const { memory } = this.context;
     memory.checkWritable(result, 4);
     const buffer = memory.bytesAt(pointer, length);
@@ -366,8 +387,8 @@ function timeOf(timestamp: bigint, isGiven: boolean, isNow: boolean): Timespec {
 }
 
 /** The rights a file may have at all. */
-function rightsOfType(mode: number): Rights {
-  return (mode & S_IFMT) === S_IFREG
-    ? { base: FILE_RIGHTS, inheriting: 0n }
-    : { base: ALL_RIGHTS, inheriting: ALL_RIGHTS };
+function rightsOfType(type: number, isTerminal: boolean): Rights {
+  if (type === S_IFDIR) return { base: ALL_RIGHTS, inheriting: ALL_RIGHTS };
+  const isStream = isTerminal || type === S_IFIFO;
+  return { base: isStream ? TERMINAL_RIGHTS : FILE_RIGHTS, inheriting: 0n };
 }

@@ -63,16 +63,20 @@ export class PathFunctions extends FdFunctions {
     fdflags: number,
     result: number,
   ): Op<void> {
+    this.check(fd, wasi.RIGHTS_PATH_OPEN);
     const { memory, sys, descriptors } = this.context;
     memory.checkWritable(result, 4);
     const { path, flags } = yield* this.#locate(fd, pointer, length);
     const base = BigInt.asUintN(64, rightsBase);
+    const refused = descriptors.find(fd)?.refused.inheriting ?? 0n;
+    if ((base & refused) !== 0n) throw linuxerr.ENOTCAPABLE;
     const openFlags = openFlagsOf(lookupFlags, oflags, fdflags) | accessModeOf(base, oflags);
     const opened = yield* sys.openat(fd, path, openFlags | flags, CREATE_MODE);
-    const inheriting = BigInt.asUintN(64, rightsInheriting);
-    const granted = descriptors.find(fd)?.rights.inheriting ?? ALL_RIGHTS;
     // Which of them make sense depends on the type of file: fd_fdstat_get looks at that.
-    descriptors.add(opened, { base: base & granted, inheriting: inheriting & granted });
+    const granted = ~refused & ALL_RIGHTS;
+    const inheriting = BigInt.asUintN(64, rightsInheriting) & granted;
+    const options = refused === 0n ? {} : { refused: { base: refused, inheriting: refused } };
+    descriptors.add(opened, { base: base & granted, inheriting }, options);
     memory.setU32(result, opened);
   }
 
@@ -83,6 +87,7 @@ export class PathFunctions extends FdFunctions {
     length: number,
     result: number,
   ): Op<void> {
+    this.check(fd, wasi.RIGHTS_PATH_FILESTAT_GET);
     const { memory, sys } = this.context;
     memory.checkWritable(result, FILESTAT_SIZE);
     const { path, flags } = yield* this.#locate(fd, pointer, length);
@@ -98,6 +103,7 @@ export class PathFunctions extends FdFunctions {
     mtime: bigint,
     fstFlags: number,
   ): Op<void> {
+    this.check(fd, wasi.RIGHTS_PATH_FILESTAT_SET_TIMES);
     const { sys } = this.context;
     const times = timesOf(atime, mtime, fstFlags);
     const { path, flags } = yield* this.#locate(fd, pointer, length);
@@ -108,16 +114,19 @@ export class PathFunctions extends FdFunctions {
   }
 
   *path_create_directory(fd: number, pointer: number, length: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_PATH_CREATE_DIRECTORY);
     const { path, flags } = yield* this.#locate(fd, pointer, length);
     yield* this.context.sys.mkdirat(fd, path, CREATE_DIRECTORY_MODE, flags);
   }
 
   *path_remove_directory(fd: number, pointer: number, length: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_PATH_REMOVE_DIRECTORY);
     const { path, flags } = yield* this.#locate(fd, pointer, length);
     yield* this.context.sys.unlinkat(fd, path, flags | AT_REMOVEDIR);
   }
 
   *path_unlink_file(fd: number, pointer: number, length: number): Op<void> {
+    this.check(fd, wasi.RIGHTS_PATH_UNLINK_FILE);
     const { path, flags } = yield* this.#locate(fd, pointer, length);
     yield* this.context.sys.unlinkat(fd, path, flags);
   }
@@ -131,6 +140,8 @@ export class PathFunctions extends FdFunctions {
     newPointer: number,
     newLength: number,
   ): Op<void> {
+    this.check(oldFd, wasi.RIGHTS_PATH_LINK_SOURCE);
+    this.check(newFd, wasi.RIGHTS_PATH_LINK_TARGET);
     const source = yield* this.#locate(oldFd, oldPointer, oldLength);
     const target = yield* this.#locate(newFd, newPointer, newLength);
     const follows = (oldLookupFlags & LOOKUPFLAGS_SYMLINK_FOLLOW) !== 0;
@@ -146,6 +157,8 @@ export class PathFunctions extends FdFunctions {
     newPointer: number,
     newLength: number,
   ): Op<void> {
+    this.check(oldFd, wasi.RIGHTS_PATH_RENAME_SOURCE);
+    this.check(newFd, wasi.RIGHTS_PATH_RENAME_TARGET);
     const source = yield* this.#locate(oldFd, oldPointer, oldLength);
     const target = yield* this.#locate(newFd, newPointer, newLength);
     const flags = source.flags | target.flags;
@@ -162,6 +175,7 @@ export class PathFunctions extends FdFunctions {
     pointer: number,
     length: number,
   ): Op<void> {
+    this.check(fd, wasi.RIGHTS_PATH_SYMLINK);
     const target = this.context.memory.textAt(targetPointer, targetLength);
     const { path, flags } = yield* this.#locate(fd, pointer, length);
     if (target.startsWith('/') && flags !== 0) throw linuxerr.ENOTCAPABLE;
@@ -177,6 +191,7 @@ export class PathFunctions extends FdFunctions {
     bufferLength: number,
     result: number,
   ): Op<void> {
+    this.check(fd, wasi.RIGHTS_PATH_READLINK);
     const { memory, sys } = this.context;
     memory.checkWritable(result, 4);
     const buffer = memory.bytesAt(bufferPointer, bufferLength);

@@ -46,6 +46,7 @@ export function* pollOneoff(
   const { memory } = context;
   const count = call.count >>> 0;
   if (count === 0 || count > SUBSCRIPTIONS_MAX) throw linuxerr.EINVAL;
+  memory.checkReadable(call.input, count * SUBSCRIPTION_SIZE);
   memory.checkWritable(call.result, 4);
   memory.checkWritable(call.output, count * EVENT_SIZE);
   const subscriptions: Subscription[] = [];

@@ -39,9 +39,14 @@ function filetypeOf(mode: number): number {
   return FILETYPES[mode & S_IFMT] ?? wasi.FILETYPE_UNKNOWN;
 }
 
-/** WASI times are unsigned: what lies before 1970 becomes 1970. */
+/** The last timestamp, in the year 2554. */
+const TIMESTAMP_MAX = (1n << 64n) - 1n;
+
+/** WASI times are unsigned, in 64 bits of nanoseconds: what lies before or after is cut to that. */
 function toTimestamp(time: Timespec): bigint {
-  return time.sec < 0 ? 0n : timespecToNs(time);
+  if (time.sec < 0) return 0n;
+  const timestamp = timespecToNs(time);
+  return timestamp > TIMESTAMP_MAX ? TIMESTAMP_MAX : timestamp;
 }
 
 export function storeFilestat(memory: GuestMemory, at: number, stat: Stat): void {

@@ -78,7 +78,8 @@ export class Wasi {
     this.#startMs = options.clock.monotonicMs();
     const descriptors = new Descriptors();
     for (const { fd, name, isRoot } of options.preopens) {
-      descriptors.add(fd, { base: ALL_RIGHTS, inheriting: ALL_RIGHTS }, { name, isRoot });
+      const preopen = { name, isRoot };
+      descriptors.add(fd, { base: ALL_RIGHTS, inheriting: ALL_RIGHTS }, { preopen });
     }
     const hasCwd = options.cwd !== '/' && options.preopens.some(({ isRoot }) => isRoot);
     this.#context = {

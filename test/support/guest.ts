@@ -23,7 +23,7 @@ export const WASI = {
 const PAGE = 65_536;
 
 /** An instance that has nothing but a memory. The binary: a memory of one page, exported. */
-async function instanceWithMemory(): Promise<WebAssembly.Instance> {
+export async function instanceWithMemory(): Promise<WebAssembly.Instance> {
   const bytes = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 0, 1];
   const name = [...encodeUtf8('memory')];
   bytes.push(7, name.length + 4, 1, name.length, ...name, 2, 0);
