@@ -12,6 +12,7 @@ import {
   ROOT_INO,
   type StoredInode,
 } from '../../../src/fs/idbfs/items.ts';
+import { xattrObject } from '../../../src/fs/idbfs/xattr-blob.ts';
 import type { MemoryStoreSnapshot } from '../../../src/store/memory-store.ts';
 
 interface Entry {
@@ -146,8 +147,10 @@ function unreachable(reader: StoreReader): string[] {
 
 function objectProblems(reader: StoreReader, snapshot: MemoryStoreSnapshot): string[] {
   const problems: string[] = [];
+  const xattrs = new Map([...reader.inodes].map(([ino, inode]) => [xattrObject(ino), inode]));
   for (const [object, blocks] of snapshot.objects) {
     if (blocks.size === 0) continue;
+    if (xattrs.get(object)?.hasXattrs === true) continue;
     const inode = reader.inodes.get(object);
     if (inode === undefined || (inode.mode & S_IFMT) !== S_IFREG) {
       problems.push(`data of ${object}, which is no file`);
