@@ -51,7 +51,7 @@ const START_MS = 1_700_000_000_000;
 /** Between two ticks. The write-back commits after some of them. */
 const TICK_MS = 300;
 /** No step takes so long unless it waits for somebody else. */
-const STEP_MS_MAX = 20_000;
+const STEP_MS_MAX = 5000;
 
 /** next to nothing stays in memory, and the store always waits. */
 const SMALL_LIMITS = { dentries: 2, listingBatch: 2, cacheSizeMin: 0 };
@@ -156,7 +156,8 @@ class Run {
         this.tick();
         continue;
       }
-      const file = process.task.fds.find(Number(step.args[0]));
+      const [fd] = step.args;
+      const file = typeof fd === 'number' ? process.task.fds.find(fd) : undefined;
       if (file instanceof InotifyInstance) onInotify.add(results.length);
       results.push(await inTime(runAsync(perform(process.sys, step))));
     }

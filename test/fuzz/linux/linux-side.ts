@@ -54,6 +54,7 @@ export class LinuxSide {
     readonly resolve: (answer: Answer) => void;
     readonly reject: (reason: Error) => void;
   }[] = [];
+  #failure: Error | undefined;
   #count = 0;
 
   private constructor(directory: string) {
@@ -62,9 +63,8 @@ export class LinuxSide {
     this.#process = spawn('python3', [fileURLToPath(script)]);
     this.#process.stderr.pipe(process.stderr);
     this.#process.on('exit', (code) => {
-      for (const { reject } of this.#waiting.splice(0)) {
-        reject(new Error(`the agent on the real Linux ended with ${String(code)}`));
-      }
+      this.#failure = new Error(`the agent on the real Linux ended with ${String(code)}`);
+      for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
     });
     createInterface({ input: this.#process.stdout }).on('line', (line) => {
       this.#waiting.shift()?.resolve(JSON.parse(line) as Answer);
@@ -81,6 +81,7 @@ export class LinuxSide {
 
   /** Errors: Error for a call that waits. */
   async run(history: readonly Step[]): Promise<SideResult> {
+    if (this.#failure !== undefined) throw this.#failure;
     const request = {
       directory: `${this.#directory}/${this.#count++}`,
       processes: PROCESSES,

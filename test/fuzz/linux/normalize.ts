@@ -2,6 +2,7 @@
 // appear in, times by the ticks they lie between.
 
 import { allLinuxErrors } from '../../../src/abi/errno.ts';
+import { O_LARGEFILE } from '../../../src/abi/fcntl.ts';
 import { S_IFDIR, S_IFIFO, S_IFMT } from '../../../src/abi/stat.ts';
 import { decodeUtf8 } from '../../../src/lib/text.ts';
 import { SYSCALLS, type DirentRecord, type Flock } from '../../../src/syscalls/table.ts';
@@ -57,6 +58,9 @@ export class Normalizer {
         return JSON.stringify(this.#stat(value as StatRecord));
       case 'getdents':
         return this.#listing(value as DirentRecord[]);
+      case 'getfl':
+        // Says that a program is of 64 bits, and ours is none.
+        return String((value as number) & ~O_LARGEFILE);
       case 'getlk':
         return this.#lock(value as Flock);
       case 'listxattr':

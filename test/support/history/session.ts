@@ -28,7 +28,7 @@ function servicesOf(vfs: VirtualFilesystem, clock: Clock): Services {
   const inotify = { queueMax: INOTIFY_QUEUE_MAX, onRelease: () => undefined };
   return {
     clock,
-    openInotify: (flags, creds) => pipefs.openInotify(flags, creds, inotify),
+    openInotify: (flags) => pipefs.openInotify(flags, inotify),
     openPipe: (flags, creds) => pipefs.openPipe(flags, creds),
     mountFor: () => {
       throw linuxerr.ENODEV;
