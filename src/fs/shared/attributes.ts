@@ -19,7 +19,10 @@ import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
 import { dropCapability } from './xattrs.ts';
 
-/** What one directory entry adds to st_size. Linux: include/linux/shmem_fs.h BOGO_DIRENT_SIZE. */
+/**
+ * What one directory entry adds to st_size, `.` and `..` included. Linux: mm/shmem.c
+ * BOGO_DIRENT_SIZE, shmem_get_inode().
+ */
 const DIRENT_SIZE = 20;
 const DAY_SECONDS = 86_400;
 
@@ -43,7 +46,7 @@ export function statOf(fs: LocalTree, inode: Inode): Stat {
 }
 
 function sizeOfSpecial(inode: Inode): number {
-  if (inode.isDir) return inode.entryCount * DIRENT_SIZE;
+  if (inode.isDir) return (inode.entryCount + 2) * DIRENT_SIZE;
   return inode.isSymlink ? utf8Length(inode.target) : 0;
 }
 
