@@ -39,7 +39,7 @@ import {
   IN_CLOSE_WRITE,
   IN_MODIFY,
 } from '../abi/inotify.ts';
-import { POLLIN, POLLOUT } from '../abi/poll.ts';
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import type { Op, Wait } from '../lib/op.ts';
@@ -367,7 +367,7 @@ export abstract class FileDescription implements LockOwner {
 
   /** POLL bits that hold now, out of `events` plus POLLERR and POLLHUP. */
   readiness(events: number): number {
-    return events & (POLLIN | POLLOUT);
+    return events & (POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
   }
 
   /** Woken when readiness may have changed. */

@@ -16,7 +16,7 @@ import {
   IN_Q_OVERFLOW,
   INOTIFY_EVENT_SIZE,
 } from '../abi/inotify.ts';
-import { POLLIN } from '../abi/poll.ts';
+import { POLLIN, POLLRDNORM } from '../abi/poll.ts';
 import type { Stat } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
@@ -159,7 +159,7 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
   }
 
   override readiness(events: number): number {
-    return this.#queue.length > 0 ? events & POLLIN : 0;
+    return this.#queue.length > 0 ? events & (POLLIN | POLLRDNORM) : 0;
   }
 
   override get readinessChanged(): Wait {
