@@ -38,6 +38,18 @@ interface NewName {
  * caller must not wait before it has inserted the child.
  */
 function* prepareCreate(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op<NewName> {
+  const place = yield* findPlace(fs, rp, makesDir);
+  checkMayCreate(rp, place.parent);
+  return place;
+}
+
+/** Errors: EACCES. */
+function checkMayCreate({ creds }: ResolvingPath, parent: LocalDentry): void {
+  checkAccess(creds, parent.inode, MAY_WRITE | MAY_EXEC);
+}
+
+/** The same but for EACCES. Linux: filename_create(). */
+function* findPlace(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op<NewName> {
   const parent = yield* fs.resolveParent(rp);
   const name = rp.component;
   if (isDots(name)) throw linuxerr.EEXIST;
@@ -47,7 +59,6 @@ function* prepareCreate(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op
   if (existing !== undefined) throw linuxerr.EEXIST;
   if (rp.mustBeDir && !makesDir) throw linuxerr.ENOENT;
   rp.mount.checkWritable();
-  checkAccess(rp.creds, parent.inode, MAY_WRITE | MAY_EXEC);
   return { parent, name };
 }
 
@@ -90,11 +101,13 @@ export function* makeSymlink(fs: LocalTree, rp: ResolvingPath, target: string): 
 }
 
 export function* makeLink(fs: LocalTree, rp: ResolvingPath, target: VirtualDentry): Op<void> {
-  const place = yield* prepareCreate(fs, rp, false);
+  const place = yield* findPlace(fs, rp, false);
   if (target.mount !== rp.mount) throw linuxerr.EXDEV;
   const dentry = target.dentry as LocalDentry;
   const { inode } = dentry;
+  // Linux: do_linkat() asks may_linkat() before vfs_link() looks at the directory.
   checkMayLink(rp.creds, inode);
+  checkMayCreate(rp, place.parent);
   if (inode.isDir) throw linuxerr.EPERM;
   if (inode.nlink === 0 && !inode.isLinkable) throw linuxerr.ENOENT;
   if (inode.nlink >= LINK_MAX) throw linuxerr.EMLINK;
