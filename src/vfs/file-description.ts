@@ -48,6 +48,7 @@ import { decRefVd, incRefVd, type VirtualDentry } from './dentry.ts';
 import type { LockConflict, LockOwner, RangeRequest } from './file-locks.ts';
 import { notifyWithParent } from './watches.ts';
 import type { SetStat, SetXattr } from './options.ts';
+import { checkXattr } from './permissions.ts';
 
 /** One directory entry. */
 export interface DirectoryEntry {
@@ -428,11 +429,15 @@ export abstract class FileDescription implements LockOwner {
     throw linuxerr.ENODEV;
   }
 
-  protected getXattrImpl(_name: string, _creds: Credentials): Op<Uint8Array> {
+  // Who may do it is asked before whether it can be done at all: Linux's xattr_permission().
+
+  protected *getXattrImpl(name: string, creds: Credentials): Op<Uint8Array> {
+    checkXattr(creds, yield* this.stat(), name, { isWrite: false });
     throw linuxerr.EOPNOTSUPP;
   }
 
-  protected setXattrImpl(_change: SetXattr, _creds: Credentials): Op<void> {
+  protected *setXattrImpl({ name }: SetXattr, creds: Credentials): Op<void> {
+    checkXattr(creds, yield* this.stat(), name, { isWrite: true });
     throw linuxerr.EOPNOTSUPP;
   }
 
@@ -440,7 +445,8 @@ export abstract class FileDescription implements LockOwner {
     return [];
   }
 
-  protected removeXattrImpl(_name: string, _creds: Credentials): Op<void> {
+  protected *removeXattrImpl(name: string, creds: Credentials): Op<void> {
+    checkXattr(creds, yield* this.stat(), name, { isWrite: true });
     throw linuxerr.EOPNOTSUPP;
   }
 

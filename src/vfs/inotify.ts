@@ -23,6 +23,7 @@ import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
 import { encodeUtf8, utf8Length } from '../lib/text.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import { FileDescription } from './file-description.ts';
+import type { SetStat } from './options.ts';
 import type { InotifyEvent, Watch, WatchOwner } from './watches.ts';
 
 /** Events waiting in an instance: IN_Q_OVERFLOW. Linux: fs.inotify.max_queued_events. */
@@ -60,8 +61,9 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
     return yield* this.vd.mount.filesystem.statDentry(this.vd.dentry);
   }
 
-  protected override setStatImpl(): Op<number> {
-    throw linuxerr.EPERM;
+  /** Linux: fs/anon_inodes.c anon_inode_setattr(). */
+  protected override setStatImpl({ size }: SetStat): Op<number> {
+    throw size === undefined ? linuxerr.EOPNOTSUPP : linuxerr.EINVAL;
   }
 
   /**
