@@ -223,24 +223,21 @@ export class VirtualFilesystem {
 
   /**
    * The name to be renamed, in its directory, on which it takes references: drop them with
-   * decRefVd(). Errors: EBUSY for "/".
+   * decRefVd().
    */
   *getRenameSourceAt(creds: Credentials, operation: PathOperation): Op<RenameSource> {
-    const rp = this.#resolving(creds, { ...operation, followFinalSymlink: false });
-    if (rp.isDone) throw linuxerr.EBUSY;
+    const rp = this.#resolvingEntry(creds, operation);
     const parent = yield* this.#getParent(rp);
     return { parent, name: rp.component, mustBeDir: rp.mustBeDir };
   }
 
-  /** Errors besides: EBUSY for "/". */
   renameAt(
     creds: Credentials,
     source: RenameSource,
     newPath: PathOperation,
     flags: number,
   ): Op<void> {
-    const rp = this.#resolving(creds, { ...newPath, followFinalSymlink: false });
-    if (rp.isDone) throw linuxerr.EBUSY;
+    const rp = this.#resolvingEntry(creds, newPath);
     return this.#within(rp, (filesystem) => filesystem.renameAt(rp, source, { flags }));
   }
 
@@ -264,6 +261,14 @@ export class VirtualFilesystem {
   #resolving(creds: Credentials, operation: PathOperation): ResolvingPath {
     if (operation.path === '' && operation.mayBeEmpty !== true) throw linuxerr.ENOENT;
     return new ResolvingPath(this.namespace, creds, operation);
+  }
+
+  /** "/" is like "/.": which error that is, renameAt() finds out in its turn. */
+  #resolvingEntry(creds: Credentials, operation: PathOperation): ResolvingPath {
+    const itself = { ...operation, followFinalSymlink: false };
+    const rp = this.#resolving(creds, itself);
+    if (!rp.isDone) return rp;
+    return this.#resolving(creds, { ...itself, path: `${operation.path}.` });
   }
 
   #resolvingNew(creds: Credentials, operation: PathOperation): ResolvingPath {
