@@ -257,6 +257,7 @@ export class DescriptorCalls {
   ): Op<number> {
     const source = { file: this.task.fds.get(inFd), offset: inOffset };
     const target = { file: this.task.fds.get(outFd), offset: outOffset };
+    if (source.file.isPathOnly || target.file.isPathOnly) throw linuxerr.EBADF;
     if (flags !== 0) throw linuxerr.EINVAL;
     return yield* this.#withBoth(source, target, () => copyFileRange(source, target, length));
   }
