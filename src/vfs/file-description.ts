@@ -344,15 +344,20 @@ export abstract class FileDescription implements LockOwner {
     request: RangeRequest,
     options: { readonly mayWait: boolean },
   ): Op<void> {
-    this.checkNotPathOnly();
-    if (request.type === F_RDLCK && !this.isReadable) throw linuxerr.EBADF;
-    if (request.type === F_WRLCK && !this.isWritable) throw linuxerr.EBADF;
+    this.checkRangeLock(request);
     if (request.start >= request.end) return;
     const { dentry } = this.vd;
     if (request.type === F_UNLCK && dentry.locks === undefined) return;
     const locks = dentry.ensureLocks();
     if (options.mayWait) yield* locks.setRangeWaiting(owner, request);
     else locks.setRange(owner, request);
+  }
+
+  /** Errors: EBADF if the description's access mode doesn't go with the type. */
+  checkRangeLock({ type }: RangeRequest): void {
+    this.checkNotPathOnly();
+    if (type === F_RDLCK && !this.isReadable) throw linuxerr.EBADF;
+    if (type === F_WRLCK && !this.isWritable) throw linuxerr.EBADF;
   }
 
   /** F_GETLK: what is in the way of a lock. */
