@@ -47,19 +47,24 @@ export function* copyFileRange(source: CopyEnd, target: CopyEnd, length: number)
 }
 
 /**
- * Errors, first one wins:
+ * Before the target is looked at. Errors, first one wins:
  *  - EBADF if the source isn't open for reading; ESPIPE if an offset is given and it has none.
  *  - EINVAL for a negative offset or count.
+ */
+export function checkSendSource({ file, offset }: CopyEnd, count: number): void {
+  if (!file.isReadable || file.isPathOnly) throw linuxerr.EBADF;
+  if (offset !== OWN_OFFSET && !file.isSeekable) throw linuxerr.ESPIPE;
+  if (offset < OWN_OFFSET || count < 0) throw linuxerr.EINVAL;
+}
+
+/**
+ * Errors, first one wins:
  *  - EBADF if the target isn't open for writing.
  *  - EINVAL if the source has no data of its own, or the target is open with O_APPEND.
  */
 export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
-  const { file, offset } = source;
-  if (!file.isReadable || file.isPathOnly) throw linuxerr.EBADF;
-  if (offset !== OWN_OFFSET && !file.isSeekable) throw linuxerr.ESPIPE;
-  if (offset < OWN_OFFSET || count < 0) throw linuxerr.EINVAL;
   if (!target.file.isWritable || target.file.isPathOnly) throw linuxerr.EBADF;
-  const stat = yield* file.stat();
+  const stat = yield* source.file.stat();
   if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
   if ((target.file.statusFlags & O_APPEND) !== 0) throw linuxerr.EINVAL;
   return yield* copy(source, target, Math.min(count, RW_COUNT_MAX));

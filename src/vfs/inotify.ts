@@ -24,6 +24,7 @@ import { encodeUtf8, utf8Length } from '../lib/text.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import { FileDescription } from './file-description.ts';
 import type { SetStat } from './options.ts';
+import { checkNanoseconds } from './permissions.ts';
 import type { InotifyEvent, Watch, WatchOwner } from './watches.ts';
 
 /** Events waiting in an instance: IN_Q_OVERFLOW. Linux: fs.inotify.max_queued_events. */
@@ -62,8 +63,9 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
   }
 
   /** Linux: fs/anon_inodes.c anon_inode_setattr(). */
-  protected override setStatImpl({ size }: SetStat): Op<number> {
-    throw size === undefined ? linuxerr.EOPNOTSUPP : linuxerr.EINVAL;
+  protected override setStatImpl(change: SetStat): Op<number> {
+    checkNanoseconds(change);
+    throw change.size === undefined ? linuxerr.EOPNOTSUPP : linuxerr.EINVAL;
   }
 
   /**

@@ -89,6 +89,14 @@ export function checkSetStat(creds: Credentials, file: Owned, change: SetStat): 
   checkSetTimes(creds, file, change);
 }
 
+/** Errors: EINVAL for nanoseconds out of range. Linux: vfs_utimes(), once the file is found. */
+export function checkNanoseconds({ atime, mtime }: SetStat): void {
+  for (const time of [atime, mtime]) {
+    if (time === undefined || time.nsec === UTIME_NOW || time.nsec === UTIME_OMIT) continue;
+    if (!(time.nsec >= 0 && time.nsec < 1e9)) throw linuxerr.EINVAL;
+  }
+}
+
 function checkSetTimes(creds: Credentials, file: Owned, change: SetStat): void {
   const { atime, mtime } = change;
   if (atime === undefined || mtime === undefined) return;

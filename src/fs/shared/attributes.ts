@@ -13,7 +13,7 @@ import type { Op } from '../../lib/op.ts';
 import { utf8Length } from '../../lib/text.ts';
 import type { MountFlags } from '../../vfs/mount.ts';
 import type { SetStat } from '../../vfs/options.ts';
-import { checkSetStat, withoutSetIds } from '../../vfs/permissions.ts';
+import { checkNanoseconds, checkSetStat, withoutSetIds } from '../../vfs/permissions.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from './file-data.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
@@ -69,9 +69,10 @@ export function touchAtime(fs: LocalTree, inode: Inode, flags: MountFlags): void
 
 /**
  * Errors: EISDIR, EINVAL if a size is to be set and the file isn't regular (Linux: vfs_truncate());
- * EOPNOTSUPP for the mode of a symlink (Linux: fchmodat2(2)).
+ * EOPNOTSUPP for the mode of a symlink (Linux: fchmodat2(2)); EINVAL for nanoseconds out of range.
  */
 export function checkSetStatTarget(inode: Inode, change: SetStat): void {
+  checkNanoseconds(change);
   if (change.mode !== undefined && inode.isSymlink) throw linuxerr.EOPNOTSUPP;
   if (change.size === undefined || inode.isRegular) return;
   throw inode.isDir ? linuxerr.EISDIR : linuxerr.EINVAL;
