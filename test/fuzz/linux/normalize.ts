@@ -40,6 +40,7 @@ export class Normalizer {
   readonly #side: SideResult;
   readonly #leniency: Leniency;
   readonly #inos = new Numbering();
+  readonly #otherInos = new Numbering();
   readonly #cookies = new Numbering();
 
   constructor(side: SideResult, leniency: Leniency) {
@@ -86,7 +87,7 @@ export class Normalizer {
     if (type === 0) return { mode: mode.toString(8) };
     const { nlink, uid, gid, rdev, size, blocks, blksize } = stat;
     const shown: Record<string, unknown> = {
-      ino: this.#inos.of(stat['ino'] as number),
+      ino: this.#ino(stat['ino'] as number, stat['dev']),
       mode: mode.toString(8),
       nlink,
       owner: `${String(uid)}:${String(gid)}`,
@@ -103,6 +104,12 @@ export class Normalizer {
     // The directory that the tree hangs in is made before the history begins.
     if (type === S_IFDIR && shown['btime'] === 0) delete shown['btime'];
     return shown;
+  }
+
+  /** Pipes are in a filesystem of their own. */
+  #ino(ino: number, dev: unknown): number {
+    const isOfTree = dev === this.#side.tree[0]?.[1]['dev'];
+    return isOfTree ? this.#inos.of(ino) : this.#otherInos.of(ino);
   }
 
   /** The number of the tick before it; a time that somebody has set, as it is. */
