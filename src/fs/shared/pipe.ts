@@ -6,14 +6,7 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
-import {
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  POLLRDNORM,
-  POLLWRNORM,
-} from '../../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { type Op, type Wait, WaitQueue } from '../../lib/op.ts';
 
 const SLOT_SIZE = 4096;

@@ -3,14 +3,7 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
-import {
-  POLLERR,
-  POLLHUP,
-  POLLIN,
-  POLLOUT,
-  POLLRDNORM,
-  POLLWRNORM,
-} from '../../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { type ByteQueue, PIPE_BUF } from '../../lib/byte-queue.ts';
 import { anyOf, type Op, type Wait } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
