@@ -16,6 +16,7 @@ import {
   FALLOC_FL_INSERT_RANGE,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_UNSHARE_RANGE,
   FALLOC_FL_ZERO_RANGE,
   O_ACCMODE,
   O_APPEND,
@@ -31,6 +32,8 @@ import {
   O_RDWR,
   O_TRUNC,
   O_WRONLY,
+  SEEK_HOLE,
+  SEEK_SET,
 } from '../abi/fcntl.ts';
 import {
   IN_ACCESS,
@@ -218,6 +221,11 @@ export abstract class FileDescription implements LockOwner {
     return this.#telling(this.pwriteImpl(bytes, offset), IN_MODIFY);
   }
 
+  /** The access time moves as after a read. */
+  accessed(): void {
+    // Most files have none that anybody looks at.
+  }
+
   /** Part of a copy: reads at an offset, or at the own one, and tells no watch. */
   readQuietly(buffer: Uint8Array, offset: number | undefined): Op<number> {
     return offset === undefined ? this.readImpl(buffer) : this.preadImpl(buffer, offset);
@@ -233,13 +241,15 @@ export abstract class FileDescription implements LockOwner {
    *
    * Errors:
    *  - EBADF with O_PATH.
+   *  - EINVAL for an unknown whence.
    *  - ESPIPE if the file has no offsets.
-   *  - EINVAL for an unknown whence or a negative result.
+   *  - EINVAL for a negative result.
    *  - ENXIO for SEEK_DATA and SEEK_HOLE at or after the end, and SEEK_DATA when only a hole
    *    follows.
    */
   seek(offset: number, whence: number): Op<number> {
     this.checkNotPathOnly();
+    if (whence < SEEK_SET || whence > SEEK_HOLE) throw linuxerr.EINVAL;
     return this.seekImpl(offset, whence);
   }
 
@@ -472,6 +482,7 @@ function checkAllocateMode(mode: number): void {
   switch (kind) {
     case 0:
     case FALLOC_FL_ZERO_RANGE:
+    case FALLOC_FL_UNSHARE_RANGE:
       return;
     case FALLOC_FL_PUNCH_HOLE:
       if (keepsSize) return;
