@@ -60,14 +60,19 @@ export function checkSendSource({ file, offset }: CopyEnd, count: number): void 
 /**
  * Errors, first one wins:
  *  - EBADF if the target isn't open for writing.
- *  - EINVAL if the source has no data of its own, or the target is open with O_APPEND.
+ *  - EINVAL if the target is open with O_APPEND, or the source has no data of its own.
  */
 export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
   if (!target.file.isWritable || target.file.isPathOnly) throw linuxerr.EBADF;
-  const stat = yield* source.file.stat();
-  if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
   if ((target.file.statusFlags & O_APPEND) !== 0) throw linuxerr.EINVAL;
-  return yield* copy(source, target, Math.min(count, RW_COUNT_MAX));
+  try {
+    const stat = yield* source.file.stat();
+    if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
+    return yield* copy(source, target, Math.min(count, RW_COUNT_MAX));
+  } finally {
+    // Linux: splice_direct_to_actor(), whatever came of it; a pipe is filled another way.
+    if (target.file.isSeekable) source.file.accessed();
+  }
 }
 
 function isType(stat: Stat, type: number): boolean {

@@ -13,7 +13,13 @@ import { utf8Length } from '../lib/text.ts';
 import type { DirentRecord, PollFd } from '../syscalls/table.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 import type { SetStat } from '../vfs/options.ts';
-import { checkSendSource, type CopyEnd, copyFileRange, OWN_OFFSET, sendFile } from './copy-range.ts';
+import {
+  checkSendSource,
+  type CopyEnd,
+  copyFileRange,
+  OWN_OFFSET,
+  sendFile,
+} from './copy-range.ts';
 import type { Services } from './services.ts';
 import type { Task } from './task.ts';
 import { areOmitted } from './times.ts';
@@ -235,7 +241,8 @@ export class DescriptorCalls {
   *fionread(fd: number): Op<number> {
     const file = this.task.fds.get(fd);
     if (file.isPathOnly) throw linuxerr.EBADF;
-    return file.readableBytes();
+    // Linux: do_vfs_ioctl() gives an int, of whatever size the file is.
+    return file.readableBytes() | 0;
   }
 
   *getpid(): Op<number> {
