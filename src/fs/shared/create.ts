@@ -150,8 +150,11 @@ export function createUnnamed(
   const inode = fs.makeInode(ownedByCreator(rp, dir, mode));
   inode.nlink = 0;
   inode.isLinkable = (options.flags & O_EXCL) === 0;
-  const dentry = new LocalDentry({ name: '', parent: undefined, inode, isComplete: true });
+  // Linux: d_tmpfile(). What is done to it is told to the directory, under this name.
+  const name = `#${inode.ino}`;
+  const dentry = new LocalDentry({ name, parent: dir, inode, isComplete: true });
   dentry.isDead = true;
+  dir.incRef();
   const vd = { mount: rp.mount, dentry };
   const file = new RegularFileDescription(fs, { vd, inode, flags: options.flags, creds: rp.creds });
   fs.inodeChanged(inode);
