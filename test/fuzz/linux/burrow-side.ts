@@ -38,6 +38,8 @@ export type Variant = 'tmpfs' | 'idbfs' | 'small idbfs';
 export interface BurrowResult extends SideResult {
   /** Steps that acted on an inotify instance: what they read are events. */
   readonly onInotify: ReadonlySet<number>;
+  /** Steps that acted on a directory: positions there are a filesystem's own. */
+  readonly onDirectory: ReadonlySet<number>;
 }
 
 /** As histories.py has them. */
@@ -149,7 +151,7 @@ class Run {
 
   async history(history: readonly Step[]): Promise<BurrowResult> {
     const results: Outcome[] = [];
-    const onInotify = new Set<number>();
+    const [onInotify, onDirectory] = [new Set<number>(), new Set<number>()];
     for (const step of history) {
       const process = this.#processes[step.who];
       if (step.call === 'tick' || process === undefined) {
@@ -159,11 +161,12 @@ class Run {
       const [fd] = step.args;
       const file = typeof fd === 'number' ? process.task.fds.find(fd) : undefined;
       if (file instanceof InotifyInstance) onInotify.add(results.length);
+      if (file?.vd.dentry.isDir === true) onDirectory.add(results.length);
       results.push(await inTime(runAsync(perform(process.sys, step))));
     }
     const tree = await inTime(runAsync(readTree(this.#session.sys, ROOT, '', [])));
     const pids = this.#processes.map(({ task }) => task.pid);
-    return { results, ticks: this.#ticks, pids, tree, onInotify };
+    return { results, ticks: this.#ticks, pids, tree, onInotify, onDirectory };
   }
 
   end(): void {

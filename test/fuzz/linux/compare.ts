@@ -27,14 +27,16 @@ function compareResults(
   const calls = history.filter(({ call }) => call !== 'tick');
   const wanted: string[] = [];
   for (const [index, step] of calls.entries()) {
-    const isOnInotify = ours.onInotify.has(index);
+    const on = { inotify: ours.onInotify.has(index), directory: ours.onDirectory.has(index) };
     const [our, their] = [ours.results[index], linux.results[index]];
     if (our === undefined || their === undefined) throw new Error('an outcome is missing');
     if ('bug' in their) throw new Error(String(their.bug));
-    const outcome = mine.step(step, our, isOnInotify);
-    wanted.push(theirs.step(step, their, isOnInotify));
+    const outcome = mine.step(step, our, on);
+    wanted.push(theirs.step(step, their, on));
     if (outcome === wanted.at(-1)) continue;
-    throw new Difference(`${outcome} here, not as in the last line:\n${printHistory(history, wanted)}`);
+    throw new Difference(
+      `${outcome} here, not as in the last line:\n${printHistory(history, wanted)}`,
+    );
   }
   const [ourTree, theirTree] = [mine.tree(), theirs.tree()];
   const size = Math.max(ourTree.length, theirTree.length);

@@ -1,7 +1,14 @@
 // Histories. Each is about some of the features only, so that the steps of these are many and meet.
 
 import fc from 'fast-check';
-import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR } from '../../../src/abi/fcntl.ts';
+import {
+  AT_FDCWD,
+  O_CREAT,
+  O_DIRECTORY,
+  O_RDONLY,
+  O_RDWR,
+  SEEK_SET,
+} from '../../../src/abi/fcntl.ts';
 import { IN_ALL_EVENTS, IN_NONBLOCK } from '../../../src/abi/inotify.ts';
 import { everybody, type Weighted } from './arguments.ts';
 import * as files from './file-steps.ts';
@@ -92,6 +99,12 @@ function isSticky({ call, args }: Step): boolean {
   return args.some((arg, index) => index > 0 && typeof arg === 'number' && (arg & STICKY) !== 0);
 }
 
+/** A listing. */
+function fromTheStart(step: Step): Step[] {
+  if (step.call !== 'getdents') return [step];
+  return [{ who: step.who, call: 'lseek', args: [step.args[0] ?? 0, 0, SEEK_SET] }, step];
+}
+
 /** lseek(2) leaves open whether what was allocated and not written is data. */
 const isAllocation = ({ call }: Step): boolean => call === 'fallocate';
 
@@ -112,7 +125,8 @@ export function histories(options: GenerateOptions): fc.Arbitrary<Step[]> {
       const rest = tagged
         .filter(({ feature }) => feature !== 'holes' || !allocates)
         .map(({ step }) => step)
-        .filter((step) => options.sticky || !isSticky(step));
+        .filter((step) => options.sticky || !isSticky(step))
+        .flatMap(fromTheStart);
       return luck === 0 ? withTicks(starts, rest.slice(0, TIMED_STEPS_MAX)) : [...starts, ...rest];
     });
   });

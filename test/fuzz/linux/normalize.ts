@@ -19,6 +19,12 @@ export interface Leniency {
   readonly atime: boolean;
 }
 
+/** What the descriptor of a step is open on, as far as it makes a difference. */
+export interface StepTarget {
+  readonly inotify: boolean;
+  readonly directory: boolean;
+}
+
 type StatRecord = Readonly<Record<string, unknown>>;
 
 /** Seconds after the last tick in which a stamp still is one of this history's. */
@@ -48,7 +54,7 @@ export class Normalizer {
     this.#leniency = leniency;
   }
 
-  step({ call }: Step, outcome: Outcome, isOnInotify: boolean): string {
+  step({ call }: Step, outcome: Outcome, on: StepTarget): string {
     if ('errno' in outcome) return errnoName(outcome.errno);
     const { value } = outcome;
     if (call === 'tick' || SYSCALLS[call].result === 'void') return 'done';
@@ -57,6 +63,8 @@ export class Normalizer {
       case 'fstatat':
       case 'statx':
         return JSON.stringify(this.#stat(value as StatRecord));
+      case 'lseek':
+        return on.directory ? 'done' : JSON.stringify(value);
       case 'getdents':
         return this.#listing(value as DirentRecord[]);
       case 'getfl':
@@ -68,7 +76,7 @@ export class Normalizer {
       case 'flistxattr':
         return this.#names(value as [number, string]);
       case 'read':
-        return isOnInotify ? this.#events(value as [number, unknown]) : JSON.stringify(value);
+        return on.inotify ? this.#events(value as [number, unknown]) : JSON.stringify(value);
       default:
         return JSON.stringify(value);
     }
@@ -104,6 +112,11 @@ export class Normalizer {
     // The directory that the tree hangs in is made before the history begins.
     if (type === S_IFDIR && shown['btime'] === 0) delete shown['btime'];
     return shown;
+  }
+
+  /** A file without a name is called by its number. */
+  #name(name: string): string {
+    return name.startsWith('#') ? `#${this.#inos.of(Number(name.slice(1)))}` : name;
   }
 
   /** Pipes are in a filesystem of their own. */
@@ -148,7 +161,7 @@ export class Normalizer {
     return events
       .map(({ wd, mask, cookie, name }) => {
         const shownCookie = cookie === 0 ? '' : `#${this.#cookies.of(cookie)}`;
-        return `${wd}:${mask.toString(16)}:${name}${shownCookie}`;
+        return `${wd}:${mask.toString(16)}:${this.#name(name)}${shownCookie}`;
       })
       .join(' ');
   }

@@ -16,7 +16,8 @@ const FD_CALLS =
   /^(?:close|p?read|p?write|lseek|f[a-z]*|dup|dup3|[gs]etf[ld]|[gs]etlk|inotify_[ar].*|getdents)$/;
 
 function printArgument(argument: StepArgument, isFd: boolean): string {
-  if (typeof argument === 'number') return isFd && argument >= 0 ? `fds[${argument}]` : printNumber(argument);
+  if (typeof argument === 'number')
+    return isFd && argument >= 0 ? `fds[${argument}]` : printNumber(argument);
   if (typeof argument === 'string') {
     return argument.startsWith('/') ? `t.path('${argument.slice(1)}')` : `'${argument}'`;
   }

@@ -2,7 +2,12 @@
 // both sides can run a history on their own. Descriptors are the numbers themselves, since the
 // lowest free one is part of the standard.
 
-import { SYSCALLS, type Flock, type PollFd, type SyscallName } from '../../../src/syscalls/table.ts';
+import {
+  SYSCALLS,
+  type Flock,
+  type PollFd,
+  type SyscallName,
+} from '../../../src/syscalls/table.ts';
 import type { Timespec } from '../../../src/lib/clock.ts';
 import type { SubjectCredentials } from '../../conformance/process.ts';
 
@@ -18,13 +23,7 @@ export interface BufferArgument {
 }
 
 export type StepArgument =
-  | number
-  | string
-  | Timespec
-  | DataArgument
-  | BufferArgument
-  | Flock
-  | readonly PollFd[];
+  number | string | Timespec | DataArgument | BufferArgument | Flock | readonly PollFd[];
 
 export interface Step {
   /** Index in PROCESSES. */

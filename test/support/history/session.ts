@@ -23,8 +23,12 @@ export interface Session<Fs extends LocalFilesystem = LocalFilesystem> {
   readonly sys: TaskSyscalls;
 }
 
+/** One for all tasks, as in a kernel: they share what inotify instances are open on. */
+const pipefilesystems = new WeakMap<VirtualFilesystem, Pipefs>();
+
 function servicesOf(vfs: VirtualFilesystem, clock: Clock): Services {
-  const pipefs = new Pipefs({ dev: 2, clock });
+  const pipefs = pipefilesystems.get(vfs) ?? new Pipefs({ dev: 2, clock });
+  pipefilesystems.set(vfs, pipefs);
   const inotify = { queueMax: INOTIFY_QUEUE_MAX, onRelease: () => undefined };
   return {
     clock,
