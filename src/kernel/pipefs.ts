@@ -1,6 +1,7 @@
 // Pipefs: the files of tasks that have no name: pipes, standard streams, terminals, inotify
 // instances. A filesystem that is mounted nowhere. Linux: fs/pipe.c pipefs, fs/anon_inodes.c.
 
+import { linuxerr } from '../abi/errno.ts';
 import { O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts';
 import { makeDev, S_IFCHR, S_IFIFO } from '../abi/stat.ts';
 import { type Credentials, ROOT_CREDENTIALS } from '../auth/credentials.ts';
@@ -8,7 +9,9 @@ import { type Inode, LocalDentry } from '../fs/shared/inode.ts';
 import { MemoryFilesystem } from '../fs/shared/memory-filesystem.ts';
 import { PipeDescription } from '../fs/shared/pipe-description.ts';
 import { StreamDescription, type StreamOptions } from '../fs/shared/stream-description.ts';
+import type { Xattrs } from '../fs/shared/xattrs.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Op } from '../lib/op.ts';
 import { incRefVd, type VirtualDentry } from '../vfs/dentry.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 import { InotifyInstance, type InotifyOptions } from '../vfs/inotify.ts';
@@ -41,6 +44,11 @@ export class Pipefs extends MemoryFilesystem {
     this.#mount = new Mount({ id: 0, filesystem: this, root: this.root, source: 'pipefs', flags });
     this.#anonymous = this.#makeFile(ROOT_CREDENTIALS, ANONYMOUS_MODE).vd;
     incRefVd(this.#anonymous);
+  }
+
+  /** Errors: EOPNOTSUPP. There are none here. Linux: a superblock without handlers for them. */
+  override loadXattrs(): Op<Xattrs> {
+    throw linuxerr.EOPNOTSUPP;
   }
 
   openStream(options: StreamOptions, creds: Credentials): FileDescription {

@@ -75,6 +75,7 @@ export function* removeXattr(
 }
 
 export function* listXattrs(fs: LocalTree, inode: Inode, creds: Credentials): Op<string[]> {
+  if (!inode.hasXattrs) return [];
   const names = [...(yield* fs.loadXattrs(inode)).keys()];
   return creds.isPrivileged ? names : names.filter((name) => !name.startsWith(TRUSTED_PREFIX));
 }
