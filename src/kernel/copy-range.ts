@@ -2,7 +2,7 @@
 // do_sendfile().
 
 import { linuxerr } from '../abi/errno.ts';
-import { O_APPEND } from '../abi/fcntl.ts';
+import { O_APPEND, SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts';
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../abi/limits.ts';
 import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG, type Stat } from '../abi/stat.ts';
@@ -68,11 +68,21 @@ export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<n
   try {
     const stat = yield* source.file.stat();
     if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
-    return yield* copy(source, target, Math.min(count, RW_COUNT_MAX));
+    const wanted = Math.min(count, RW_COUNT_MAX);
+    const isOneOffset = source.file === target.file && source.offset === OWN_OFFSET;
+    return yield* isOneOffset ? copyOntoItself(source.file, wanted) : copy(source, target, wanted);
   } finally {
     // Linux: splice_direct_to_actor(), whatever came of it; a pipe is filled another way.
     if (target.file.isSeekable) source.file.accessed();
   }
+}
+
+/** Linux: do_sendfile() takes both offsets before it moves either. */
+function* copyOntoItself(file: FileDescription, count: number): Op<number> {
+  const offset = yield* file.seek(0, SEEK_CUR);
+  const done = yield* copy({ file, offset }, { file, offset }, count);
+  yield* file.seek(offset + done, SEEK_SET);
+  return done;
 }
 
 function isType(stat: Stat, type: number): boolean {
