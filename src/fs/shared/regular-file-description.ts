@@ -62,8 +62,9 @@ export class RegularFileDescription extends LocalFileDescription {
     return super.setStatImpl(change, creds);
   }
 
+  /** Negative behind the end, as on Linux. */
   override readableBytes(): number {
-    return Math.max(0, this.inode.size - this.#offset);
+    return this.inode.size - this.#offset;
   }
 
   // Reading.
