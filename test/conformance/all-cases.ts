@@ -7,6 +7,7 @@ import { dupCases, flagCases, opathCases, syncCases } from './cases/descriptors.
 import { fifoOpenCases, fifoCases } from './cases/fifo.ts';
 import { flockCases, flockWaitCases } from './cases/flock.ts';
 import { getdentsCases } from './cases/getdents.ts';
+import { historyDescriptorCases, historyNameCases } from './cases/histories.ts';
 import {
   inotifyOpenCases,
   inotifyDataCases,
@@ -54,6 +55,8 @@ export const allCases: readonly Case[] = [
   ...flockCases,
   ...flockWaitCases,
   ...getdentsCases,
+  ...historyNameCases,
+  ...historyDescriptorCases,
   ...inotifyOpenCases,
   ...inotifyDataCases,
   ...inotifyAttributeCases,
