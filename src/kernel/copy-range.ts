@@ -2,7 +2,7 @@
 // do_sendfile().
 
 import { linuxerr } from '../abi/errno.ts';
-import { O_APPEND } from '../abi/fcntl.ts';
+import { O_APPEND, SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts';
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../abi/limits.ts';
 import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG, type Stat } from '../abi/stat.ts';
@@ -47,22 +47,42 @@ export function* copyFileRange(source: CopyEnd, target: CopyEnd, length: number)
 }
 
 /**
- * Errors, first one wins:
+ * Before the target is looked at. Errors, first one wins:
  *  - EBADF if the source isn't open for reading; ESPIPE if an offset is given and it has none.
  *  - EINVAL for a negative offset or count.
- *  - EBADF if the target isn't open for writing.
- *  - EINVAL if the source has no data of its own, or the target is open with O_APPEND.
  */
-export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
-  const { file, offset } = source;
+export function checkSendSource({ file, offset }: CopyEnd, count: number): void {
   if (!file.isReadable || file.isPathOnly) throw linuxerr.EBADF;
   if (offset !== OWN_OFFSET && !file.isSeekable) throw linuxerr.ESPIPE;
   if (offset < OWN_OFFSET || count < 0) throw linuxerr.EINVAL;
+}
+
+/**
+ * Errors, first one wins:
+ *  - EBADF if the target isn't open for writing.
+ *  - EINVAL if the target is open with O_APPEND, or the source has no data of its own.
+ */
+export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
   if (!target.file.isWritable || target.file.isPathOnly) throw linuxerr.EBADF;
-  const stat = yield* file.stat();
-  if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
   if ((target.file.statusFlags & O_APPEND) !== 0) throw linuxerr.EINVAL;
-  return yield* copy(source, target, Math.min(count, RW_COUNT_MAX));
+  try {
+    const stat = yield* source.file.stat();
+    if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
+    const wanted = Math.min(count, RW_COUNT_MAX);
+    const isOneOffset = source.file === target.file && source.offset === OWN_OFFSET;
+    return yield* isOneOffset ? copyOntoItself(source.file, wanted) : copy(source, target, wanted);
+  } finally {
+    // Linux: splice_direct_to_actor(), whatever came of it; a pipe is filled another way.
+    if (target.file.isSeekable) source.file.accessed();
+  }
+}
+
+/** Linux: do_sendfile() takes both offsets before it moves either. */
+function* copyOntoItself(file: FileDescription, count: number): Op<number> {
+  const offset = yield* file.seek(0, SEEK_CUR);
+  const done = yield* copy({ file, offset }, { file, offset }, count);
+  yield* file.seek(offset + done, SEEK_SET);
+  return done;
 }
 
 function isType(stat: Stat, type: number): boolean {

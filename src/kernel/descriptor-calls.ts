@@ -13,10 +13,16 @@ import { utf8Length } from '../lib/text.ts';
 import type { DirentRecord, PollFd } from '../syscalls/table.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 import type { SetStat } from '../vfs/options.ts';
-import { type CopyEnd, copyFileRange, OWN_OFFSET, sendFile } from './copy-range.ts';
+import {
+  checkSendSource,
+  type CopyEnd,
+  copyFileRange,
+  OWN_OFFSET,
+  sendFile,
+} from './copy-range.ts';
 import type { Services } from './services.ts';
 import type { Task } from './task.ts';
-import { checkTimes } from './times.ts';
+import { areOmitted } from './times.ts';
 
 /** linux_dirent64: ino, off, reclen, type, then the name with its NUL, padded to 8. */
 const DIRENT64_HEADER = 19;
@@ -126,7 +132,7 @@ export class DescriptorCalls {
   }
 
   *futimens(fd: number, atime: Timespec, mtime: Timespec): Op<void> {
-    if (!checkTimes(atime, mtime)) return;
+    if (areOmitted(atime, mtime)) return;
     yield* this.#setStat(fd, { atime, mtime });
   }
 
@@ -235,7 +241,8 @@ export class DescriptorCalls {
   *fionread(fd: number): Op<number> {
     const file = this.task.fds.get(fd);
     if (file.isPathOnly) throw linuxerr.EBADF;
-    return file.readableBytes();
+    // Linux: do_vfs_ioctl() gives an int, of whatever size the file is.
+    return file.readableBytes() | 0;
   }
 
   *getpid(): Op<number> {
@@ -257,13 +264,15 @@ export class DescriptorCalls {
   ): Op<number> {
     const source = { file: this.task.fds.get(inFd), offset: inOffset };
     const target = { file: this.task.fds.get(outFd), offset: outOffset };
+    if (source.file.isPathOnly || target.file.isPathOnly) throw linuxerr.EBADF;
     if (flags !== 0) throw linuxerr.EINVAL;
     return yield* this.#withBoth(source, target, () => copyFileRange(source, target, length));
   }
 
-  /** Errors: EBADF; those of sendFile(). */
+  /** Errors: EBADF; those of checkSendSource() and sendFile(). */
   *sendfile(outFd: number, inFd: number, offset: number, count: number): Op<number> {
     const source = { file: this.task.fds.get(inFd), offset };
+    checkSendSource(source, count);
     const target = { file: this.task.fds.get(outFd), offset: OWN_OFFSET };
     return yield* this.#withBoth(source, target, () => sendFile(source, target, count));
   }
@@ -284,7 +293,7 @@ export class DescriptorCalls {
   }
 
   /** Linux: fs/select.c do_poll(). A descriptor that isn't open is ready with POLLNVAL, a
-   * negative one never. */
+   * negative one never; O_PATH is as if it were closed. */
   *poll(descriptors: readonly PollFd[], timeoutMs: number): Op<number[]> {
     const files = descriptors.map(({ fd }) => this.task.fds.find(fd));
     for (const file of files) file?.incRef();
@@ -294,7 +303,8 @@ export class DescriptorCalls {
         const revents = descriptors.map(({ events }, index) => {
           const file = files[index];
           if ((descriptors[index]?.fd ?? -1) < 0) return 0;
-          return file === undefined ? POLLNVAL : file.readiness(events | POLLERR | POLLHUP);
+          if (file === undefined || file.isPathOnly) return POLLNVAL;
+          return file.readiness(events | POLLERR | POLLHUP);
         });
         if (revents.some((bits) => bits !== 0)) return revents;
         const left = deadline - this.#clock.monotonicMs();

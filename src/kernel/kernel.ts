@@ -278,7 +278,7 @@ export class Kernel implements Services {
     const count = this.#instances.get(uid) ?? 0;
     if (count >= INOTIFY_INSTANCES_MAX) throw linuxerr.EMFILE;
     this.#instances.set(uid, count + 1);
-    return this.#pipefs.openInotify(flags, creds, {
+    return this.#pipefs.openInotify(flags, {
       queueMax: this.#options.inotifyQueueMax ?? INOTIFY_QUEUE_MAX,
       onRelease: () => {
         this.#instances.set(uid, (this.#instances.get(uid) ?? 1) - 1);

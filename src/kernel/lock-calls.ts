@@ -38,22 +38,23 @@ export class LockCalls extends XattrCalls {
   /**
    * Errors, first one wins:
    *  - EBADF for a descriptor that isn't open, or O_PATH.
-   *  - EINVAL for another command, a process id with F_OFD_SETLK, an unknown `whence`, a range that
-   *    starts before the file.
+   *  - EINVAL for another command, an unknown `whence`, a range that starts before the file.
    *  - EOVERFLOW for one that ends too far.
-   *  - EINVAL for an unknown type; those of FileDescription.setRangeLock().
+   *  - EINVAL for an unknown type; EBADF of FileDescription.setRangeLock().
+   *  - EINVAL for a process id with F_OFD_SETLK; the others of setRangeLock().
    */
   *setlk(fd: number, command: number, lock: Flock): Op<void> {
     const file = this.task.fds.get(fd);
     if (file.isPathOnly) throw linuxerr.EBADF;
     const isOfd = command === F_OFD_SETLK || command === F_OFD_SETLKW;
     if (!isOfd && command !== F_SETLK && command !== F_SETLKW) throw linuxerr.EINVAL;
-    if (isOfd && lock.pid !== 0) throw linuxerr.EINVAL;
     const mayWait = command === F_SETLKW || command === F_OFD_SETLKW;
     const owner = isOfd ? file : this.task.fds;
     yield* this.withFile(fd, function* (): Op<void> {
       const request = yield* rangeOf(file, lock);
       if (![F_RDLCK, F_WRLCK, F_UNLCK].includes(lock.type)) throw linuxerr.EINVAL;
+      file.checkRangeLock(request);
+      if (isOfd && lock.pid !== 0) throw linuxerr.EINVAL;
       yield* file.setRangeLock(owner, request, { mayWait });
     });
     // The descriptor may have been closed while this waited: then the lock must go, too.
@@ -62,17 +63,21 @@ export class LockCalls extends XattrCalls {
     throw linuxerr.EBADF;
   }
 
-  /** Errors besides: EINVAL for a type other than F_RDLCK and F_WRLCK, before the range. */
+  /**
+   * F_OFD_GETLK with F_UNLCK looks for the description's own locks (Linux 6.4). Errors besides:
+   * EINVAL for a type other than F_RDLCK and F_WRLCK, before the range.
+   */
   *getlk(fd: number, command: number, lock: Flock): Op<Flock> {
     const file = this.task.fds.get(fd);
     if (file.isPathOnly) throw linuxerr.EBADF;
     const isOfd = command === F_OFD_GETLK;
     if (!isOfd && command !== F_GETLK) throw linuxerr.EINVAL;
-    if (isOfd && lock.pid !== 0) throw linuxerr.EINVAL;
-    if (lock.type !== F_RDLCK && lock.type !== F_WRLCK) throw linuxerr.EINVAL;
+    if (!isOfd && lock.type !== F_RDLCK && lock.type !== F_WRLCK) throw linuxerr.EINVAL;
     const owner: LockOwner = isOfd ? file : this.task.fds;
     return yield* this.withFile(fd, function* (): Op<Flock> {
       const request = yield* rangeOf(file, lock);
+      if (![F_RDLCK, F_WRLCK, F_UNLCK].includes(lock.type)) throw linuxerr.EINVAL;
+      if (isOfd && lock.pid !== 0) throw linuxerr.EINVAL;
       const found = file.findRangeLock(owner, request);
       if (found === undefined) return { ...lock, type: F_UNLCK };
       return {

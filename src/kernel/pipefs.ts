@@ -1,15 +1,18 @@
 // Pipefs: the files of tasks that have no name: pipes, standard streams, terminals, inotify
 // instances. A filesystem that is mounted nowhere. Linux: fs/pipe.c pipefs, fs/anon_inodes.c.
 
+import { linuxerr } from '../abi/errno.ts';
 import { O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts';
 import { makeDev, S_IFCHR, S_IFIFO } from '../abi/stat.ts';
-import type { Credentials } from '../auth/credentials.ts';
+import { type Credentials, ROOT_CREDENTIALS } from '../auth/credentials.ts';
 import { type Inode, LocalDentry } from '../fs/shared/inode.ts';
 import { MemoryFilesystem } from '../fs/shared/memory-filesystem.ts';
 import { PipeDescription } from '../fs/shared/pipe-description.ts';
 import { StreamDescription, type StreamOptions } from '../fs/shared/stream-description.ts';
+import type { Xattrs } from '../fs/shared/xattrs.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { VirtualDentry } from '../vfs/dentry.ts';
+import type { Op } from '../lib/op.ts';
+import { incRefVd, type VirtualDentry } from '../vfs/dentry.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 import { InotifyInstance, type InotifyOptions } from '../vfs/inotify.ts';
 import { Mount } from '../vfs/mount.ts';
@@ -24,6 +27,8 @@ const ANONYMOUS_MODE = 0o600;
 export class Pipefs extends MemoryFilesystem {
   override readonly type = 'pipefs';
   readonly #mount: Mount;
+  /** What all inotify instances are open on, as on Linux: its locks are everybody's. */
+  readonly #anonymous: VirtualDentry;
 
   constructor(options: { readonly dev: number; readonly clock: Clock }) {
     super({
@@ -37,6 +42,13 @@ export class Pipefs extends MemoryFilesystem {
     });
     const flags = { readOnly: false, noatime: true };
     this.#mount = new Mount({ id: 0, filesystem: this, root: this.root, source: 'pipefs', flags });
+    this.#anonymous = this.#makeFile(ROOT_CREDENTIALS, ANONYMOUS_MODE).vd;
+    incRefVd(this.#anonymous);
+  }
+
+  /** Errors: EOPNOTSUPP. There are none here. Linux: a superblock without handlers for them. */
+  override loadXattrs(): Op<Xattrs> {
+    throw linuxerr.EOPNOTSUPP;
   }
 
   openStream(options: StreamOptions, creds: Credentials): FileDescription {
@@ -58,9 +70,8 @@ export class Pipefs extends MemoryFilesystem {
     return [open(O_RDONLY), open(O_WRONLY)];
   }
 
-  openInotify(flags: number, creds: Credentials, options: InotifyOptions): InotifyInstance {
-    const { vd } = this.#makeFile(creds, ANONYMOUS_MODE);
-    return new InotifyInstance(vd, O_RDONLY | (flags & O_NONBLOCK), options);
+  openInotify(flags: number, options: InotifyOptions): InotifyInstance {
+    return new InotifyInstance(this.#anonymous, O_RDONLY | (flags & O_NONBLOCK), options);
   }
 
   #makeFile(

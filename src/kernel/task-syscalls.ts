@@ -49,10 +49,11 @@ import { decRefVd } from '../vfs/dentry.ts';
 import type { SetStat } from '../vfs/options.ts';
 import { TaskFileAlias } from '../vfs/path-description.ts';
 import { checkPathText } from '../vfs/resolving-path.ts';
+import { checkedOpenFlags } from '../vfs/virtual-filesystem.ts';
 import { InotifyDevice } from './inotify-device.ts';
 import { NamespaceCalls } from './namespace-calls.ts';
 import { checkFlags } from './path-calls.ts';
-import { checkTimes } from './times.ts';
+import { areOmitted } from './times.ts';
 
 /** What mknod(2) makes; 0 stands for a regular file. */
 const NODE_TYPES = [0, S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK];
@@ -60,6 +61,8 @@ const NODE_TYPES = [0, S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK];
 export class TaskSyscalls extends NamespaceCalls implements Syscalls {
   *openat(dirfd: number, path: string, flags: number, mode: number): Op<number> {
     const { task } = this;
+    // Before the place to start from.
+    checkedOpenFlags(flags);
     const makesFile = (flags & O_CREAT) !== 0 || (flags & O_TMPFILE) === O_TMPFILE;
     const permissions = !makesFile ? 0 : mode & S_PERMISSIONS & ~task.umask;
     const options = { flags, mode: permissions };
@@ -146,7 +149,7 @@ export class TaskSyscalls extends NamespaceCalls implements Syscalls {
     mtime: Timespec,
     flags: number,
   ): Op<void> {
-    if (!checkTimes(atime, mtime)) return;
+    if (areOmitted(atime, mtime)) return;
     checkFlags(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
     yield* this.#setStatAt(dirfd, path, flags, { atime, mtime });
   }

@@ -45,6 +45,7 @@ export class WatchCalls extends LockCalls {
     if ((mask & ALL_BITS) === 0) throw linuxerr.EINVAL;
     const { task } = this;
     const instance = task.fds.get(fd);
+    if (instance.isPathOnly) throw linuxerr.EBADF;
     if ((mask & IN_MASK_ADD) !== 0 && (mask & IN_MASK_CREATE) !== 0) throw linuxerr.EINVAL;
     if (!(instance instanceof InotifyInstance)) throw linuxerr.EINVAL;
     return yield* this.withFile(fd, () =>
@@ -55,6 +56,7 @@ export class WatchCalls extends LockCalls {
   /** Errors: EBADF; EINVAL if it is no inotify instance, or has no such watch. */
   *inotify_rm_watch(fd: number, wd: number): Op<void> {
     const instance = this.task.fds.get(fd);
+    if (instance.isPathOnly) throw linuxerr.EBADF;
     if (!(instance instanceof InotifyInstance)) throw linuxerr.EINVAL;
     instance.removeWatch(wd);
   }

@@ -16,6 +16,7 @@ import {
   FALLOC_FL_INSERT_RANGE,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_UNSHARE_RANGE,
   FALLOC_FL_ZERO_RANGE,
   O_ACCMODE,
   O_APPEND,
@@ -31,6 +32,8 @@ import {
   O_RDWR,
   O_TRUNC,
   O_WRONLY,
+  SEEK_HOLE,
+  SEEK_SET,
 } from '../abi/fcntl.ts';
 import {
   IN_ACCESS,
@@ -39,7 +42,7 @@ import {
   IN_CLOSE_WRITE,
   IN_MODIFY,
 } from '../abi/inotify.ts';
-import { POLLIN, POLLOUT } from '../abi/poll.ts';
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../abi/poll.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import type { Op, Wait } from '../lib/op.ts';
@@ -48,6 +51,7 @@ import { decRefVd, incRefVd, type VirtualDentry } from './dentry.ts';
 import type { LockConflict, LockOwner, RangeRequest } from './file-locks.ts';
 import { notifyWithParent } from './watches.ts';
 import type { SetStat, SetXattr } from './options.ts';
+import { checkXattr } from './permissions.ts';
 
 /** One directory entry. */
 export interface DirectoryEntry {
@@ -223,6 +227,11 @@ export abstract class FileDescription implements LockOwner {
     return this.#telling(this.pwriteImpl(bytes, offset), IN_MODIFY);
   }
 
+  /** The access time moves as after a read. */
+  accessed(): void {
+    // Most files have none that anybody looks at.
+  }
+
   /** Part of a copy: reads at an offset, or at the own one, and tells no watch. */
   readQuietly(buffer: Uint8Array, offset: number | undefined): Op<number> {
     return offset === undefined ? this.readImpl(buffer) : this.preadImpl(buffer, offset);
@@ -238,13 +247,15 @@ export abstract class FileDescription implements LockOwner {
    *
    * Errors:
    *  - EBADF with O_PATH.
+   *  - EINVAL for an unknown whence.
    *  - ESPIPE if the file has no offsets.
-   *  - EINVAL for an unknown whence or a negative result.
+   *  - EINVAL for a negative result.
    *  - ENXIO for SEEK_DATA and SEEK_HOLE at or after the end, and SEEK_DATA when only a hole
    *    follows.
    */
   seek(offset: number, whence: number): Op<number> {
     this.checkNotPathOnly();
+    if (whence < SEEK_SET || whence > SEEK_HOLE) throw linuxerr.EINVAL;
     return this.seekImpl(offset, whence);
   }
 
@@ -349,15 +360,20 @@ export abstract class FileDescription implements LockOwner {
     request: RangeRequest,
     options: { readonly mayWait: boolean },
   ): Op<void> {
-    this.checkNotPathOnly();
-    if (request.type === F_RDLCK && !this.isReadable) throw linuxerr.EBADF;
-    if (request.type === F_WRLCK && !this.isWritable) throw linuxerr.EBADF;
+    this.checkRangeLock(request);
     if (request.start >= request.end) return;
     const { dentry } = this.vd;
     if (request.type === F_UNLCK && dentry.locks === undefined) return;
     const locks = dentry.ensureLocks();
     if (options.mayWait) yield* locks.setRangeWaiting(owner, request);
     else locks.setRange(owner, request);
+  }
+
+  /** Errors: EBADF if the description's access mode doesn't go with the type. */
+  checkRangeLock({ type }: RangeRequest): void {
+    this.checkNotPathOnly();
+    if (type === F_RDLCK && !this.isReadable) throw linuxerr.EBADF;
+    if (type === F_WRLCK && !this.isWritable) throw linuxerr.EBADF;
   }
 
   /** F_GETLK: what is in the way of a lock. */
@@ -373,7 +389,7 @@ export abstract class FileDescription implements LockOwner {
 
   /** POLL bits that hold now, out of `events` plus POLLERR and POLLHUP. */
   readiness(events: number): number {
-    return events & (POLLIN | POLLOUT);
+    return events & (POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
   }
 
   /** Woken when readiness may have changed. */
@@ -434,11 +450,15 @@ export abstract class FileDescription implements LockOwner {
     throw linuxerr.ENODEV;
   }
 
-  protected getXattrImpl(_name: string, _creds: Credentials): Op<Uint8Array> {
+  // Who may do it is asked before whether it can be done at all: Linux's xattr_permission().
+
+  protected *getXattrImpl(name: string, creds: Credentials): Op<Uint8Array> {
+    checkXattr(creds, yield* this.stat(), name, { isWrite: false });
     throw linuxerr.EOPNOTSUPP;
   }
 
-  protected setXattrImpl(_change: SetXattr, _creds: Credentials): Op<void> {
+  protected *setXattrImpl({ name }: SetXattr, creds: Credentials): Op<void> {
+    checkXattr(creds, yield* this.stat(), name, { isWrite: true });
     throw linuxerr.EOPNOTSUPP;
   }
 
@@ -446,7 +466,8 @@ export abstract class FileDescription implements LockOwner {
     return [];
   }
 
-  protected removeXattrImpl(_name: string, _creds: Credentials): Op<void> {
+  protected *removeXattrImpl(name: string, creds: Credentials): Op<void> {
+    checkXattr(creds, yield* this.stat(), name, { isWrite: true });
     throw linuxerr.EOPNOTSUPP;
   }
 
@@ -467,6 +488,7 @@ function checkAllocateMode(mode: number): void {
   switch (kind) {
     case 0:
     case FALLOC_FL_ZERO_RANGE:
+    case FALLOC_FL_UNSHARE_RANGE:
       return;
     case FALLOC_FL_PUNCH_HOLE:
       if (keepsSize) return;

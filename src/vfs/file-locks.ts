@@ -80,13 +80,17 @@ export class FileLocks {
 
   // Ranges.
 
-  /** The first lock of another owner that is in the way of a request. */
+  /**
+   * The first lock of another owner that is in the way of a request; of F_UNLCK, the owner's own.
+   * Linux: posix_test_locks_conflict().
+   */
   findConflict(owner: LockOwner, request: RangeRequest): LockConflict | undefined {
-    if (request.type === F_UNLCK) return undefined;
+    const isUnlock = request.type === F_UNLCK;
     for (const [other, locks] of this.#ranges) {
-      if (other === owner) continue;
+      if ((other === owner) !== isUnlock) continue;
       for (const lock of locks) {
         if (lock.start >= request.end || lock.end <= request.start) continue;
+        if (isUnlock) return { ...lock, owner: other };
         if (lock.type === F_WRLCK || request.type === F_WRLCK) return { ...lock, owner: other };
       }
     }
@@ -95,14 +99,16 @@ export class FileLocks {
 
   /** Sets or releases. Errors: EAGAIN if another owner's lock is in the way. */
   setRange(owner: LockOwner, request: RangeRequest): void {
-    if (this.findConflict(owner, request) !== undefined) throw linuxerr.EAGAIN;
+    const isUnlock = request.type === F_UNLCK;
+    if (!isUnlock && this.findConflict(owner, request) !== undefined) throw linuxerr.EAGAIN;
     this.#replace(owner, request);
   }
 
   /** Waits for what is in the way. Errors: EDEADLK if those in the way wait for this owner. */
   *setRangeWaiting(owner: LockOwner, request: RangeRequest): Op<void> {
     for (;;) {
-      const conflict = this.findConflict(owner, request);
+      const isUnlock = request.type === F_UNLCK;
+      const conflict = isUnlock ? undefined : this.findConflict(owner, request);
       if (conflict === undefined) break;
       checkDeadlock(owner, conflict.owner);
       owner.blockedBy = conflict.owner;

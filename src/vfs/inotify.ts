@@ -16,13 +16,15 @@ import {
   IN_Q_OVERFLOW,
   INOTIFY_EVENT_SIZE,
 } from '../abi/inotify.ts';
-import { POLLIN } from '../abi/poll.ts';
+import { POLLIN, POLLRDNORM } from '../abi/poll.ts';
 import type { Stat } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
 import { encodeUtf8, utf8Length } from '../lib/text.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import { FileDescription } from './file-description.ts';
+import type { SetStat } from './options.ts';
+import { checkNanoseconds } from './permissions.ts';
 import type { InotifyEvent, Watch, WatchOwner } from './watches.ts';
 
 /** Events waiting in an instance: IN_Q_OVERFLOW. Linux: fs.inotify.max_queued_events. */
@@ -60,8 +62,10 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
     return yield* this.vd.mount.filesystem.statDentry(this.vd.dentry);
   }
 
-  protected override setStatImpl(): Op<number> {
-    throw linuxerr.EPERM;
+  /** Linux: fs/anon_inodes.c anon_inode_setattr(). */
+  protected override setStatImpl(change: SetStat): Op<number> {
+    checkNanoseconds(change);
+    throw change.size === undefined ? linuxerr.EOPNOTSUPP : linuxerr.EINVAL;
   }
 
   /**
@@ -159,7 +163,7 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
   }
 
   override readiness(events: number): number {
-    return this.#queue.length > 0 ? events & POLLIN : 0;
+    return this.#queue.length > 0 ? events & (POLLIN | POLLRDNORM) : 0;
   }
 
   override get readinessChanged(): Wait {

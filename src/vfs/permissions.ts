@@ -89,6 +89,14 @@ export function checkSetStat(creds: Credentials, file: Owned, change: SetStat): 
   checkSetTimes(creds, file, change);
 }
 
+/** Errors: EINVAL for nanoseconds out of range. Linux: vfs_utimes(), once the file is found. */
+export function checkNanoseconds({ atime, mtime }: SetStat): void {
+  for (const time of [atime, mtime]) {
+    if (time === undefined || time.nsec === UTIME_NOW || time.nsec === UTIME_OMIT) continue;
+    if (!(time.nsec >= 0 && time.nsec < 1e9)) throw linuxerr.EINVAL;
+  }
+}
+
 function checkSetTimes(creds: Credentials, file: Owned, change: SetStat): void {
   const { atime, mtime } = change;
   if (atime === undefined || mtime === undefined) return;
@@ -110,7 +118,7 @@ export const TRUSTED_PREFIX = 'trusted.';
  *  - EPERM (ENODATA for reading) for user. on what is neither a file nor a directory.
  *  - EPERM for writing user. on someone else's sticky directory.
  *  - EPERM for writing security. without privilege.
- *  - EACCES without read or write permission on the file (not asked for security.).
+ *  - EACCES without read or write permission on the file (not asked for security. and system.).
  */
 export function checkXattr(
   creds: Credentials,
@@ -126,10 +134,14 @@ export function checkXattr(
     if (!creds.isPrivileged) throw isWrite ? linuxerr.EPERM : linuxerr.ENODATA;
     return;
   }
+  if (name.startsWith('system.')) return;
+  const isUser = name.startsWith('user.');
   const type = file.mode & S_IFMT;
-  if (type !== S_IFREG && type !== S_IFDIR) throw isWrite ? linuxerr.EPERM : linuxerr.ENODATA;
+  if (isUser && type !== S_IFREG && type !== S_IFDIR) {
+    throw isWrite ? linuxerr.EPERM : linuxerr.ENODATA;
+  }
   const isSticky = type === S_IFDIR && (file.mode & S_ISVTX) !== 0;
-  if (isSticky && isWrite && !isOwner(creds, file)) throw linuxerr.EPERM;
+  if (isUser && isSticky && isWrite && !isOwner(creds, file)) throw linuxerr.EPERM;
   checkAccess(creds, file, isWrite ? MAY_WRITE : MAY_READ);
 }
 

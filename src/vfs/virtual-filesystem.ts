@@ -39,6 +39,20 @@ import { PathDescription } from './path-description.ts';
 import { MAY_READ } from './permissions.ts';
 import { type PathOperation, ResolvingPath } from './resolving-path.ts';
 
+/**
+ * The flags of open(2) that are looked at. Errors: EINVAL for O_CREAT with O_DIRECTORY, for O_TMPFILE
+ * without write access (Linux 6.4: fs/open.c build_open_flags).
+ */
+export function checkedOpenFlags(given: number): number {
+  let flags = given & O_VALID;
+  if ((flags & O_PATH) !== 0) flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
+  if ((flags & O_CREAT) !== 0 && (flags & O_DIRECTORY) !== 0) throw linuxerr.EINVAL;
+  const isUnnamed = (flags & O_TMPFILE) === O_TMPFILE;
+  if (isUnnamed && (flags & O_ACCMODE) === O_RDONLY) throw linuxerr.EINVAL;
+  if (!isUnnamed && (flags & O_TMPFILE & ~O_DIRECTORY) !== 0) throw linuxerr.EINVAL;
+  return flags;
+}
+
 export class VirtualFilesystem {
   readonly namespace: MountNamespace;
 
@@ -49,17 +63,9 @@ export class VirtualFilesystem {
   // Path operations. Errors: those of the Filesystem method they call, and ENOENT for an empty
   // path.
 
-  /**
-   * open(2). Errors besides: EINVAL for O_CREAT with O_DIRECTORY, for O_TMPFILE without write
-   * access (Linux 6.4: fs/open.c build_open_flags).
-   */
+  /** open(2). Errors besides: those of checkedOpenFlags(). */
   openAt(creds: Credentials, operation: PathOperation, options: OpenOptions): Op<FileDescription> {
-    let flags = options.flags & O_VALID;
-    if ((flags & O_PATH) !== 0) flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
-    if ((flags & O_CREAT) !== 0 && (flags & O_DIRECTORY) !== 0) throw linuxerr.EINVAL;
-    const isUnnamed = (flags & O_TMPFILE) === O_TMPFILE;
-    if (isUnnamed && (flags & O_ACCMODE) === O_RDONLY) throw linuxerr.EINVAL;
-    if (!isUnnamed && (flags & O_TMPFILE & ~O_DIRECTORY) !== 0) throw linuxerr.EINVAL;
+    const flags = checkedOpenFlags(options.flags);
     const isExclusive = (flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0;
     const followFinalSymlink = (flags & O_NOFOLLOW) === 0 && !isExclusive;
     const rp = this.#resolving(creds, { ...operation, followFinalSymlink });
@@ -223,24 +229,21 @@ export class VirtualFilesystem {
 
   /**
    * The name to be renamed, in its directory, on which it takes references: drop them with
-   * decRefVd(). Errors: EBUSY for "/".
+   * decRefVd().
    */
   *getRenameSourceAt(creds: Credentials, operation: PathOperation): Op<RenameSource> {
-    const rp = this.#resolving(creds, { ...operation, followFinalSymlink: false });
-    if (rp.isDone) throw linuxerr.EBUSY;
+    const rp = this.#resolvingEntry(creds, operation);
     const parent = yield* this.#getParent(rp);
     return { parent, name: rp.component, mustBeDir: rp.mustBeDir };
   }
 
-  /** Errors besides: EBUSY for "/". */
   renameAt(
     creds: Credentials,
     source: RenameSource,
     newPath: PathOperation,
     flags: number,
   ): Op<void> {
-    const rp = this.#resolving(creds, { ...newPath, followFinalSymlink: false });
-    if (rp.isDone) throw linuxerr.EBUSY;
+    const rp = this.#resolvingEntry(creds, newPath);
     return this.#within(rp, (filesystem) => filesystem.renameAt(rp, source, { flags }));
   }
 
@@ -264,6 +267,14 @@ export class VirtualFilesystem {
   #resolving(creds: Credentials, operation: PathOperation): ResolvingPath {
     if (operation.path === '' && operation.mayBeEmpty !== true) throw linuxerr.ENOENT;
     return new ResolvingPath(this.namespace, creds, operation);
+  }
+
+  /** "/" is like "/.": which error that is, renameAt() finds out in its turn. */
+  #resolvingEntry(creds: Credentials, operation: PathOperation): ResolvingPath {
+    const itself = { ...operation, followFinalSymlink: false };
+    const rp = this.#resolving(creds, itself);
+    if (!rp.isDone) return rp;
+    return this.#resolving(creds, { ...itself, path: `${operation.path}.` });
   }
 
   #resolvingNew(creds: Credentials, operation: PathOperation): ResolvingPath {

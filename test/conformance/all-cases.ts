@@ -12,6 +12,7 @@ import { fifoOpenCases, fifoCases } from './cases/fifo.ts';
 import { flockCases, flockWaitCases } from './cases/flock.ts';
 import { getdentsCases } from './cases/getdents.ts';
 import { inotifyNameCases } from './cases/inotify-names.ts';
+import { historyDescriptorCases, historyNameCases } from './cases/histories.ts';
 import {
   inotifyOpenCases,
   inotifyDataCases,
@@ -76,6 +77,8 @@ export const allCases: readonly Case[] = [
   ...flockWaitCases,
   ...getdentsCases,
   ...inotifyNameCases,
+  ...historyNameCases,
+  ...historyDescriptorCases,
   ...inotifyOpenCases,
   ...inotifyDataCases,
   ...inotifyAttributeCases,

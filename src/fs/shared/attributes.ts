@@ -13,13 +13,16 @@ import type { Op } from '../../lib/op.ts';
 import { utf8Length } from '../../lib/text.ts';
 import type { MountFlags } from '../../vfs/mount.ts';
 import type { SetStat } from '../../vfs/options.ts';
-import { checkSetStat, withoutSetIds } from '../../vfs/permissions.ts';
+import { checkNanoseconds, checkSetStat, withoutSetIds } from '../../vfs/permissions.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from './file-data.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
 import { dropCapability } from './xattrs.ts';
 
-/** What one directory entry adds to st_size. Linux: include/linux/shmem_fs.h BOGO_DIRENT_SIZE. */
+/**
+ * What one directory entry adds to st_size, `.` and `..` included. Linux: mm/shmem.c
+ * BOGO_DIRENT_SIZE, shmem_get_inode().
+ */
 const DIRENT_SIZE = 20;
 const DAY_SECONDS = 86_400;
 
@@ -43,7 +46,7 @@ export function statOf(fs: LocalTree, inode: Inode): Stat {
 }
 
 function sizeOfSpecial(inode: Inode): number {
-  if (inode.isDir) return inode.entryCount * DIRENT_SIZE;
+  if (inode.isDir) return (inode.entryCount + 2) * DIRENT_SIZE;
   return inode.isSymlink ? utf8Length(inode.target) : 0;
 }
 
@@ -66,9 +69,10 @@ export function touchAtime(fs: LocalTree, inode: Inode, flags: MountFlags): void
 
 /**
  * Errors: EISDIR, EINVAL if a size is to be set and the file isn't regular (Linux: vfs_truncate());
- * EOPNOTSUPP for the mode of a symlink (Linux: fchmodat2(2)).
+ * EOPNOTSUPP for the mode of a symlink (Linux: fchmodat2(2)); EINVAL for nanoseconds out of range.
  */
 export function checkSetStatTarget(inode: Inode, change: SetStat): void {
+  checkNanoseconds(change);
   if (change.mode !== undefined && inode.isSymlink) throw linuxerr.EOPNOTSUPP;
   if (change.size === undefined || inode.isRegular) return;
   throw inode.isDir ? linuxerr.EISDIR : linuxerr.EINVAL;

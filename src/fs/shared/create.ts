@@ -38,6 +38,18 @@ interface NewName {
  * caller must not wait before it has inserted the child.
  */
 function* prepareCreate(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op<NewName> {
+  const place = yield* findPlace(fs, rp, makesDir);
+  checkMayCreate(rp, place.parent);
+  return place;
+}
+
+/** Errors: EACCES. */
+function checkMayCreate({ creds }: ResolvingPath, parent: LocalDentry): void {
+  checkAccess(creds, parent.inode, MAY_WRITE | MAY_EXEC);
+}
+
+/** The same but for EACCES. Linux: filename_create(). */
+function* findPlace(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op<NewName> {
   const parent = yield* fs.resolveParent(rp);
   const name = rp.component;
   if (isDots(name)) throw linuxerr.EEXIST;
@@ -47,7 +59,6 @@ function* prepareCreate(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op
   if (existing !== undefined) throw linuxerr.EEXIST;
   if (rp.mustBeDir && !makesDir) throw linuxerr.ENOENT;
   rp.mount.checkWritable();
-  checkAccess(rp.creds, parent.inode, MAY_WRITE | MAY_EXEC);
   return { parent, name };
 }
 
@@ -92,11 +103,13 @@ export function* makeSymlink(fs: LocalTree, rp: ResolvingPath, target: string): 
 }
 
 export function* makeLink(fs: LocalTree, rp: ResolvingPath, target: VirtualDentry): Op<void> {
-  const place = yield* prepareCreate(fs, rp, false);
+  const place = yield* findPlace(fs, rp, false);
   if (target.mount !== rp.mount) throw linuxerr.EXDEV;
   const dentry = target.dentry as LocalDentry;
   const { inode } = dentry;
+  // Linux: do_linkat() asks may_linkat() before vfs_link() looks at the directory.
   checkMayLink(rp.creds, inode);
+  checkMayCreate(rp, place.parent);
   if (inode.isDir) throw linuxerr.EPERM;
   if (inode.nlink === 0 && !inode.isLinkable) throw linuxerr.ENOENT;
   if (inode.nlink >= LINK_MAX) throw linuxerr.EMLINK;
@@ -139,8 +152,11 @@ export function createUnnamed(
   const inode = fs.makeInode(ownedByCreator(rp, dir, mode));
   inode.nlink = 0;
   inode.isLinkable = (options.flags & O_EXCL) === 0;
-  const dentry = new LocalDentry({ name: '', parent: undefined, inode, isComplete: true });
+  // Linux: d_tmpfile(). What is done to it is told to the directory, under this name.
+  const name = `#${inode.ino}`;
+  const dentry = new LocalDentry({ name, parent: dir, inode, isComplete: true });
   dentry.isDead = true;
+  dir.incRef();
   const vd = { mount: rp.mount, dentry };
   const file = new RegularFileDescription(fs, { vd, inode, flags: options.flags, creds: rp.creds });
   fs.inodeChanged(inode);

@@ -1,13 +1,14 @@
 // LocalFileDescription: what all open files of a local filesystem have in common: attributes and
 // extended attributes, which are the inode's.
 
+import { O_NOATIME } from '../../abi/fcntl.ts';
 import type { Stat } from '../../abi/stat.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import type { Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
 import { FileDescription } from '../../vfs/file-description.ts';
 import type { SetStat, SetXattr } from '../../vfs/options.ts';
-import { applySetStat, checkSetStatTarget, statOf } from './attributes.ts';
+import { applySetStat, checkSetStatTarget, statOf, touchAtime } from './attributes.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
 import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts';
@@ -33,6 +34,10 @@ export abstract class LocalFileDescription extends FileDescription {
 
   override *stat(): Op<Stat> {
     return statOf(this.fs, this.inode);
+  }
+
+  override accessed(): void {
+    if ((this.statusFlags & O_NOATIME) === 0) touchAtime(this.fs, this.inode, this.vd.mount.flags);
   }
 
   protected override *setStatImpl(change: SetStat, creds: Credentials): Op<number> {

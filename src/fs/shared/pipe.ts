@@ -6,7 +6,7 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { type Op, type Wait, WaitQueue } from '../../lib/op.ts';
 
 const SLOT_SIZE = 4096;
@@ -176,11 +176,11 @@ export class Pipe {
   readiness(flags: number, seenWriterOpens: number): number {
     let ready = 0;
     if (reads(flags)) {
-      if (this.#slots.length > 0) ready |= POLLIN;
+      if (this.#slots.length > 0) ready |= POLLIN | POLLRDNORM;
       if (this.#writers === 0 && this.#writerOpens !== seenWriterOpens) ready |= POLLHUP;
     }
     if (writes(flags)) {
-      if (this.#slots.length < SLOTS_MAX) ready |= POLLOUT;
+      if (this.#slots.length < SLOTS_MAX) ready |= POLLOUT | POLLWRNORM;
       if (this.#readers === 0) ready |= POLLERR;
     }
     return ready;

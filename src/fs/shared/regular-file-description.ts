@@ -10,7 +10,6 @@ import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import {
   O_APPEND,
   O_DSYNC,
-  O_NOATIME,
   SEEK_CUR,
   SEEK_DATA,
   SEEK_END,
@@ -25,7 +24,6 @@ import { Mutex, type Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
 import type { SetStat } from '../../vfs/options.ts';
 import { withoutSetIds } from '../../vfs/permissions.ts';
-import { touchAtime } from './attributes.ts';
 import { allocateRange, loadRange } from './fallocate.ts';
 import { BLOCK_SIZE, CHUNK_SIZE, type FileData } from './file-data.ts';
 import type { Inode } from './inode.ts';
@@ -64,8 +62,9 @@ export class RegularFileDescription extends LocalFileDescription {
     return super.setStatImpl(change, creds);
   }
 
+  /** Negative behind the end, as on Linux. */
   override readableBytes(): number {
-    return Math.max(0, this.inode.size - this.#offset);
+    return this.inode.size - this.#offset;
   }
 
   // Reading.
@@ -92,12 +91,12 @@ export class RegularFileDescription extends LocalFileDescription {
     const inode = this.inode;
     const count = Math.min(buffer.length, inode.size - offset);
     if (count <= 0) {
-      if (buffer.length > 0) this.#touchAtime();
+      if (buffer.length > 0) this.accessed();
       return 0;
     }
     if (this.#data.firstMissing(offset, offset + count) >= 0) return -1;
     this.#data.read(buffer, offset, count);
-    this.#touchAtime();
+    this.accessed();
     return count;
   }
 
@@ -113,13 +112,8 @@ export class RegularFileDescription extends LocalFileDescription {
       this.#data.read(buffer.subarray(done, done + count), from, count);
       done += count;
     }
-    this.#touchAtime();
+    this.accessed();
     return done;
-  }
-
-  #touchAtime(): void {
-    if ((this.statusFlags & O_NOATIME) !== 0) return;
-    touchAtime(this.fs, this.inode, this.vd.mount.flags);
   }
 
   // Writing.

@@ -48,33 +48,35 @@ export function* renameLocal(
   if (isDots(rename.newName)) throw rename.isNoReplace ? linuxerr.EEXIST : linuxerr.EBUSY;
   rp.mount.checkWritable();
   checkName(source.name);
-  checkName(rename.newName);
   newParent.incRef();
   try {
     const [old, target] = yield* loadBoth(fs, rename, source.name);
     // From here on nothing waits.
-    if (checkRename(rename, old, target)) perform(fs, rename, assertDefined(old), target);
+    if (checkRename(rename, old, target)) perform(fs, rename, old, target);
   } finally {
     newParent.decRef();
   }
 }
 
-/** Both entries as they are at one moment. */
+/** Both entries as they are at one moment. Errors: ENOENT without the old one; ENAMETOOLONG. */
 function* loadBoth(
   fs: LocalTree,
   rename: Rename,
   oldName: string,
-): Op<[LocalDentry | undefined, LocalDentry | undefined]> {
+): Op<[LocalDentry, LocalDentry | undefined]> {
   const { oldParent, newParent, newName } = rename;
   for (;;) {
     const old = yield* fs.child(oldParent, oldName);
-    old?.incRef();
+    // The new name is looked at only then.
+    if (old === undefined) throw linuxerr.ENOENT;
+    checkName(newName);
+    old.incRef();
     try {
       const target = yield* fs.child(newParent, newName);
       // The old one may have been removed or replaced while the new one was loaded.
       if (assertDefined(oldParent.children).get(oldName) === old) return [old, target];
     } finally {
-      old?.decRef();
+      old.decRef();
     }
   }
 }
@@ -82,13 +84,8 @@ function* loadBoth(
 /**
  * All checks in Linux's order. False: both names are of the same file, and nothing is to be done.
  */
-function checkRename(
-  rename: Rename,
-  old: LocalDentry | undefined,
-  target: LocalDentry | undefined,
-): boolean {
+function checkRename(rename: Rename, old: LocalDentry, target: LocalDentry | undefined): boolean {
   const { rp, oldParent, newParent, isExchange, isNoReplace } = rename;
-  if (old === undefined) throw linuxerr.ENOENT;
   if (isNoReplace && target !== undefined) throw linuxerr.EEXIST;
   if (isExchange && target === undefined) throw linuxerr.ENOENT;
   checkSlashes(rename, old, target);

@@ -3,7 +3,7 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLOUT } from '../../abi/poll.ts';
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { type ByteQueue, PIPE_BUF } from '../../lib/byte-queue.ts';
 import { anyOf, type Op, type Wait } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
@@ -87,13 +87,13 @@ export class StreamDescription extends LocalFileDescription {
     const { input, output } = this.#options;
     let ready = 0;
     if (input !== undefined) {
-      if (input.size > 0) ready |= POLLIN;
-      else if ((events & POLLIN) !== 0) input.want();
-      if (input.isWriteClosed) ready |= this.isTerminal ? POLLIN : POLLIN | POLLHUP;
+      if (input.size === 0 && (events & POLLIN) !== 0) input.want();
+      if (input.size > 0 || input.isWriteClosed) ready |= POLLIN | POLLRDNORM;
+      if (input.isWriteClosed && !this.isTerminal) ready |= POLLHUP;
     }
     if (output !== undefined) {
-      if (output.isReadClosed) ready |= POLLOUT | POLLERR;
-      else if (output.room >= PIPE_BUF) ready |= POLLOUT;
+      if (output.isReadClosed) ready |= POLLERR;
+      if (output.isReadClosed || output.room >= PIPE_BUF) ready |= POLLOUT | POLLWRNORM;
     }
     return ready & events;
   }

@@ -23,6 +23,7 @@ export type Xattrs = Map<string, Uint8Array>;
 /** Without the prefixes that are here, an attribute is of no kind. */
 const PREFIXES = ['user.', TRUSTED_PREFIX, 'security.'];
 
+/** Who may is asked first. Errors: EOPNOTSUPP, EINVAL. Linux: xattr_resolve_name(). */
 function checkPrefix(name: string): void {
   const isKnown = PREFIXES.some((prefix) => name.startsWith(prefix));
   if (!isKnown) throw linuxerr.EOPNOTSUPP;
@@ -35,8 +36,8 @@ export function* getXattr(
   name: string,
   creds: Credentials,
 ): Op<Uint8Array> {
-  checkPrefix(name);
   checkXattr(creds, inode, name, { isWrite: false });
+  checkPrefix(name);
   const value = (yield* fs.loadXattrs(inode)).get(name);
   if (value === undefined) throw linuxerr.ENODATA;
   return value;
@@ -49,8 +50,8 @@ export function* setXattr(
   { name, value, flags }: SetXattr,
   creds: Credentials,
 ): Op<void> {
-  checkPrefix(name);
   checkXattr(creds, inode, name, { isWrite: true });
+  checkPrefix(name);
   const xattrs = yield* fs.loadXattrs(inode);
   const exists = xattrs.has(name);
   if ((flags & XATTR_CREATE) !== 0 && exists) throw linuxerr.EEXIST;
@@ -66,14 +67,15 @@ export function* removeXattr(
   name: string,
   creds: Credentials,
 ): Op<void> {
-  checkPrefix(name);
   checkXattr(creds, inode, name, { isWrite: true });
+  checkPrefix(name);
   const xattrs = yield* fs.loadXattrs(inode);
   if (!xattrs.delete(name)) throw linuxerr.ENODATA;
   changed(fs, inode);
 }
 
 export function* listXattrs(fs: LocalTree, inode: Inode, creds: Credentials): Op<string[]> {
+  if (!inode.hasXattrs) return [];
   const names = [...(yield* fs.loadXattrs(inode)).keys()];
   return creds.isPrivileged ? names : names.filter((name) => !name.startsWith(TRUSTED_PREFIX));
 }

@@ -8,7 +8,7 @@ import type { LocalFilesystem } from '../../../src/fs/shared/local-filesystem.ts
 import { Tmpfs } from '../../../src/fs/tmpfs/tmpfs.ts';
 import { Pipefs } from '../../../src/kernel/pipefs.ts';
 import type { Services } from '../../../src/kernel/services.ts';
-import { Task } from '../../../src/kernel/task.ts';
+import { Task, type TaskOptions } from '../../../src/kernel/task.ts';
 import { TaskSyscalls } from '../../../src/kernel/task-syscalls.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import type { Op } from '../../../src/lib/op.ts';
@@ -23,12 +23,16 @@ export interface Session<Fs extends LocalFilesystem = LocalFilesystem> {
   readonly sys: TaskSyscalls;
 }
 
+/** One for all tasks, as in a kernel: they share what inotify instances are open on. */
+const pipefilesystems = new WeakMap<VirtualFilesystem, Pipefs>();
+
 function servicesOf(vfs: VirtualFilesystem, clock: Clock): Services {
-  const pipefs = new Pipefs({ dev: 2, clock });
+  const pipefs = pipefilesystems.get(vfs) ?? new Pipefs({ dev: 2, clock });
+  pipefilesystems.set(vfs, pipefs);
   const inotify = { queueMax: INOTIFY_QUEUE_MAX, onRelease: () => undefined };
   return {
     clock,
-    openInotify: (flags, creds) => pipefs.openInotify(flags, creds, inotify),
+    openInotify: (flags) => pipefs.openInotify(flags, inotify),
     openPipe: (flags, creds) => pipefs.openPipe(flags, creds),
     mountFor: () => {
       throw linuxerr.ENODEV;
@@ -37,11 +41,16 @@ function servicesOf(vfs: VirtualFilesystem, clock: Clock): Services {
   };
 }
 
-/** Another task at the root of a namespace. */
-export function newTask(vfs: VirtualFilesystem, clock: Clock): { task: Task; sys: TaskSyscalls } {
+const PROGRAM = { pid: 2, creds: ROOT_CREDENTIALS, umask: 0o022 };
+
+/** Another task at the root of a namespace: root's, unless `program` says otherwise. */
+export function newTask(
+  vfs: VirtualFilesystem,
+  clock: Clock,
+  program: Pick<TaskOptions, 'pid' | 'creds' | 'umask'> = PROGRAM,
+): { task: Task; sys: TaskSyscalls } {
   const { root } = vfs.namespace;
-  const creds = ROOT_CREDENTIALS;
-  const task = new Task({ pid: 2, vfs, creds, root, cwd: root, umask: 0o022 });
+  const task = new Task({ ...program, vfs, root, cwd: root });
   return { task, sys: new TaskSyscalls(task, servicesOf(vfs, clock)) };
 }
 
