@@ -65,7 +65,9 @@ export function checkSendSource({ file, offset }: CopyEnd, count: number): void 
 export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
   if (!target.file.isWritable || target.file.isPathOnly) throw linuxerr.EBADF;
   if ((target.file.statusFlags & O_APPEND) !== 0) throw linuxerr.EINVAL;
+  if (!source.file.isSeekable) throw linuxerr.EINVAL;
   try {
+    if (count === 0) return 0;
     const stat = yield* source.file.stat();
     if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
     const wanted = Math.min(count, RW_COUNT_MAX);

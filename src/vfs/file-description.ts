@@ -142,7 +142,7 @@ export abstract class FileDescription implements LockOwner {
   }
 
   /** Tells of what is done to the file, not through its name: IN_EXCL_UNLINK doesn't hide it. */
-  #notifyInode(events: number): void {
+  protected notifyInode(events: number): void {
     if (this.vd.mount.filesystem.watched.isEmpty || events === 0) return;
     notifyWithParent(this.vd.dentry, { events });
   }
@@ -278,7 +278,7 @@ export abstract class FileDescription implements LockOwner {
    */
   *setStat(change: SetStat, creds: Credentials): Op<void> {
     this.checkNotPathOnly();
-    this.#notifyInode(yield* this.setStatImpl(change, creds));
+    this.notifyInode(yield* this.setStatImpl(change, creds));
   }
 
   *statfs(): Op<Statfs> {
@@ -326,7 +326,7 @@ export abstract class FileDescription implements LockOwner {
   *setXattr(change: SetXattr, creds: Credentials): Op<void> {
     this.checkNotPathOnly();
     yield* this.setXattrImpl(change, creds);
-    this.#notifyInode(IN_ATTRIB);
+    this.notifyInode(IN_ATTRIB);
   }
 
   listXattr(creds: Credentials): Op<string[]> {
@@ -337,7 +337,7 @@ export abstract class FileDescription implements LockOwner {
   *removeXattr(name: string, creds: Credentials): Op<void> {
     this.checkNotPathOnly();
     yield* this.removeXattrImpl(name, creds);
-    this.#notifyInode(IN_ATTRIB);
+    this.notifyInode(IN_ATTRIB);
   }
 
   // Locks. Errors: EBADF with O_PATH.

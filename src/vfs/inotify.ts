@@ -18,13 +18,14 @@ import {
 } from '../abi/inotify.ts';
 import { POLLIN, POLLRDNORM } from '../abi/poll.ts';
 import type { Stat } from '../abi/stat.ts';
+import type { Credentials } from '../auth/credentials.ts';
 import { assert } from '../lib/assert.ts';
 import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
 import { encodeUtf8, utf8Length } from '../lib/text.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import { FileDescription } from './file-description.ts';
 import type { SetStat } from './options.ts';
-import { checkNanoseconds } from './permissions.ts';
+import { checkNanoseconds, checkSetStat, isSetToNow } from './permissions.ts';
 import type { InotifyEvent, Watch, WatchOwner } from './watches.ts';
 
 /** Events waiting in an instance: IN_Q_OVERFLOW. Linux: fs.inotify.max_queued_events. */
@@ -63,8 +64,10 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
   }
 
   /** Linux: fs/anon_inodes.c anon_inode_setattr(). */
-  protected override setStatImpl(change: SetStat): Op<number> {
+  protected override *setStatImpl(change: SetStat, creds: Credentials): Op<number> {
     checkNanoseconds(change);
+    // What is asked before of setting times to now: may_setattr().
+    if (isSetToNow(change)) checkSetStat(creds, yield* this.stat(), change);
     throw change.size === undefined ? linuxerr.EOPNOTSUPP : linuxerr.EINVAL;
   }
 

@@ -71,7 +71,7 @@ export function checkMayLink(creds: Credentials, file: Owned): void {
  * Checks a change of attributes.
  *
  * Errors, first one wins:
- *  - EPERM: mode by a non-owner; uid by anyone but root (the owner may set it to itself); gid by a
+ *  - EPERM: mode, or ids of a file with set-id bits, by a non-owner; uid by anyone but root (the owner may set it to itself); gid by a
  *    non-owner or to a group the owner isn't in; times other than "now" by a non-owner.
  *  - EACCES: size or times set to "now" without write permission.
  */
@@ -84,7 +84,10 @@ export function checkSetStat(creds: Credentials, file: Owned, change: SetStat): 
     const allowed = creds.uid === file.uid && (gid === file.gid || creds.inGroup(gid));
     if (!allowed) throw linuxerr.EPERM;
   }
-  if (mode !== undefined && !isOwner(creds, file)) throw linuxerr.EPERM;
+  // Even a chown that changes no owner takes the set-id bits, which is a change of the mode.
+  const takesSetIds =
+    (uid !== undefined || gid !== undefined) && withoutSetIds(creds, file) !== file.mode;
+  if ((mode !== undefined || takesSetIds) && !isOwner(creds, file)) throw linuxerr.EPERM;
   if (size !== undefined && change.checkWrite) checkAccess(creds, file, MAY_WRITE);
   checkSetTimes(creds, file, change);
 }
@@ -97,14 +100,17 @@ export function checkNanoseconds({ atime, mtime }: SetStat): void {
   }
 }
 
+export function isSetToNow({ atime, mtime }: SetStat): boolean {
+  return atime?.nsec === UTIME_NOW && mtime?.nsec === UTIME_NOW;
+}
+
 function checkSetTimes(creds: Credentials, file: Owned, change: SetStat): void {
   const { atime, mtime } = change;
   if (atime === undefined || mtime === undefined) return;
   if (isOwner(creds, file)) return;
-  const isNow = atime.nsec === UTIME_NOW && mtime.nsec === UTIME_NOW;
   const isOmitted = atime.nsec === UTIME_OMIT && mtime.nsec === UTIME_OMIT;
   if (isOmitted) return;
-  if (!isNow) throw linuxerr.EPERM;
+  if (!isSetToNow(change)) throw linuxerr.EPERM;
   checkAccess(creds, file, MAY_WRITE);
 }
 
@@ -145,10 +151,15 @@ export function checkXattr(
   checkAccess(creds, file, isWrite ? MAY_WRITE : MAY_READ);
 }
 
-/** The mode after a write, truncation or chown by someone: set-id bits go. Not for directories. */
-export function withoutSetIds(mode: number): number {
+/**
+ * The mode after a write, truncation or chown by someone: set-id bits go. Not for directories.
+ * Setgid of a file that its group may not execute stays with those in the group. Linux:
+ * setattr_should_drop_sgid().
+ */
+export function withoutSetIds(creds: Credentials, { mode, gid }: Owned): number {
   if ((mode & S_IFMT) === S_IFDIR) return mode;
   let cleared = mode & ~S_ISUID;
-  if ((mode & S_IXGRP) !== 0) cleared &= ~S_ISGID;
+  const keepsSetgid = creds.isPrivileged || creds.inGroup(gid);
+  if ((mode & S_IXGRP) !== 0 || !keepsSetgid) cleared &= ~S_ISGID;
   return cleared;
 }

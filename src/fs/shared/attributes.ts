@@ -103,7 +103,7 @@ export function* applySetStat(
   if (!inode.dataMutex.tryLock()) yield* inode.dataMutex.lock();
   try {
     yield* setSize(fs, inode, change.size);
-    if (!creds.isPrivileged) inode.mode = withoutSetIds(inode.mode);
+    if (!creds.isPrivileged) inode.mode = withoutSetIds(creds, inode);
     inode.mtime = inode.ctime = fs.clock.now();
     applyAttributes(fs, inode, change, creds);
   } finally {
@@ -148,9 +148,9 @@ function applyAttributes(fs: LocalTree, inode: Inode, change: SetStat, creds: Cr
   const now = fs.clock.now();
   const { mode, uid, gid, atime, mtime } = change;
   if (uid !== undefined || gid !== undefined) {
+    inode.mode = withoutSetIds(creds, inode);
     if (uid !== undefined && uid !== NO_ID) inode.uid = uid;
     if (gid !== undefined && gid !== NO_ID) inode.gid = gid;
-    inode.mode = withoutSetIds(inode.mode);
   }
   if (mode !== undefined) {
     let permissions = mode & S_PERMISSIONS;

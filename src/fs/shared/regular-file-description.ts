@@ -16,6 +16,7 @@ import {
   SEEK_HOLE,
   SEEK_SET,
 } from '../../abi/fcntl.ts';
+import { IN_ATTRIB } from '../../abi/inotify.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../../abi/limits.ts';
 import { O_SYNC } from '../../abi/fcntl.ts';
 import type { Credentials } from '../../auth/credentials.ts';
@@ -211,7 +212,10 @@ export class RegularFileDescription extends LocalFileDescription {
     const inode = this.inode;
     if (end > inode.size) inode.size = end;
     inode.mtime = inode.ctime = this.fs.clock.now();
-    if (!this.#creds.isPrivileged) inode.mode = withoutSetIds(inode.mode);
+    const mode = this.#creds.isPrivileged ? inode.mode : withoutSetIds(this.#creds, inode);
+    // Linux: file_remove_privs(), a change of its own.
+    if (mode !== inode.mode) this.notifyInode(IN_ATTRIB);
+    inode.mode = mode;
     this.fs.inodeChanged(inode);
   }
 

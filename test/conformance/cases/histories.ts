@@ -20,13 +20,14 @@ import {
   O_WRONLY,
   RENAME_NOREPLACE,
   SEEK_SET,
+  UTIME_NOW,
   UTIME_OMIT,
 } from '../../../src/abi/fcntl.ts';
 import { IN_ALL_EVENTS, IN_NONBLOCK } from '../../../src/abi/inotify.ts';
 import { POLLIN, POLLNVAL, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../src/abi/poll.ts';
 import { compareTimespec } from '../../../src/lib/clock.ts';
 import { OTHER, USER } from '../case.ts';
-import { equal, expectError, isTrue } from '../check.ts';
+import { equal, equalMode, expectError, isTrue } from '../check.ts';
 import { Watcher } from '../watcher.ts';
 
 const UNSHARE_RANGE = 0x40;
@@ -100,6 +101,47 @@ export const historyNameCases: readonly Case[] = [
       await expectError('EACCES', user.setxattr(t.path('file'), 'user.', 'value'));
       await expectError('EOPNOTSUPP', user.getxattr(t.path('file'), 'nothing'));
       await expectError('EINVAL', t.setxattr(t.path('file'), 'user.', 'value'));
+    },
+  },
+  {
+    title: 'chown that changes no owner returns EPERM to others if it takes set-id bits',
+    origin: 'Linux: fs/attr.c notify_change(), ATTR_KILL_SGID',
+    async run(t) {
+      await t.createFile(t.path('plain'), '', 0o755);
+      await t.createFile(t.path('setgid'), '', 0o2755);
+      const user = await t.as(USER);
+      await user.chown(t.path('plain'), -1, -1);
+      await expectError('EPERM', user.chown(t.path('setgid'), -1, -1));
+    },
+  },
+  {
+    title: 'a write by someone not in the group takes setgid of what it may not execute',
+    origin: 'Linux: fs/attr.c setattr_should_drop_sgid()',
+    async run(t) {
+      await t.createFile(t.path('file'), '', 0o2666);
+      await t.createFile(t.path('of group'), '', 0o2666);
+      await t.chown(t.path('of group'), -1, USER.gid);
+      await t.chmod(t.path('of group'), 0o2666);
+      const user = await t.as(USER);
+      for (const name of ['file', 'of group']) {
+        const fd = await user.open(t.path(name), O_WRONLY);
+        await user.write(fd, 'text');
+      }
+      equalMode(await t.stat(t.path('file')), 0o666);
+      equalMode(await t.stat(t.path('of group')), 0o2666);
+    },
+  },
+  {
+    title: 'a write that takes the set-id bits tells of that first',
+    origin: 'Linux: fs/inode.c file_remove_privs()',
+    async run(t) {
+      await t.createFile(t.path('file'), '', 0o4777);
+      const user = await t.as(USER);
+      const fd = await user.open(t.path('file'), O_WRONLY);
+      const watcher = await Watcher.open(t);
+      await watcher.watch('file', t.path('file'));
+      await user.write(fd, 'text');
+      await watcher.expect('file: ATTRIB', 'file: MODIFY');
     },
   },
   {
@@ -206,6 +248,7 @@ export const historyDescriptorCases: readonly Case[] = [
       const { atime } = await t.fstat(source);
       await t.tick();
       equal(await t.sendfile(target, source, 0, 0), 0);
+      equal(await t.sendfile(target, await t.open(t.root, O_RDONLY), 0, 0), 0);
       isTrue(compareTimespec((await t.fstat(source)).atime, atime) > 0, 'the access time moves');
     },
   },
@@ -247,6 +290,9 @@ export const historyDescriptorCases: readonly Case[] = [
       const fd = await t.inotifyInit(0);
       await expectError('EOPNOTSUPP', t.fchown(fd, -1, -1));
       await expectError('EOPNOTSUPP', t.fchmod(fd, 0o600));
+      const user = await t.as(USER);
+      const now = { sec: 0, nsec: UTIME_NOW };
+      await expectError('EACCES', user.futimens(await user.inotifyInit(0), now, now));
       await expectError('EINVAL', t.ftruncate(fd, 0));
       await expectError('EPERM', t.fsetxattr(fd, 'user.name', 'value'));
       await expectError('ENODATA', t.fgetxattr(fd, 'user.name'));
