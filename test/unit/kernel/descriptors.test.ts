@@ -129,7 +129,7 @@ describe('poll', () => {
     expect(await waiting).toEqual([0, POLLIN, 0]);
   });
 
-  test('what is no descriptor is ready at once, with POLLNVAL; a negative one never is', async () => {
+  test('what is no descriptor has POLLNVAL at once; a negative one is passed over', async () => {
     const fd = t.task.fds.install(openQueue(new ByteQueue()));
     expect(await poll([fd, 99, -1], -1)).toEqual([0, POLLNVAL, 0]);
   });
