@@ -71,6 +71,11 @@ export interface BootOptions {
    * 'inline'.
    */
   readonly isolation?: Isolation;
+  /**
+   * Events that wait in a program's inotify instance before the rest becomes one IN_Q_OVERFLOW.
+   * Default: 16,384, as on Linux.
+   */
+  readonly inotifyQueueMax?: number;
   /** Aborts booting (for example while waiting for another tab's lock). */
   readonly signal?: AbortSignal;
 }

@@ -110,7 +110,8 @@ export class KernelHost implements KernelService {
       const mounts = { ...DEFAULT_MOUNTS, ...options.mounts };
       const { '/': root, ...others }: Record<string, MountSpec> = mounts;
       assert(root !== undefined);
-      const kernel = await runAsync(Kernel.boot(platform, root));
+      const { inotifyQueueMax } = options;
+      const kernel = await runAsync(Kernel.boot(platform, root, { inotifyQueueMax }));
       try {
         // Mount points before what lies beneath them.
         const paths = Object.entries(others).sort(([a], [b]) => depthOf(a) - depthOf(b));
