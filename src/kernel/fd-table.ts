@@ -74,7 +74,7 @@ export class FdTable implements LockOwner {
   close(fd: number): void {
     const file = this.get(fd);
     this.#files[fd] = undefined;
-    this.#closeOnExec.delete(fd);
+    if (this.#closeOnExec.size > 0) this.#closeOnExec.delete(fd);
     this.#lowestFree = Math.min(this.#lowestFree, fd);
     this.#release(file);
   }

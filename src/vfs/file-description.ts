@@ -78,8 +78,6 @@ export abstract class FileDescription implements LockOwner {
   readonly vd: VirtualDentry;
   readonly isReadable: boolean;
   readonly isWritable: boolean;
-  /** Opening it has cut what was there; the filesystem says so. */
-  wasTruncated = false;
   #statusFlags: number;
   #refs = 1;
   readonly #countsAsWriter: boolean;

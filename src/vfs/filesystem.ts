@@ -107,7 +107,8 @@ export interface Filesystem {
   mknodAt(rp: ResolvingPath, options: MknodOptions): Op<void>;
 
   /**
-   * Opens the file at `rp`, creating it if O_CREAT says so. O_PATH never gets here. With O_TMPFILE
+   * Opens the file at `rp`, creating it if O_CREAT says so, and tells its watches (IN_OPEN, then
+   * IN_MODIFY if it was cut). O_PATH never gets here. With O_TMPFILE
    * `rp` names the directory in whose filesystem a file without a name is made.
    *
    * Errors with O_TMPFILE:

@@ -17,7 +17,7 @@ import {
   O_TMPFILE,
   O_VALID,
 } from '../abi/fcntl.ts';
-import { IN_DONT_FOLLOW, IN_MODIFY, IN_ONLYDIR, IN_OPEN } from '../abi/inotify.ts';
+import { IN_DONT_FOLLOW, IN_ONLYDIR } from '../abi/inotify.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import type { Op } from '../lib/op.ts';
@@ -70,16 +70,7 @@ export class VirtualFilesystem {
     const followFinalSymlink = (flags & O_NOFOLLOW) === 0 && !isExclusive;
     const rp = this.#resolving(creds, { ...operation, followFinalSymlink });
     if ((flags & O_PATH) !== 0) return this.#openPath(rp, flags);
-    return this.#open(rp, { flags, mode: options.mode });
-  }
-
-  *#open(rp: ResolvingPath, options: OpenOptions): Op<FileDescription> {
-    const file = yield* this.#within(rp, (filesystem) => filesystem.openAt(rp, options));
-    if (!rp.mount.filesystem.watched.isEmpty) {
-      file.notify(IN_OPEN);
-      if (file.wasTruncated) file.notify(IN_MODIFY);
-    }
-    return file;
+    return this.#within(rp, (filesystem) => filesystem.openAt(rp, { flags, mode: options.mode }));
   }
 
   /** Opens again what a description stands for. Errors: as openAt for a file that exists. */
@@ -97,7 +88,7 @@ export class VirtualFilesystem {
     };
     const rp = this.#resolving(creds, operation);
     const flags = options.flags & O_VALID & ~(O_CREAT | O_EXCL);
-    return this.#open(rp, { flags, mode: 0 });
+    return this.#within(rp, (filesystem) => filesystem.openAt(rp, { flags, mode: 0 }));
   }
 
   *#openPath(rp: ResolvingPath, flags: number): Op<FileDescription> {

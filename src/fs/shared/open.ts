@@ -13,6 +13,7 @@ import {
   O_TMPFILE,
   O_TRUNC,
 } from '../../abi/fcntl.ts';
+import { IN_MODIFY, IN_OPEN } from '../../abi/inotify.ts';
 import type { Op } from '../../lib/op.ts';
 import type { FileDescription } from '../../vfs/file-description.ts';
 import type { OpenOptions } from '../../vfs/options.ts';
@@ -38,8 +39,16 @@ export function* openLocal(
     dentry = fs.walk(rp, false);
   }
   if (rp.mustBeDir && !dentry.inode.isDir) throw linuxerr.ENOTDIR;
-  if ((flags & O_TMPFILE) === O_TMPFILE) return createUnnamed(fs, rp, dentry, options);
+  if ((flags & O_TMPFILE) === O_TMPFILE) {
+    return told(fs, createUnnamed(fs, rp, dentry, options), IN_OPEN);
+  }
   return yield* openDentry(fs, rp, dentry, flags);
+}
+
+/** Tells the watches of a file that was opened. */
+function told(fs: LocalTree, file: FileDescription, ...events: number[]): FileDescription {
+  if (!fs.watched.isEmpty) for (const each of events) file.notify(each);
+  return file;
 }
 
 function* openOrCreate(
@@ -55,7 +64,9 @@ function* openOrCreate(
       if (rp.mustBeDir) throw linuxerr.EISDIR;
       checkName(name);
       const existing = yield* fs.child(parent, name);
-      if (existing === undefined) return createAndOpen(fs, rp, parent, options);
+      if (existing === undefined) {
+        return told(fs, createAndOpen(fs, rp, parent, options), IN_OPEN);
+      }
       if ((flags & O_EXCL) !== 0) throw linuxerr.EEXIST;
     }
     // The last step goes as in any walk: it may lead through a symlink or a mount, to another
@@ -88,15 +99,14 @@ function* openDentry(
   const vd = { mount: rp.mount, dentry };
   if (inode.isDir) {
     if ((flags & O_DIRECT) !== 0) throw linuxerr.EINVAL;
-    return new DirectoryDescription(fs, vd, dentry, flags);
+    return told(fs, new DirectoryDescription(fs, vd, dentry, flags), IN_OPEN);
   }
-  if (!inode.isRegular) return yield* fs.openSpecial(vd, inode, flags);
+  if (!inode.isRegular) return told(fs, yield* fs.openSpecial(vd, inode, flags), IN_OPEN);
   const file = new RegularFileDescription(fs, { vd, inode, flags, creds: rp.creds });
-  if (!truncates) return file;
+  if (!truncates) return told(fs, file, IN_OPEN);
   try {
     yield* applySetStat(fs, inode, { size: 0 }, rp.creds);
-    file.wasTruncated = true;
-    return file;
+    return told(fs, file, IN_OPEN, IN_MODIFY);
   } catch (error) {
     file.decRef();
     throw error;
