@@ -6,7 +6,7 @@
 // Whoever has to wait checks again after every change of the file's locks.
 
 import { linuxerr } from '../abi/errno.ts';
-import { F_RDLCK, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_UN } from '../abi/fcntl.ts';
+import { F_UNLCK, F_WRLCK, LOCK_EX, LOCK_UN } from '../abi/fcntl.ts';
 import { type Op, WaitQueue } from '../lib/op.ts';
 
 /** Whom a lock belongs to; compared by identity. */
@@ -167,8 +167,4 @@ function merged(locks: readonly RangeLock[]): RangeLock[] {
     } else result.push(lock);
   }
   return result;
-}
-
-export function isRangeType(type: number): boolean {
-  return type === F_RDLCK || type === F_WRLCK || type === F_UNLCK;
 }

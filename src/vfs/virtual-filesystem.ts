@@ -40,8 +40,8 @@ import { MAY_READ } from './permissions.ts';
 import { type PathOperation, ResolvingPath } from './resolving-path.ts';
 
 /**
- * The flags of open(2) that are looked at. Errors: EINVAL for O_CREAT with O_DIRECTORY, for O_TMPFILE
- * without write access (Linux 6.4: fs/open.c build_open_flags).
+ * The flags of open(2) that are looked at. Errors: EINVAL for O_CREAT with O_DIRECTORY, for
+ * O_TMPFILE without write access (Linux 6.4: fs/open.c build_open_flags).
  */
 export function checkedOpenFlags(given: number): number {
   let flags = given & O_VALID;

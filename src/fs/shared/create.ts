@@ -63,7 +63,7 @@ function* findPlace(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op<New
 }
 
 /** Gives an inode a name that nobody has. */
-export function insert(fs: LocalTree, { parent, name }: NewName, inode: Inode): LocalDentry {
+function insert(fs: LocalTree, { parent, name }: NewName, inode: Inode): LocalDentry {
   const dentry = new LocalDentry({ name, parent, inode, isComplete: true });
   fs.link(parent, dentry);
   if (inode.isDir) parent.inode.nlink++;

@@ -167,6 +167,6 @@ export class Normalizer {
   }
 }
 
-export function errnoName(errno: number): string {
+function errnoName(errno: number): string {
   return allLinuxErrors.find((error) => error.errno === errno)?.code ?? `errno ${errno}`;
 }
