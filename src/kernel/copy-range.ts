@@ -6,7 +6,7 @@ import { O_APPEND, O_NONBLOCK, SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts';
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../abi/limits.ts';
 import { POLLERR, POLLOUT } from '../abi/poll.ts';
-import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG, type Stat } from '../abi/stat.ts';
+import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, type Stat } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 
@@ -67,11 +67,11 @@ export function checkSendSource({ file, offset }: CopyEnd, count: number): void 
 export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
   if (!target.file.isWritable || target.file.isPathOnly) throw linuxerr.EBADF;
   if ((target.file.statusFlags & O_APPEND) !== 0) throw linuxerr.EINVAL;
-  if (target.file.isSeekable && !source.file.isSeekable) throw linuxerr.EINVAL;
+  const stat = yield* source.file.stat();
+  if (target.file.isSeekable && isType(stat, S_IFIFO)) throw linuxerr.EINVAL;
   if (!target.file.isSeekable) checkRoom(target.file);
   try {
     if (count === 0) return 0;
-    const stat = yield* source.file.stat();
     if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
     const wanted = Math.min(count, RW_COUNT_MAX);
     const isOneOffset = source.file === target.file && source.offset === OWN_OFFSET;
