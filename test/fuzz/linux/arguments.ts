@@ -60,7 +60,7 @@ export const data = fc.record({
   length: fc.oneof(fc.nat(300), fc.nat(20_000), fc.constantFrom(0, 4096, 70_000)),
 });
 /**
- * What gets a read that may be of events is looked at as a whole. A read of nothing moves the access
+ * What gets a read that may be of events is looked at as a whole. Reading nothing moves the access
  * time on Linux's tmpfs alone (shmem_file_read_iter()).
  */
 export const buffer = fc.record({
