@@ -12,8 +12,8 @@ import type { LocalTree } from './local-tree.ts';
 import type { Pipe, PipeMode } from './pipe.ts';
 
 /**
- * open(2) of a FIFO. Errors: EINVAL for access mode 3; ENXIO; what interrupts the wait for the other
- * end.
+ * open(2) of a FIFO. Errors: EINVAL for access mode 3; ENXIO; what interrupts the wait for the
+ * other end.
  */
 export function* openFifo(
   fs: LocalTree,
