@@ -2,10 +2,11 @@
 // do_sendfile().
 
 import { linuxerr } from '../abi/errno.ts';
-import { O_APPEND, SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts';
+import { O_APPEND, O_NONBLOCK, SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts';
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../abi/limits.ts';
-import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG, type Stat } from '../abi/stat.ts';
+import { POLLERR, POLLOUT } from '../abi/poll.ts';
+import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, type Stat } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 
@@ -60,15 +61,17 @@ export function checkSendSource({ file, offset }: CopyEnd, count: number): void 
 /**
  * Errors, first one wins:
  *  - EBADF if the target isn't open for writing.
+ *  - EPIPE, EAGAIN of a pipe that nobody reads, or that is full.
  *  - EINVAL if the target is open with O_APPEND, or the source has no data of its own.
  */
 export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
   if (!target.file.isWritable || target.file.isPathOnly) throw linuxerr.EBADF;
   if ((target.file.statusFlags & O_APPEND) !== 0) throw linuxerr.EINVAL;
-  if (!source.file.isSeekable) throw linuxerr.EINVAL;
+  const stat = yield* source.file.stat();
+  if (target.file.isSeekable && isType(stat, S_IFIFO)) throw linuxerr.EINVAL;
+  if (!target.file.isSeekable) checkRoom(target.file);
   try {
     if (count === 0) return 0;
-    const stat = yield* source.file.stat();
     if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
     const wanted = Math.min(count, RW_COUNT_MAX);
     const isOneOffset = source.file === target.file && source.offset === OWN_OFFSET;
@@ -77,6 +80,16 @@ export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<n
     // Linux: splice_direct_to_actor(), whatever came of it; a pipe is filled another way.
     if (target.file.isSeekable) source.file.accessed();
   }
+}
+
+/**
+ * Before what is to be sent is looked at, even if that is nothing. Errors: EPIPE, EAGAIN. Linux:
+ * splice_file_to_pipe(), wait_for_space().
+ */
+function checkRoom(file: FileDescription): void {
+  const ready = file.readiness(POLLOUT | POLLERR);
+  if ((ready & POLLERR) !== 0) throw linuxerr.EPIPE;
+  if ((ready & POLLOUT) === 0 && (file.statusFlags & O_NONBLOCK) !== 0) throw linuxerr.EAGAIN;
 }
 
 /** Linux: do_sendfile() takes both offsets before it moves either. */

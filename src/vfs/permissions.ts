@@ -71,8 +71,9 @@ export function checkMayLink(creds: Credentials, file: Owned): void {
  * Checks a change of attributes.
  *
  * Errors, first one wins:
- *  - EPERM: mode, or ids of a file with set-id bits, by a non-owner; uid by anyone but root (the owner may set it to itself); gid by a
- *    non-owner or to a group the owner isn't in; times other than "now" by a non-owner.
+ *  - EPERM: mode by a non-owner, or ids of a file with set-id bits; uid by anyone but root (the
+ *    owner may set it to itself); gid by a non-owner or to a group the owner isn't in; times other
+ *    than "now" by a non-owner.
  *  - EACCES: size or times set to "now" without write permission.
  */
 export function checkSetStat(creds: Credentials, file: Owned, change: SetStat): void {

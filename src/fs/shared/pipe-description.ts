@@ -2,7 +2,7 @@
 // (VFSPipeFD); Linux: fs/pipe.c.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { O_DIRECT, O_NONBLOCK } from '../../abi/fcntl.ts';
+import { O_ACCMODE, O_DIRECT, O_NONBLOCK } from '../../abi/fcntl.ts';
 import type { Op, Wait } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
 import { touchAtime } from './attributes.ts';
@@ -11,13 +11,18 @@ import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
 import type { Pipe, PipeMode } from './pipe.ts';
 
-/** open(2) of a FIFO. Errors: ENXIO; what interrupts the wait for the other end. */
+/**
+ * open(2) of a FIFO. Errors: EINVAL for access mode 3; ENXIO; what interrupts the wait for the
+ * other end.
+ */
 export function* openFifo(
   fs: LocalTree,
   vd: VirtualDentry,
   inode: Inode,
   flags: number,
 ): Op<PipeDescription> {
+  // Access mode 3 wants both ends and gives neither. Linux: fifo_open().
+  if ((flags & O_ACCMODE) === O_ACCMODE) throw linuxerr.EINVAL;
   vd.dentry.incRef();
   try {
     const { pipe } = inode;

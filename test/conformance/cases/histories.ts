@@ -11,6 +11,7 @@ import {
   LOCK_EX,
   LOCK_NB,
   LOCK_SH,
+  O_ACCMODE,
   O_CREAT,
   O_NONBLOCK,
   O_PATH,
@@ -25,6 +26,7 @@ import {
 } from '../../../src/abi/fcntl.ts';
 import { IN_ALL_EVENTS, IN_NONBLOCK } from '../../../src/abi/inotify.ts';
 import { POLLIN, POLLNVAL, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../../src/abi/poll.ts';
+import { S_IFIFO } from '../../../src/abi/stat.ts';
 import { compareTimespec } from '../../../src/lib/clock.ts';
 import { OTHER, USER } from '../case.ts';
 import { equal, equalMode, expectError, isTrue } from '../check.ts';
@@ -188,6 +190,14 @@ export const historyDescriptorCases: readonly Case[] = [
     },
   },
   {
+    title: 'open of a FIFO with access mode 3 returns EINVAL',
+    origin: 'Linux: fs/pipe.c fifo_open()',
+    async run(t) {
+      await t.mknod(t.path('fifo'), S_IFIFO | 0o666);
+      await expectError('EINVAL', t.open(t.path('fifo'), O_ACCMODE | O_NONBLOCK));
+    },
+  },
+  {
     title: 'lseek returns EINVAL for an unknown whence before ESPIPE',
     origin: 'Linux: fs/read_write.c ksys_lseek()',
     async run(t) {
@@ -225,6 +235,17 @@ export const historyDescriptorCases: readonly Case[] = [
     async run(t) {
       const [reader] = await t.pipe(O_NONBLOCK);
       await expectError('ESPIPE', t.sendfile(1000, reader, 0, 1));
+    },
+  },
+  {
+    title: 'sendfile to a pipe that nobody reads returns EPIPE, whatever is to be sent',
+    origin: 'Linux: fs/splice.c splice_file_to_pipe()',
+    async run(t) {
+      const dir = await t.open(t.root, O_RDONLY);
+      const [reader, writer] = await t.pipe(O_NONBLOCK);
+      equal(await t.sendfile(writer, dir, 0, 0), 0);
+      await t.close(reader);
+      await expectError('EPIPE', t.sendfile(writer, dir, 0, 0));
     },
   },
   {

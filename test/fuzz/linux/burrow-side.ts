@@ -11,7 +11,6 @@ import {
 } from '../../../src/abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../src/abi/stat.ts';
 import { Credentials, ROOT_CREDENTIALS } from '../../../src/auth/credentials.ts';
-import type { LocalFilesystem } from '../../../src/fs/shared/local-filesystem.ts';
 import type { Task } from '../../../src/kernel/task.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { type Op, runAsync } from '../../../src/lib/op.ts';
@@ -234,7 +233,7 @@ export async function runOnBurrow(
   history: readonly Step[],
 ): Promise<BurrowResult> {
   const clock = new FakeClock({ startMs: START_MS });
-  const session = await runAsync<Session<LocalFilesystem>>(openSession(variant, clock));
+  const session = await runAsync<Session>(openSession(variant, clock));
   const run = new Run(session, clock);
   await runAsync(run.start());
   const result = await run.history(history);

@@ -7,7 +7,7 @@ import { printHistory } from './print.ts';
 import type { SideResult, Step } from './step.ts';
 
 /** Both sides did not do the same. */
-export class Difference extends Error {
+class Difference extends Error {
   override readonly name = 'Difference';
 }
 

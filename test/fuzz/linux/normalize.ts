@@ -1,5 +1,5 @@
-// What both sides must agree on, as text: numbers that belong to a system are told by the order they
-// appear in, times by the ticks they lie between.
+// What both sides must agree on, as text: numbers that belong to a system are told by the order
+// they appear in, times by the ticks they lie between.
 
 import { allLinuxErrors } from '../../../src/abi/errno.ts';
 import { O_LARGEFILE } from '../../../src/abi/fcntl.ts';
@@ -167,6 +167,6 @@ export class Normalizer {
   }
 }
 
-export function errnoName(errno: number): string {
+function errnoName(errno: number): string {
   return allLinuxErrors.find((error) => error.errno === errno)?.code ?? `errno ${errno}`;
 }

@@ -1,7 +1,6 @@
 // Action: a system call as plain data, so that a history of them can be generated, printed and run
 // on several filesystems. Outcome: what came of one, likewise plain.
 
-import type { AsyncSyscalls } from '../../conformance/process.ts';
 import { LinuxError } from '../../../src/abi/errno.ts';
 import type { Timespec } from '../../../src/lib/clock.ts';
 import type { Op } from '../../../src/lib/op.ts';
@@ -71,26 +70,6 @@ export function* perform(sys: Syscalls, action: Action, normalize: Normalize): O
     return outcomeOf(action, args, normalize(action.call, yield* call.apply(sys, args)));
   } catch (error) {
     if (error instanceof LinuxError) return error.code;
-    throw error;
-  }
-}
-
-/** perform() with calls that are promises. Also gives the bare result. */
-export async function performAsync(
-  calls: AsyncSyscalls,
-  action: Action,
-  normalize: Normalize,
-): Promise<{ readonly outcome: Outcome; readonly result: unknown }> {
-  const args = action.args.map(materialize);
-  const functions = calls as unknown as Record<
-    string,
-    (...args: readonly unknown[]) => Promise<unknown>
-  >;
-  try {
-    const result = await functions[action.call]?.(...args);
-    return { outcome: outcomeOf(action, args, normalize(action.call, result)), result };
-  } catch (error) {
-    if (error instanceof LinuxError) return { outcome: error.code, result: undefined };
     throw error;
   }
 }

@@ -22,7 +22,7 @@ export function fuzz(numRuns: number): { readonly seed: number; readonly numRuns
 export const SOAK = minutes > 0 ? { minutes, seed, filesystem } : undefined;
 
 /**
- * Milliseconds for a test that takes a few seconds as a rule. A long run ends by itself, but what it
- * finds at the end it makes smaller first.
+ * Milliseconds for a test that takes a few seconds as a rule. A long run ends by itself, but what
+ * it finds at the end it makes smaller first.
  */
 export const FUZZ_TIMEOUT = SOAK === undefined ? 60_000 * factor : (minutes + 30) * 60_000;

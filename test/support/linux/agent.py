@@ -1,4 +1,4 @@
-"""Makes system calls on the real Linux for the conformance cases.
+"""Makes system calls (`calls.py`) on the real Linux for the conformance cases.
 
 Reads one JSON request a line from stdin and answers each with one JSON line on stdout. Every
 subject of a case is a forked child with credentials, umask and descriptors of its own, whose first
