@@ -2,14 +2,7 @@
 // typings; a bundler of the user's finds the workers through `new URL(…, import.meta.url)`. Then
 // says how large it is when it is bundled and minified.
 
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { ROOT, SetupError, ensureDependencies } from './setup.mjs';

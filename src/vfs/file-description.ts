@@ -12,12 +12,6 @@ import {
   F_RDLCK,
   F_UNLCK,
   F_WRLCK,
-  FALLOC_FL_COLLAPSE_RANGE,
-  FALLOC_FL_INSERT_RANGE,
-  FALLOC_FL_KEEP_SIZE,
-  FALLOC_FL_PUNCH_HOLE,
-  FALLOC_FL_UNSHARE_RANGE,
-  FALLOC_FL_ZERO_RANGE,
   O_ACCMODE,
   O_APPEND,
   O_ASYNC,
@@ -47,6 +41,7 @@ import type { Stat, Statfs } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import type { Op, Wait } from '../lib/op.ts';
 import type { Credentials } from '../auth/credentials.ts';
+import { checkAllocateMode } from './allocate-mode.ts';
 import { decRefVd, incRefVd, type VirtualDentry } from './dentry.ts';
 import type { LockConflict, LockOwner, RangeRequest } from './file-locks.ts';
 import { notifyWithParent } from './watches.ts';
@@ -477,25 +472,4 @@ export abstract class FileDescription implements LockOwner {
   protected releaseImpl(): void {
     // Most files have nothing to release.
   }
-}
-
-/** Errors: EOPNOTSUPP. Linux: vfs_fallocate(). */
-function checkAllocateMode(mode: number): void {
-  const kind = mode & ~FALLOC_FL_KEEP_SIZE;
-  const keepsSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
-  switch (kind) {
-    case 0:
-    case FALLOC_FL_ZERO_RANGE:
-    case FALLOC_FL_UNSHARE_RANGE:
-      return;
-    case FALLOC_FL_PUNCH_HOLE:
-      if (keepsSize) return;
-      break;
-    case FALLOC_FL_COLLAPSE_RANGE:
-    case FALLOC_FL_INSERT_RANGE:
-      if (!keepsSize) return;
-      break;
-    default:
-  }
-  throw linuxerr.EOPNOTSUPP;
 }

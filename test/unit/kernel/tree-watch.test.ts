@@ -9,7 +9,7 @@ import { FakeClock } from '../../../src/lib/clock.ts';
 import { runAsync } from '../../../src/lib/op.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import type { Syscalls } from '../../../src/syscalls/table.ts';
-import { InotifyInstance } from '../../../src/vfs/inotify.ts';
+import type { InotifyInstance } from '../../../src/vfs/inotify.ts';
 
 interface Setup {
   readonly sys: Syscalls;

@@ -105,7 +105,7 @@ test('what names no directory to stay beneath is not for it', async () => {
   }
 });
 
-test('what it is given it can use: names, files without one, the watch on nothing else', async () => {
+test('it can use what it is given: names, and files without one', async () => {
   const guest = await boxed();
   const flags = O_RDWR | O_CREAT;
   const fd = guest.call('openat', AT_FDCWD, ...guest.text('/new'), flags, 0o640);
