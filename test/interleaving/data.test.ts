@@ -156,6 +156,18 @@ testScenarios([
     ],
   },
   {
+    title: 'an extended attribute is read also when its file is removed for good meanwhile',
+    tree: [create('/f'), setXattr('/f', 'user.a', 3)],
+    programs: [[act('getxattr', '/f', 'user.a', BUFFER, 0)], [unlink('/f')]],
+    commitsMax: 1,
+  },
+  {
+    title: 'a list of extended attributes is read also when its file is removed for good meanwhile',
+    tree: [create('/f'), setXattr('/f', 'user.a', 3)],
+    programs: [[act('listxattr', '/f', BUFFER, 0)], [unlink('/f')]],
+    commitsMax: 1,
+  },
+  {
     title: 'an extended attribute goes with its file or is read, also while it is committed',
     tree: [create('/f'), setXattr('/f', 'user.a', 3), create('/n')],
     programs: [
