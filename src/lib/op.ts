@@ -199,8 +199,14 @@ export function timer(clock: Clock, ms: number): Wait {
 
 /** A lock an Op may hold while it waits. First come, first served. */
 export class Mutex {
+  /** An Op that holds one takes only those of higher rank: test/interleaving sees to it. */
+  readonly rank: number;
   #held = false;
   readonly #queue: (() => void)[] = [];
+
+  constructor(rank = 0) {
+    this.rank = rank;
+  }
 
   get isHeld(): boolean {
     return this.#held;

@@ -233,8 +233,12 @@ export class Idbfs extends LocalFilesystem {
       // Meanwhile somebody else may have loaded it, or it may have been created, renamed or
       // removed.
       const present = children.get(name);
-      if (present !== undefined || dir.isComplete) return present;
-      if (version !== this.#namesVersion) continue;
+      if (present !== undefined || dir.isComplete || version !== this.#namesVersion) {
+        // Nothing may lead to what was read for this.
+        if (inode !== undefined) this.#dropIfUnused(inode);
+        if (present !== undefined || dir.isComplete) return present;
+        continue;
+      }
       if (entry === undefined) return undefined;
       // A name without an inode: the store is damaged.
       if (inode === undefined) throw linuxerr.EIO;

@@ -16,7 +16,7 @@ import type { VirtualDentry } from '../../vfs/dentry.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { SetStat } from '../../vfs/options.ts';
 import { touchAtime } from './attributes.ts';
-import type { LocalDentry } from './inode.ts';
+import { type LocalDentry, LOCK_RANK } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
 
@@ -87,7 +87,7 @@ const DOT_DOT_COOKIE = 2;
 export class DirectoryDescription extends LocalFileDescription {
   readonly #dir: LocalDentry;
   readonly #cursor: DirectoryCursor;
-  readonly #positionMutex = new Mutex();
+  readonly #positionMutex = new Mutex(LOCK_RANK.offset);
   #position = 0;
 
   constructor(fs: LocalTree, vd: VirtualDentry, dir: LocalDentry, flags: number) {

@@ -16,6 +16,9 @@ import { Pipe } from './pipe.ts';
 import type { SocketEndpoint } from '../../vfs/socket.ts';
 import type { Xattrs } from './xattrs.ts';
 
+/** The order in which locks are taken. */
+export const LOCK_RANK = { offset: 1, data: 2 } as const;
+
 export interface InodeAttributes {
   readonly ino: number;
   /** Type and permissions. */
@@ -55,7 +58,7 @@ export class Inode {
   /** Of a directory: position given to the next entry. 1 and 2 belong to "." and "..". */
   nextCookie = 3;
   /** Held across a change of the data that waits part of the way. Linux: i_rwsem, for writing. */
-  readonly dataMutex = new Mutex();
+  readonly dataMutex = new Mutex(LOCK_RANK.data);
   /** Undefined: not read from the store yet, or there are none. */
   xattrs: Xattrs | undefined;
   /** Has extended attributes, here or in the store. */

@@ -117,7 +117,12 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
 
   *getXattrAt(rp: ResolvingPath, name: string): Op<Uint8Array> {
     const { inode } = yield* this.resolve(rp);
-    return yield* getXattr(this, inode, name, rp.creds);
+    inode.incRef();
+    try {
+      return yield* getXattr(this, inode, name, rp.creds);
+    } finally {
+      inode.decRef();
+    }
   }
 
   *setXattrAt(rp: ResolvingPath, change: SetXattr): Op<void> {
@@ -126,7 +131,12 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
 
   *listXattrAt(rp: ResolvingPath): Op<string[]> {
     const { inode } = yield* this.resolve(rp);
-    return yield* listXattrs(this, inode, rp.creds);
+    inode.incRef();
+    try {
+      return yield* listXattrs(this, inode, rp.creds);
+    } finally {
+      inode.decRef();
+    }
   }
 
   *removeXattrAt(rp: ResolvingPath, name: string): Op<void> {

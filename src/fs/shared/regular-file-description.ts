@@ -27,7 +27,7 @@ import type { SetStat } from '../../vfs/options.ts';
 import { withoutSetIds } from '../../vfs/permissions.ts';
 import { allocateRange, loadRange } from './fallocate.ts';
 import { BLOCK_SIZE, CHUNK_SIZE, type FileData } from './file-data.ts';
-import type { Inode } from './inode.ts';
+import { type Inode, LOCK_RANK } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
 import { dropCapability } from './xattrs.ts';
@@ -41,7 +41,7 @@ const PIECE_SIZE = 1 << 20;
 export class RegularFileDescription extends LocalFileDescription {
   readonly #data: FileData;
   readonly #creds: Credentials;
-  readonly #offsetMutex = new Mutex();
+  readonly #offsetMutex = new Mutex(LOCK_RANK.offset);
   #offset = 0;
 
   constructor(
