@@ -65,7 +65,12 @@ export class Pipefs extends MemoryFilesystem {
     const status = flags & (O_NONBLOCK | O_DIRECT);
     const open = (access: number): FileDescription => {
       file.inode.pipe.add(access);
-      return new PipeDescription(this, { ...file, flags: access | status, writerOpensBefore: 0 });
+      return new PipeDescription(this, {
+        ...file,
+        flags: access | status,
+        writerOpensBefore: 0,
+        keepsTimes: true,
+      });
     };
     return [open(O_RDONLY), open(O_WRONLY)];
   }

@@ -12,6 +12,7 @@ import {
   F_RDLCK,
   F_UNLCK,
   F_WRLCK,
+  LOCK_UN,
   O_ACCMODE,
   O_APPEND,
   O_ASYNC,
@@ -335,9 +336,15 @@ export abstract class FileDescription implements LockOwner {
 
   // Locks. Errors: EBADF with O_PATH.
 
-  /** flock(2): LOCK_SH, LOCK_EX or LOCK_UN. Errors besides: EAGAIN if it must not wait. */
+  /**
+   * flock(2): LOCK_SH, LOCK_EX or LOCK_UN. Errors besides: EBADF if it is neither readable nor
+   * writable, unless for LOCK_UN; EAGAIN if it must not wait.
+   */
   flock(operation: number, options: { readonly mustNotWait: boolean }): Op<void> {
     this.checkNotPathOnly();
+    // An access mode of 3 is good for neither reading nor writing.
+    const isUsable = this.isReadable || this.isWritable || operation === LOCK_UN;
+    if (!isUsable) throw linuxerr.EBADF;
     return this.vd.dentry.ensureLocks().flock(this, operation, options.mustNotWait);
   }
 

@@ -57,8 +57,8 @@ export interface SetStat {
   readonly atime?: Timespec;
   readonly mtime?: Timespec;
   /**
-   * Setting the size needs write permission on the file (truncate); a writable description has it
-   * already.
+   * By truncate(2): setting the size needs write permission on the file, which a writable
+   * description has already; and the times may stay if the size does. Linux: do_truncate().
    */
   readonly checkWrite?: boolean;
 }

@@ -13,6 +13,9 @@ export type Feature =
   | 'zeroing ranges'
   /** FALLOC_FL_COLLAPSE_RANGE and FALLOC_FL_INSERT_RANGE. */
   | 'moving ranges'
+  /** FALLOC_FL_PUNCH_HOLE behind the end, where FALLOC_FL_KEEP_SIZE allocated. */
+  | 'punching beyond the end'
+  | 'truncating to the same size without a trace'
   /** Values of as many bytes as setxattr(2) takes. */
   | 'large extended attributes';
 

@@ -102,10 +102,15 @@ export function* applySetStat(
   }
   if (!inode.dataMutex.tryLock()) yield* inode.dataMutex.lock();
   try {
+    const { ctime } = inode;
+    // Nothing to do and nothing to free: as on Linux's tmpfs. ext4 changes the times anyway.
+    const isSame = change.size === inode.size && inode.data?.blockCount === 0;
+    const keepsTimes = change.checkWrite === true && isSame;
     yield* setSize(fs, inode, change.size);
     if (!creds.isPrivileged) inode.mode = withoutSetIds(creds, inode);
-    inode.mtime = inode.ctime = fs.clock.now();
+    if (!keepsTimes) inode.mtime = fs.clock.now();
     applyAttributes(fs, inode, change, creds);
+    if (keepsTimes) inode.ctime = ctime;
   } finally {
     inode.dataMutex.unlock();
   }

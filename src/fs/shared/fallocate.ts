@@ -76,18 +76,20 @@ function* makeRoom(fs: LocalTree, inode: Inode, from: number, to: number): Op<vo
   }
 }
 
-/** Whole blocks become holes; what is left of blocks at the ends becomes zeros. */
+/**
+ * Whole blocks become holes; what is left of blocks at the ends becomes zeros. Also
+ * behind the end of the file, as on Linux's tmpfs: ext4 leaves what was allocated there.
+ */
 function* punch(fs: LocalTree, inode: Inode, from: number, to: number): Op<void> {
   const data = assertDefined(inode.data);
-  const end = Math.min(to, Math.ceil(inode.size / BLOCK_SIZE) * BLOCK_SIZE);
   const firstBlock = Math.ceil(from / BLOCK_SIZE) * BLOCK_SIZE;
-  const lastBlock = Math.floor(end / BLOCK_SIZE) * BLOCK_SIZE;
+  const lastBlock = Math.floor(to / BLOCK_SIZE) * BLOCK_SIZE;
   if (firstBlock > lastBlock) {
-    yield* zero(fs, inode, from, end);
+    yield* zero(fs, inode, from, to);
     return;
   }
   yield* zero(fs, inode, from, firstBlock);
-  yield* zero(fs, inode, lastBlock, end);
+  yield* zero(fs, inode, lastBlock, to);
   for (let position = firstBlock; position < lastBlock;) {
     const next = Math.max(position, yield* nextData(fs, inode, data, position));
     if (next >= lastBlock) return;

@@ -38,6 +38,7 @@ export class PipeDescription extends LocalFileDescription {
   readonly #pipe: Pipe;
   readonly #flags: number;
   readonly #seenWriterOpens: number;
+  readonly #keepsTimes: boolean;
 
   /** The pipe counts this end already. */
   constructor(
@@ -48,12 +49,15 @@ export class PipeDescription extends LocalFileDescription {
       readonly flags: number;
       /** Nobody has opened the other end of a FIFO: what its end will be is not one yet. */
       readonly writerOpensBefore: number;
+      /** Reading and writing change no times. Linux since 6.15: a pipe without a name. */
+      readonly keepsTimes?: boolean;
     },
   ) {
     super(fs, { ...options, isSpecial: true });
     this.#pipe = options.inode.pipe;
     this.#flags = options.flags;
     this.#seenWriterOpens = options.writerOpensBefore;
+    this.#keepsTimes = options.keepsTimes === true;
   }
 
   override get isSeekable(): boolean {
@@ -69,13 +73,13 @@ export class PipeDescription extends LocalFileDescription {
 
   protected override *readImpl(buffer: Uint8Array): Op<number> {
     const count = yield* this.#pipe.read(buffer, () => this.#mode.isNonBlocking);
-    if (count > 0) touchAtime(this.fs, this.inode, this.vd.mount.flags);
+    if (count > 0 && !this.#keepsTimes) touchAtime(this.fs, this.inode, this.vd.mount.flags);
     return count;
   }
 
   protected override *writeImpl(bytes: Uint8Array): Op<number> {
     const count = yield* this.#pipe.write(bytes, () => this.#mode);
-    if (count > 0) {
+    if (count > 0 && !this.#keepsTimes) {
       this.inode.mtime = this.inode.ctime = this.fs.clock.now();
       this.fs.inodeChanged(this.inode);
     }

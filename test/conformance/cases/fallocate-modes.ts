@@ -104,6 +104,20 @@ export const punchHoleCases: readonly Case[] = [
     },
   },
   {
+    title: 'punching frees what was allocated beyond the end',
+    origin: 'Linux: mm/shmem.c shmem_fallocate()',
+    needs: ['punching beyond the end'],
+    async run(t) {
+      const fd = await openBlocks(t, t.path('file'), 'abc');
+      await t.fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 8 * BLOCK + 1);
+      await t.fallocate(fd, PUNCH, 2 * BLOCK, 100 * BLOCK);
+      const { size, blocks } = await t.fstat(fd);
+      equal(size, 3 * BLOCK);
+      equal(blocks, (2 * BLOCK) / 512);
+      equal(await lettersOf(t, fd), 'ab0');
+    },
+  },
+  {
     title: 'a punched hole is written again',
     origin: 'fallocate(2), FALLOC_FL_PUNCH_HOLE',
     async run(t) {

@@ -6,6 +6,7 @@ import {
   LOCK_NB,
   LOCK_SH,
   LOCK_UN,
+  O_ACCMODE,
   O_CREAT,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -39,6 +40,18 @@ export const flockCases: readonly Case[] = [
       const fd = await t.open(t.path('file'), O_RDWR | O_CREAT);
       await expectError('EINVAL', t.flock(fd, LOCK_NB));
       await expectError('EINVAL', t.flock(fd, 0));
+    },
+  },
+  {
+    title: 'flock returns EBADF for a description that is neither read nor written, but unlocks it',
+    origin: 'Linux: fs/locks.c flock()',
+    async run(t) {
+      await t.createFile(t.path('file'));
+      const fd = await t.open(t.path('file'), O_ACCMODE);
+      await expectError('EINVAL', t.flock(fd, LOCK_NB));
+      await expectError('EBADF', t.flock(fd, EX_NB));
+      await expectError('EBADF', t.flock(fd, SH_NB));
+      await t.flock(fd, LOCK_UN);
     },
   },
   {

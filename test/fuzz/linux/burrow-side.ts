@@ -39,6 +39,8 @@ export interface BurrowResult extends SideResult {
   readonly onInotify: ReadonlySet<number>;
   /** Steps that acted on a directory: positions there are a filesystem's own. */
   readonly onDirectory: ReadonlySet<number>;
+  /** The first step whose outcome is anybody's: sendfile(2) from a file to itself may overlap. */
+  readonly undefinedFrom: number;
 }
 
 /** As histories.py has them. */
@@ -151,6 +153,7 @@ class Run {
   async history(history: readonly Step[]): Promise<BurrowResult> {
     const results: Outcome[] = [];
     const [onInotify, onDirectory] = [new Set<number>(), new Set<number>()];
+    let undefinedFrom = Infinity;
     for (const step of history) {
       const process = this.#processes[step.who];
       if (step.call === 'tick' || process === undefined) {
@@ -161,11 +164,14 @@ class Run {
       const file = typeof fd === 'number' ? process.task.fds.find(fd) : undefined;
       if (file instanceof InotifyInstance) onInotify.add(results.length);
       if (file?.vd.dentry.isDir === true) onDirectory.add(results.length);
+      if (step.call === 'sendfile' && isSameFile(process.task, step)) {
+        undefinedFrom = Math.min(undefinedFrom, results.length);
+      }
       results.push(await inTime(runAsync(perform(process.sys, step))));
     }
     const tree = await inTime(runAsync(readTree(this.#session.sys, ROOT, '', [])));
     const pids = this.#processes.map(({ task }) => task.pid);
-    return { results, ticks: this.#ticks, pids, tree, onInotify, onDirectory };
+    return { results, ticks: this.#ticks, pids, tree, onInotify, onDirectory, undefinedFrom };
   }
 
   end(): void {
@@ -174,6 +180,12 @@ class Run {
     const leaks = leakedReferences(this.#session.vfs);
     if (leaks.length > 0) throw new Error(`references are left: ${leaks.join('; ')}`);
   }
+}
+
+/** Are both descriptors of the same file? */
+function isSameFile({ fds }: Task, { args: [target, source] }: Step): boolean {
+  const [to, from] = [fds.find(Number(target)), fds.find(Number(source))];
+  return to !== undefined && to.vd.dentry === from?.vd.dentry;
 }
 
 function* readTree(

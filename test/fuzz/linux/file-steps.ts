@@ -3,6 +3,8 @@
 //  - sync(2): Linux's is one for the machine.
 //  - O_DIRECT on tmpfs: it has only been there since 6.6, and does nothing.
 //  - statx(2) for a part of the fields: which others come with them is left open.
+//  - what comes after sendfile(2) from a file to itself (compare.ts): it reads and writes a page at
+//    once, so that what overlaps is anybody's.
 //  - getdents(2) with little room, or from anywhere but the start: the order is a filesystem's own.
 
 import fc from 'fast-check';

@@ -1,6 +1,7 @@
 // Steps on descriptors, pipes, nodes, locks, extended attributes and watches. Left out:
 //  - locks that wait, and pipes without O_NONBLOCK: nobody would wake who waits.
 //  - devices other than whiteouts: which of them there are depends on the machine.
+//  - locks that count from the offset: that of a directory is a filesystem's own.
 //  - O_ASYNC: signals.
 //  - security. attributes: modules look at their values.
 
@@ -82,7 +83,7 @@ export function lockSteps(): Weighted[] {
   );
   const lock = fc.record({
     type: fc.constantFrom(0, 0, 1, 1, 1, 2, 2, 3),
-    whence: fc.constantFrom(0, 0, 0, 0, 1, 2, 5),
+    whence: fc.constantFrom(0, 0, 0, 0, 2, 5),
     start: fc.oneof(fc.nat(20), fc.constantFrom(-1, -10, 4096)),
     length: fc.oneof(fc.nat(10), fc.constantFrom(0, -1, -5)),
     pid: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 7),

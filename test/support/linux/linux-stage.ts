@@ -41,12 +41,26 @@ const KNOWN_TYPES: ReadonlyMap<number, string> = new Map([
   [0x794c7630, 'overlay'],
 ]);
 
+/** Where ours do as tmpfs. */
+const UNLIKE_TMPFS: readonly Feature[] = [
+  'punching beyond the end',
+  'truncating to the same size without a trace',
+];
+
 /** What cases ask for and these types of filesystems can't do. */
 export const LINUX_TYPES: ReadonlyMap<string, ReadonlySet<Feature>> = new Map([
   ['tmpfs', new Set<Feature>(['zeroing ranges', 'moving ranges'])],
-  ['ext4', new Set<Feature>(['large extended attributes'])],
-  ['xfs', new Set<Feature>()],
-  ['overlay', new Set<Feature>(['zeroing ranges', 'moving ranges', 'large extended attributes'])],
+  ['ext4', new Set<Feature>([...UNLIKE_TMPFS, 'large extended attributes'])],
+  ['xfs', new Set<Feature>(UNLIKE_TMPFS)],
+  [
+    'overlay',
+    new Set<Feature>([
+      ...UNLIKE_TMPFS,
+      'zeroing ranges',
+      'moving ranges',
+      'large extended attributes',
+    ]),
+  ],
 ]);
 
 /** The directories of this machine that cases can run in, one a filesystem type. */
