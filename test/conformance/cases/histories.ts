@@ -260,6 +260,17 @@ export const historyDescriptorCases: readonly Case[] = [
     },
   },
   {
+    title:
+      'sendfile of nothing to a file is no error from what has offsets, and from a pipe EINVAL',
+    origin: 'Linux: fs/splice.c splice_direct_to_actor(); FMODE_LSEEK',
+    async run(t) {
+      const target = await t.open(t.path('target'), O_WRONLY | O_CREAT);
+      equal(await t.sendfile(target, await t.inotifyInit(IN_NONBLOCK), -1, 0), 0);
+      const [reader] = await t.pipe(O_NONBLOCK);
+      await expectError('EINVAL', t.sendfile(target, reader, -1, 0));
+    },
+  },
+  {
     title: 'sendfile of nothing moves the access time of its source',
     origin: 'Linux: fs/splice.c splice_direct_to_actor()',
     async run(t) {
