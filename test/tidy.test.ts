@@ -80,7 +80,9 @@ const FORBIDDEN_IN_CODE: [pattern: RegExp, why: string][] = [
   [new RegExp(`\\b${words('TO', 'DO')}\\b(?!\\(#\\d+\\))`), 'without an issue: write …(#12)'],
   [new RegExp(`@ts-${words('ig', 'nore')}|@ts-${words('no', 'check')}`), 'types switched off'],
   [
-    new RegExp(`\\b(?:test|it|describe|suite)\\.(?:${words('sk', 'ip')}|only|todo|fixme)\\b`),
+    new RegExp(
+      `\\b(?:test|it|describe|suite)\\.(?:${words('sk', 'ip')}(?:If)?|runIf|only|todo|fixme)\\b`,
+    ),
     'test switched off',
   ],
 ];

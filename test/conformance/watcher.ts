@@ -1,6 +1,8 @@
 // Watcher: an inotify descriptor for the cases, whose events read as lines of text.
 
+import type { Context } from './case.ts';
 import type { InotifyEvent } from './inotify-events.ts';
+import { Numbering } from './numbering.ts';
 import type { Subject } from './subject.ts';
 import {
   IN_ACCESS,
@@ -48,8 +50,7 @@ export class Watcher {
   readonly fd: number;
   readonly #subject: Subject;
   readonly #labels = new Map<number, string>();
-  /** Cookies are numbered in the order they appear. */
-  readonly #cookies = new Map<number, number>();
+  readonly #cookies = new Numbering();
 
   private constructor(subject: Subject, fd: number) {
     this.#subject = subject;
@@ -102,13 +103,16 @@ export class Watcher {
     const names = MASK_NAMES.filter(([bit]) => (mask & bit) !== 0).map(([, text]) => text);
     const parts = [`${this.#labels.get(wd) ?? wd}: ${names.join('|')}`];
     if (name !== '') parts.push(name);
-    if (cookie !== 0) parts.push(`#${this.#cookieNumber(cookie)}`);
+    if (cookie !== 0) parts.push(`#${this.#cookies.of(cookie)}`);
     return parts.join(' ');
   }
+}
 
-  #cookieNumber(cookie: number): number {
-    const known = this.#cookies.get(cookie) ?? this.#cookies.size + 1;
-    this.#cookies.set(cookie, known);
-    return known;
-  }
+/** A file `file` with text in it, its directory and itself watched. */
+export async function watchFile(t: Context, flags = 0): Promise<Watcher> {
+  await t.createFile(t.path('file'), 'text');
+  const watcher = await Watcher.open(t);
+  await watcher.watch('dir', t.root, IN_ALL_EVENTS | flags);
+  await watcher.watch('self', t.path('file'), IN_ALL_EVENTS | flags);
+  return watcher;
 }

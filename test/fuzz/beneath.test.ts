@@ -87,14 +87,20 @@ function replace(path: string, target: string): Change {
   };
 }
 
+/** Errors: Error if it isn't mounted, which ends the test. */
+function* bound(session: Session, path: string, from: string): Op<void> {
+  const outcome = yield* bind(from, path).run(session);
+  if (outcome !== 'bound') throw new Error(`bind: ${outcome}`);
+}
+
 function bindOver(path: string, from: string): Change {
-  return (session) => bind(from, path).run(session);
+  return (session) => bound(session, path, from);
 }
 
 /** Something is mounted there, and gone again while the walk may be in it. */
 function bindAndDetach(path: string, from: string): Change {
   return function* (session, sys) {
-    yield* bind(from, path).run(session);
+    yield* bound(session, path, from);
     // Looks for names that are not in memory, and waits.
     yield* sys.fstatat(AT_FDCWD, '/out/secret', 0);
     yield* sys.fstatat(AT_FDCWD, '/secret', 0);

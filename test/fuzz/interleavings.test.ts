@@ -2,7 +2,7 @@
 // get to go on.
 
 import fc from 'fast-check';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   AT_FDCWD,
   AT_REMOVEDIR,
@@ -17,18 +17,22 @@ import {
   SEEK_END,
 } from '../../src/abi/fcntl.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
-import { runAsync, runSync } from '../../src/lib/op.ts';
-import { MemoryStore, type MemoryStoreSnapshot } from '../../src/store/memory-store.ts';
-import { type Action, type Normalize, perform, printAction } from '../support/history/action.ts';
-import { closeSession, newTask, openIdbfs, openTmpfs } from '../support/history/session.ts';
+import { runSync } from '../../src/lib/op.ts';
+import {
+  act,
+  type Action,
+  perform,
+  printAction,
+  withoutBlocks,
+} from '../support/history/action.ts';
+import { newTask, openTmpfs } from '../support/history/session.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../support/history/settings.ts';
+import { snapshotAfter } from '../support/history/snapshot.ts';
 import { storeProblems } from '../support/history/store-check.ts';
 import { readTree, treeInMemory, withoutAtime } from '../support/history/tree.ts';
 import { Interleaving } from './interleaved.ts';
 
 vi.setConfig({ testTimeout: FUZZ_TIMEOUT });
-
-const act = (call: Action['call'], ...args: Action['args']): Action => ({ call, args });
 
 /** What is there before: /a/a/x, /a/c, /b/c, /c with data, /d a symlink. */
 const PRELUDE: readonly Action[] = [
@@ -84,10 +88,6 @@ const ACTIONS: readonly Action[] = [
   act('fsync', 0),
 ];
 
-/** Blocks are counted too high when a file is cut that is not in memory. */
-const normalize: Normalize = (call, result) =>
-  call === 'fstatat' ? { ...(result as object), blocks: 0 } : result;
-
 /**
  * A file loses its last name to a rename between the moment link() has found it and the moment it
  * gives it another: ENOENT, as from Linux's vfs_link(), though at any moment there was a file.
@@ -95,16 +95,7 @@ const normalize: Normalize = (call, result) =>
 const isLinkRace = (actions: readonly Action[], outcomes: readonly string[]): boolean =>
   actions[0]?.call === 'linkat' && actions[1]?.call === 'renameat2' && outcomes[0] === 'ENOENT';
 
-let base: MemoryStoreSnapshot;
-
-beforeAll(async () => {
-  const store = new MemoryStore();
-  const session = await runAsync(openIdbfs({ store, clock: new FakeClock() }));
-  for (const action of PRELUDE) runSync(perform(session.sys, action, normalize));
-  session.task.fds.closeAll();
-  await runAsync(closeSession(session));
-  base = store.snapshot();
-});
+const base = snapshotAfter(PRELUDE);
 
 /**
  * Outcomes and tree as one text. Which error it is when a path changes while it is being resolved,
@@ -119,13 +110,14 @@ function print(outcomes: readonly string[], tree: readonly string[]): string {
 function inTurn(actions: readonly Action[], order: readonly number[]): string {
   const clock = new FakeClock();
   const { filesystem, vfs, sys, task } = openTmpfs(clock);
-  for (const action of PRELUDE) runSync(perform(sys, action, normalize));
+  for (const action of PRELUDE) runSync(perform(sys, action, withoutBlocks));
   task.fds.closeAll();
   const tasks = actions.map(() => newTask(vfs, clock).sys);
-  for (const each of tasks) for (const action of OPEN) runSync(perform(each, action, normalize));
+  for (const each of tasks)
+    for (const action of OPEN) runSync(perform(each, action, withoutBlocks));
   const outcomes: string[] = [];
   for (const index of order) {
-    outcomes[index] = runSync(perform(tasks[index]!, actions[index]!, normalize));
+    outcomes[index] = runSync(perform(tasks[index]!, actions[index]!, withoutBlocks));
   }
   return print(outcomes, treeInMemory(filesystem));
 }
@@ -140,9 +132,9 @@ async function atOnce(
   await run.mount();
   const tasks = actions.map(() => run.newTask());
   for (const task of tasks) {
-    for (const action of OPEN) await run.finish(perform(task, action, normalize));
+    for (const action of OPEN) await run.finish(perform(task, action, withoutBlocks));
   }
-  const ops = actions.map((action, index) => perform(tasks[index]!, action, normalize));
+  const ops = actions.map((action, index) => perform(tasks[index]!, action, withoutBlocks));
   const outcomes = await run.run(ops, choices);
   const tree = await run.finish(readTree(run.session.sys));
   await run.finish(run.session.filesystem.sync());

@@ -7,7 +7,13 @@ import type { IdbfsLimits } from '../../src/fs/idbfs/idbfs.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { runAsync, runSync } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
-import { type Action, type Normalize, perform, printAction } from '../support/history/action.ts';
+import {
+  type Action,
+  type Normalize,
+  perform,
+  printAction,
+  withoutBlocks,
+} from '../support/history/action.ts';
 import { anyAction, type HistoryOptions, PRELUDE } from '../support/history/generate.ts';
 import { closeSession, openIdbfs, openTmpfs } from '../support/history/session.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../support/history/settings.ts';
@@ -59,9 +65,6 @@ const histories = (options: HistoryOptions): fc.Arbitrary<Action[]> =>
   fc.array(anyAction(options), { maxLength: 90, size: 'max' });
 
 const same: Normalize = (_call, result) => result;
-/** The number of blocks is an upper bound, if not all of a file was in memory when it was cut. */
-const withoutBlocks: Normalize = (call, result) =>
-  call === 'fstat' || call === 'fstatat' ? { ...(result as object), blocks: 0 } : result;
 
 test('idbfs does what tmpfs does when everything stays in memory', async () => {
   const property = fc.asyncProperty(histories({ ...HISTORY, keepsSize: true }), (history) =>

@@ -13,14 +13,11 @@ import {
   O_RDWR,
   SEEK_SET,
 } from '../../src/abi/fcntl.ts';
+import { flagsOf } from '../../src/kernel/filesystem-types.ts';
 import { Tmpfs } from '../../src/fs/tmpfs/tmpfs.ts';
-import type { Action } from '../support/history/action.ts';
+import { act, type Action } from '../support/history/action.ts';
 import type { Session } from '../support/history/session.ts';
 import { asOutcome, type Deed } from './scenario.ts';
-
-export function act(call: Action['call'], ...args: Action['args']): Action {
-  return { call, args };
-}
 
 export function mkdir(path: string): Action {
   return act('mkdirat', AT_FDCWD, path, 0o755, 0);
@@ -102,7 +99,7 @@ export function mount(path: string): Deed {
     run: ({ vfs, filesystem: { clock } }) =>
       asOutcome(function* () {
         const filesystem = new Tmpfs({ size: 0, mode: 0o755, dev: 2, clock });
-        const flags = { readOnly: false, noatime: false };
+        const flags = flagsOf(undefined);
         const source = { filesystem, root: filesystem.root, source: 'tmpfs', flags };
         yield* vfs.mount(ROOT_CREDENTIALS, operation(vfs, path), source);
         return 'mounted';
@@ -117,7 +114,7 @@ export function bind(from: string, path: string): Deed {
     run: ({ vfs, filesystem }) =>
       asOutcome(function* () {
         const { dentry: root } = yield* vfs.getDentryAt(ROOT_CREDENTIALS, operation(vfs, from));
-        const flags = { readOnly: false, noatime: false };
+        const flags = flagsOf(undefined);
         yield* vfs.mount(ROOT_CREDENTIALS, operation(vfs, path), {
           filesystem,
           root,

@@ -1,11 +1,8 @@
 // Checks a scenario: runs its interleavings and compares each with the calls made one after the
 // other, in every order that respects which of them had ended before another began.
 
-import { FakeClock } from '../../src/lib/clock.ts';
-import { runSync, WouldWait } from '../../src/lib/op.ts';
-import { MemoryStore, type MemoryStoreSnapshot } from '../../src/store/memory-store.ts';
-import { perform } from '../support/history/action.ts';
-import { closeSession, openIdbfs } from '../support/history/session.ts';
+import { WouldWait } from '../../src/lib/op.ts';
+import { snapshotAfter } from '../support/history/snapshot.ts';
 import { withoutAtime } from '../support/history/tree.ts';
 import {
   exploreAll,
@@ -17,7 +14,7 @@ import {
 import { Places } from './footprint.ts';
 import { StoreReader } from './outcome.ts';
 import { inParts } from './parts.ts';
-import { type Caching, normalize, type Scenario, type TimedOutcome } from './scenario.ts';
+import { type Caching, type Scenario, type TimedOutcome } from './scenario.ts';
 import { type Result, type Scene, World } from './world.ts';
 
 export interface Report extends Exploration {
@@ -35,18 +32,6 @@ export interface CheckOptions {
 
 export function checkScenario(scenario: Scenario, options: CheckOptions): Report {
   return new ScenarioCheck(scenario, options).run();
-}
-
-function snapshotOf({ tree }: Scenario): MemoryStoreSnapshot {
-  const store = new MemoryStore();
-  const session = runSync(openIdbfs({ store, clock: new FakeClock() }));
-  for (const action of tree) {
-    const outcome = runSync(perform(session.sys, action, normalize));
-    if (/^E[A-Z]+$/.test(outcome)) throw new Error(`the scene: ${action.call}: ${outcome}`);
-  }
-  session.task.fds.closeAll();
-  runSync(closeSession(session));
-  return store.snapshot();
 }
 
 /** One call of one program. */
@@ -72,7 +57,7 @@ class ScenarioCheck {
     this.#scene = {
       scenario,
       caching: options.caching,
-      snapshot: snapshotOf(scenario),
+      snapshot: snapshotAfter(scenario.tree),
       places: new Places(),
       reader: new StoreReader(),
       checkCommitted: (tree) => {

@@ -1,20 +1,8 @@
 // Reads, writes, cuts, commits and the end of files at the same time.
 
 import { O_APPEND, O_RDWR, O_TRUNC, SEEK_CUR, XATTR_CREATE } from '../../src/abi/fcntl.ts';
-import {
-  act,
-  close,
-  create,
-  mkdir,
-  open,
-  pread,
-  pwrite,
-  rename,
-  stat,
-  unlink,
-  write,
-} from './calls.ts';
-import type { Action } from '../support/history/action.ts';
+import { close, create, mkdir, open, pread, pwrite, rename, stat, unlink, write } from './calls.ts';
+import { act, type Action } from '../support/history/action.ts';
 import type { Watch } from './scenario.ts';
 import { testScenarios } from './suite.ts';
 

@@ -2,18 +2,8 @@
 
 import { F_RDLCK, F_WRLCK, LOCK_EX, LOCK_SH, O_CLOEXEC, O_NONBLOCK } from '../../src/abi/fcntl.ts';
 import { IN_ALL_EVENTS } from '../../src/abi/inotify.ts';
-import {
-  act,
-  close,
-  create,
-  lockRange,
-  mkdir,
-  open,
-  rename,
-  rmdir,
-  symlink,
-  unlink,
-} from './calls.ts';
+import { close, create, lockRange, mkdir, open, rename, rmdir, symlink, unlink } from './calls.ts';
+import { act } from '../support/history/action.ts';
 import { testScenarios } from './suite.ts';
 
 const flock = (fd: number, operation: number) => act('flock', fd, operation);

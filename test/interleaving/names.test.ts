@@ -2,7 +2,6 @@
 
 import { AT_FDCWD, O_CREAT, O_RDWR } from '../../src/abi/fcntl.ts';
 import {
-  act,
   bind,
   create,
   link,
@@ -18,6 +17,7 @@ import {
   umount,
   unlink,
 } from './calls.ts';
+import { act } from '../support/history/action.ts';
 import { testScenarios } from './suite.ts';
 
 testScenarios([

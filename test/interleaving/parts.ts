@@ -25,9 +25,9 @@ import type { FdTable } from '../../src/kernel/fd-table.ts';
 import type { TaskSyscalls } from '../../src/kernel/task-syscalls.ts';
 import { type Op, runSync } from '../../src/lib/op.ts';
 import type { DirentRecord } from '../../src/syscalls/table.ts';
-import { type Action, type Outcome, perform } from '../support/history/action.ts';
+import { type Action, type Outcome, perform, withoutBlocks } from '../support/history/action.ts';
 import type { Session } from '../support/history/session.ts';
-import { asOutcome, isDeed, normalize, type Step } from './scenario.ts';
+import { asOutcome, isDeed, type Step } from './scenario.ts';
 
 /** A call in parts: between two of them it yields. */
 export type Parts<T> = Generator<void, T, void>;
@@ -54,7 +54,7 @@ function* partsOf(action: Action, session: Session, handles: Handles): Parts<Out
   const [first, second, third, fourth] = args;
   const bare = (...changed: Action['args']): Outcome => {
     return runSync(
-      perform(sys, { call, args: [...changed, ...args.slice(changed.length)] }, normalize),
+      perform(sys, { call, args: [...changed, ...args.slice(changed.length)] }, withoutBlocks),
     );
   };
   switch (call) {

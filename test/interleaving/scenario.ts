@@ -3,7 +3,7 @@
 import { LinuxError } from '../../src/abi/errno.ts';
 import type { Op } from '../../src/lib/op.ts';
 import type { Action, Outcome } from '../support/history/action.ts';
-import { type Normalize, printAction } from '../support/history/action.ts';
+import { printAction } from '../support/history/action.ts';
 import type { Session } from '../support/history/session.ts';
 
 /** What is no system call: mount(2) and umount(2). */
@@ -78,7 +78,3 @@ export function* asOutcome<Yielded>(
     throw error;
   }
 }
-
-/** Blocks are counted too high when a file is cut that is not in memory. */
-export const normalize: Normalize = (call, result) =>
-  call === 'fstatat' || call === 'fstat' ? { ...(result as object), blocks: 0 } : result;

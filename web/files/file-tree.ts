@@ -113,17 +113,20 @@ export class FileTree {
       this.#showRow(element, row);
     }
     const shown = this.#rows.flatMap((row) => this.#withNote(row));
-    const { children } = this.#element;
-    const isSame =
-      children.length === shown.length && shown.every((each, at) => children[at] === each);
     const hadFocus = this.#element.contains(document.activeElement);
-    if (!isSame) {
-      const { scrollTop } = this.#element;
-      this.#element.replaceChildren(...shown);
-      this.#element.scrollTop = scrollTop;
-    }
+    this.#place(shown);
     const selected = this.#elementOf(this.#selected);
     if (hadFocus && selected?.contains(document.activeElement) !== true) selected?.focus();
+  }
+
+  /** Makes these the children, and touches only those that come, go or move. */
+  #place(shown: readonly HTMLElement[]): void {
+    const kept = new Set<Element>(shown);
+    const { children } = this.#element;
+    for (const child of [...children]) if (!kept.has(child)) child.remove();
+    for (const [at, each] of shown.entries()) {
+      if (children[at] !== each) this.#element.insertBefore(each, children[at] ?? null);
+    }
   }
 
   #closestShown(path: string): string {

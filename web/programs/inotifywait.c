@@ -29,11 +29,8 @@ static const struct {
 };
 #define EVENT_COUNT (sizeof events / sizeof events[0])
 
-struct watch {
-  char *path;
-};
-
-static struct watch *watches;
+/* The path of each watch, by its descriptor. */
+static char **watches;
 static int watch_count;
 static uint32_t mask;
 static int recursive, quiet;
@@ -74,10 +71,10 @@ static int watch(int fd, const char *path, int is_root) {
   }
   if (wd >= watch_count) {
     watches = realloc(watches, (wd + 1) * sizeof *watches);
-    for (; watch_count <= wd; watch_count++) watches[watch_count].path = NULL;
+    for (; watch_count <= wd; watch_count++) watches[watch_count] = NULL;
   }
-  free(watches[wd].path);
-  watches[wd].path = strdup(path);
+  free(watches[wd]);
+  watches[wd] = strdup(path);
   DIR *dir = recursive ? opendir(path) : NULL;
   if (dir == NULL) return wd;
   for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
@@ -92,7 +89,7 @@ static int watch(int fd, const char *path, int is_root) {
 }
 
 static int show(int fd, const struct inotify_event *event) {
-  const char *path = event->wd > 0 && event->wd < watch_count ? watches[event->wd].path : "";
+  const char *path = event->wd > 0 && event->wd < watch_count ? watches[event->wd] : "";
   uint32_t is_dir = event->mask & IN_ISDIR;
   if (recursive && is_dir && event->mask & (IN_CREATE | IN_MOVED_TO)) {
     char *child = joined(path, event->name);
@@ -114,6 +111,11 @@ static int show(int fd, const struct inotify_event *event) {
   return 1;
 }
 
+static int usage(void) {
+  fprintf(stderr, "usage: inotifywait [-mrq] [-t SECONDS] [-e EVENT]... PATH...\n");
+  return 1;
+}
+
 int main(int argc, char **argv) {
   int monitor = 0, option;
   int timeout = -1;
@@ -124,15 +126,10 @@ int main(int argc, char **argv) {
       case 'q': quiet = 1; break;
       case 't': timeout = atoi(optarg) * 1000; break;
       case 'e': mask |= parse_event(optarg); break;
-      default:
-        fprintf(stderr, "usage: inotifywait [-mrq] [-t SECONDS] [-e EVENT]... PATH...\n");
-        return 1;
+      default: return usage();
     }
   }
-  if (optind == argc) {
-    fprintf(stderr, "usage: inotifywait [-mrq] [-t SECONDS] [-e EVENT]... PATH...\n");
-    return 1;
-  }
+  if (optind == argc) return usage();
   if (mask == 0) mask = IN_ALL_EVENTS;
   int fd = inotify_init1(0);
   if (fd < 0) {

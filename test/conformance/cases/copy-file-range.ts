@@ -1,6 +1,6 @@
 // copy_file_range(2).
 
-import type { Case, Context } from '../case.ts';
+import type { Case } from '../case.ts';
 import {
   O_APPEND,
   O_CREAT,
@@ -14,17 +14,7 @@ import {
 } from '../../../src/abi/fcntl.ts';
 import { USER } from '../case.ts';
 import { equal, equalMode, expectError, isLater } from '../check.ts';
-
-const TEXT = '0123456789';
-
-/** A file with ten digits to copy from, and an empty one to copy to. */
-async function openBoth(t: Context): Promise<[source: number, target: number]> {
-  await t.createFile(t.path('source'), TEXT);
-  return [
-    await t.open(t.path('source'), O_RDONLY),
-    await t.open(t.path('target'), O_RDWR | O_CREAT),
-  ];
-}
+import { openBoth, TEXT } from '../copying.ts';
 
 export const copyFileRangeCases: readonly Case[] = [
   {

@@ -20,20 +20,11 @@ import {
 import { S_IFIFO, S_IFREG } from '../../../src/abi/stat.ts';
 import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_OPEN } from '../../../src/abi/inotify.ts';
 import { equal, expectError } from '../check.ts';
-import { Watcher } from '../watcher.ts';
+import { watchFile, Watcher } from '../watcher.ts';
 
 const NOW = { sec: 0, nsec: UTIME_NOW };
 const OMIT = { sec: 0, nsec: UTIME_OMIT };
 const SOME_TIME = { sec: 1000, nsec: 0 };
-
-/** A file `file` with text in it, its directory and itself watched. */
-async function watchFile(t: Context): Promise<Watcher> {
-  await t.createFile(t.path('file'), 'text');
-  const watcher = await Watcher.open(t);
-  await watcher.watch('dir', t.root);
-  await watcher.watch('self', t.path('file'));
-  return watcher;
-}
 
 /** An empty directory `sub`, its parent and itself watched. */
 async function watchDirectory(t: Context): Promise<Watcher> {

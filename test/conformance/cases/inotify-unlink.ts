@@ -1,6 +1,6 @@
 // inotify(7): objects that lose a name or go away, hard links, and IN_EXCL_UNLINK.
 
-import type { Case, Context } from '../case.ts';
+import type { Case } from '../case.ts';
 import {
   O_CREAT,
   O_DIRECTORY,
@@ -11,17 +11,9 @@ import {
 } from '../../../src/abi/fcntl.ts';
 import { IN_ALL_EVENTS, IN_EXCL_UNLINK } from '../../../src/abi/inotify.ts';
 import { equal, expectError } from '../check.ts';
-import { Watcher } from '../watcher.ts';
+import { watchFile, Watcher } from '../watcher.ts';
 
 const NOW = { sec: 0, nsec: UTIME_NOW };
-
-async function watchFile(t: Context, flags = 0): Promise<Watcher> {
-  await t.createFile(t.path('file'), 'text');
-  const watcher = await Watcher.open(t);
-  await watcher.watch('dir', t.root, IN_ALL_EVENTS | flags);
-  await watcher.watch('self', t.path('file'), IN_ALL_EVENTS | flags);
-  return watcher;
-}
 
 export const inotifyUnlinkCases: readonly Case[] = [
   {

@@ -18,10 +18,7 @@ import {
 } from '../../../src/abi/fcntl.ts';
 import { USER } from '../case.ts';
 import { equal, expectError, isTrue } from '../check.ts';
-
-const READ = { type: F_RDLCK };
-const WRITE = { type: F_WRLCK };
-const UNLOCK = { type: F_UNLCK };
+import { openTwice, READ, UNLOCK, WRITE } from '../locking.ts';
 
 export const ofdLockCases: readonly Case[] = [
   {
@@ -80,9 +77,7 @@ export const ofdLockCases: readonly Case[] = [
     origin: 'fcntl(2); gVisor fcntl.cc TestOFDLocksHoldAfterExec',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       await t.setlk(mine, F_OFD_SETLK, { ...WRITE, start: 10, length: 10 });
       await expectError('EAGAIN', other.setlk(theirs, F_SETLK, READ));
       // Even within one process, and for one descriptor.
@@ -158,9 +153,7 @@ export const ofdLockCases: readonly Case[] = [
     origin: 'fcntl(2), F_OFD_SETLKW',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       await t.setlk(mine, F_OFD_SETLK, WRITE);
       const locking = other.setlk(theirs, F_OFD_SETLKW, READ);
       isTrue(await other.isBlocked(locking), 'the lock is waited for');
@@ -173,9 +166,7 @@ export const ofdLockCases: readonly Case[] = [
     origin: 'fcntl(2), EINTR',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       await t.setlk(mine, F_OFD_SETLK, WRITE);
       const locking = other.setlk(theirs, F_OFD_SETLKW, READ);
       isTrue(await other.isBlocked(locking), 'the lock is waited for');
@@ -188,9 +179,7 @@ export const ofdLockCases: readonly Case[] = [
     origin: 'fcntl(2): no deadlock detection is performed',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       await t.setlk(mine, F_OFD_SETLK, { ...WRITE, length: 1 });
       await other.setlk(theirs, F_OFD_SETLK, { ...WRITE, start: 1, length: 1 });
       const first = t.setlk(mine, F_OFD_SETLKW, { ...WRITE, start: 1, length: 1 });

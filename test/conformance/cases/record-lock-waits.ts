@@ -15,10 +15,7 @@ import {
 import type { Flock } from '../../../src/syscalls/table.ts';
 import { OTHER, USER } from '../case.ts';
 import { equal, expectError, isTrue } from '../check.ts';
-
-const READ = { type: F_RDLCK };
-const WRITE = { type: F_WRLCK };
-const UNLOCK = { type: F_UNLCK };
+import { openTwice, READ, UNLOCK, WRITE } from '../locking.ts';
 
 export const getlkCases: readonly Case[] = [
   {
@@ -61,9 +58,7 @@ export const getlkCases: readonly Case[] = [
       'GetWriteLockOnWriteLock, GetWriteLockOnReadLock',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       const pid = await t.getpid();
       const range = { whence: SEEK_SET, start: 10, length: 5 };
       for (const [held, wanted] of [
@@ -118,9 +113,7 @@ export const setlkwCases: readonly Case[] = [
     origin: `POSIX fcntl, F_SETLKW; gVisor fcntl.cc ${test}`,
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       await t.setlk(mine, F_SETLK, first);
       const locking = other.setlk(theirs, F_SETLKW, second);
       isTrue(await other.isBlocked(locking), 'the lock is waited for');
@@ -158,9 +151,7 @@ export const setlkwCases: readonly Case[] = [
     origin: 'POSIX fcntl, F_SETLKW',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       await t.setlk(mine, F_SETLK, { ...WRITE, length: 10 });
       await t.setlk(mine, F_SETLK, { ...WRITE, start: 90, length: 10 });
       const locking = other.setlk(theirs, F_SETLKW, { ...WRITE, length: 100 });
@@ -192,9 +183,7 @@ export const setlkwCases: readonly Case[] = [
     origin: 'POSIX fcntl, EINTR',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       await t.setlk(mine, F_SETLK, WRITE);
       const locking = other.setlk(theirs, F_SETLKW, WRITE);
       isTrue(await other.isBlocked(locking), 'the lock is waited for');
@@ -209,9 +198,7 @@ export const setlkwCases: readonly Case[] = [
     origin: 'POSIX fcntl, EDEADLK',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       await t.setlk(mine, F_SETLK, { ...WRITE, length: 1 });
       await other.setlk(theirs, F_SETLK, { ...WRITE, start: 1, length: 1 });
       const locking = t.setlk(mine, F_SETLKW, { ...WRITE, start: 1, length: 1 });
@@ -255,9 +242,7 @@ export const setlkwCases: readonly Case[] = [
     origin: 'POSIX fcntl, EDEADLK',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       await t.setlk(mine, F_SETLK, READ);
       await other.setlk(theirs, F_SETLK, READ);
       const locking = t.setlk(mine, F_SETLKW, WRITE);

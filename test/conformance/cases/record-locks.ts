@@ -3,7 +3,6 @@
 import type { Case } from '../case.ts';
 import {
   F_GETLK,
-  F_RDLCK,
   F_SETLK,
   F_UNLCK,
   F_WRLCK,
@@ -20,20 +19,11 @@ import {
   SEEK_END,
   SEEK_SET,
 } from '../../../src/abi/fcntl.ts';
-import type { Subject } from '../subject.ts';
 import { USER } from '../case.ts';
 import { equal, expectError } from '../check.ts';
+import { openTwice, READ, UNLOCK, WRITE } from '../locking.ts';
 
-const READ = { type: F_RDLCK };
-const WRITE = { type: F_WRLCK };
-const UNLOCK = { type: F_UNLCK };
 const PAGE = 4096;
-
-/** A file that everybody may write, opened by both. */
-async function openTwice(t: Subject, path: string, other: Subject): Promise<[number, number]> {
-  await t.createFile(path, '', 0o666);
-  return [await t.open(path, O_RDWR), await other.open(path, O_RDWR)];
-}
 
 export const recordLockCases: readonly Case[] = [
   {

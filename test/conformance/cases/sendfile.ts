@@ -1,6 +1,6 @@
 // sendfile(2).
 
-import type { Case, Context } from '../case.ts';
+import type { Case } from '../case.ts';
 import {
   O_APPEND,
   O_CREAT,
@@ -14,17 +14,9 @@ import {
   SEEK_SET,
 } from '../../../src/abi/fcntl.ts';
 import { equal, expectError, isLater, isTrue } from '../check.ts';
+import { openBoth, TEXT } from '../copying.ts';
 
-const TEXT = '0123456789';
 const CAPACITY = 65_536;
-
-async function openBoth(t: Context): Promise<[source: number, target: number]> {
-  await t.createFile(t.path('source'), TEXT);
-  return [
-    await t.open(t.path('source'), O_RDONLY),
-    await t.open(t.path('target'), O_RDWR | O_CREAT),
-  ];
-}
 
 export const sendfileCases: readonly Case[] = [
   {

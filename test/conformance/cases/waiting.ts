@@ -4,9 +4,6 @@ import type { Case } from '../case.ts';
 import {
   F_SETLK,
   F_SETLKW,
-  F_RDLCK,
-  F_UNLCK,
-  F_WRLCK,
   O_NONBLOCK,
   O_RDONLY,
   O_RDWR,
@@ -17,10 +14,7 @@ import { S_IFIFO } from '../../../src/abi/stat.ts';
 import { IN_ATTRIB, IN_NONBLOCK } from '../../../src/abi/inotify.ts';
 import { OTHER, USER } from '../case.ts';
 import { equal, expectError, isTrue } from '../check.ts';
-
-const WRITE = { type: F_WRLCK };
-const READ = { type: F_RDLCK };
-const UNLOCK = { type: F_UNLCK };
+import { openTwice, READ, UNLOCK, WRITE } from '../locking.ts';
 
 export const waitingCases: readonly Case[] = [
   {
@@ -75,9 +69,7 @@ export const waitingCases: readonly Case[] = [
     origin: 'Linux: fs/locks.c locks_delete_block()',
     async run(t) {
       const other = await t.as(USER);
-      await t.createFile(t.path('file'), '', 0o666);
-      const mine = await t.open(t.path('file'), O_RDWR);
-      const theirs = await other.open(t.path('file'), O_RDWR);
+      const [mine, theirs] = await openTwice(t, t.path('file'), other);
       const byte = (start: number) => ({ ...WRITE, start, length: 1 });
       await t.setlk(mine, F_SETLK, byte(0));
       await other.setlk(theirs, F_SETLK, byte(1));

@@ -51,27 +51,17 @@ function compareResults(
 /** Errors: Difference; Error for a call that waits. */
 export async function compareSides(
   linux: LinuxSide,
-  variants: readonly Variant[],
+  variant: Variant,
   history: readonly Step[],
 ): Promise<void> {
   // Linux is at it while we are.
-  const linuxRun = linux.run(history);
-  const ourRuns: BurrowResult[] = [];
-  let failure: { readonly error: unknown } | undefined;
-  for (const variant of variants) {
-    try {
-      ourRuns.push(await runOnBurrow(variant, history));
-    } catch (error) {
-      failure ??= { error };
-    }
+  const [theirs, ours] = await Promise.allSettled([
+    linux.run(history),
+    runOnBurrow(variant, history),
+  ]);
+  if (theirs.status === 'rejected') throw theirs.reason;
+  if (ours.status === 'rejected') {
+    throw new Difference(`${String((ours.reason as Error).stack)}\n${printHistory(history, [])}`);
   }
-  const theirs = await linuxRun;
-  if (failure !== undefined) {
-    throw new Difference(`${String((failure.error as Error).stack)}\n${printHistory(history, [])}`);
-  }
-  for (const [index, variant] of variants.entries()) {
-    const ours = ourRuns[index];
-    if (ours === undefined) throw new Error('a run is missing');
-    compareResults(history, ours, theirs, leniencyFor(variant, history));
-  }
+  compareResults(history, ours.value, theirs.value, leniencyFor(variant, history));
 }

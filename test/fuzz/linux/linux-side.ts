@@ -1,12 +1,9 @@
 // The real Linux as a side of a history: a python3 process (test/support/linux/histories.py) that
 // gets a whole history as one line.
 
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { assert } from '../../../src/lib/assert.ts';
+import { AgentProcess } from '../../support/linux/agent-process.ts';
 import { materialize, PROCESSES, type SideResult, type Step } from './step.ts';
 
 type Answer = SideResult | { readonly bug: string };
@@ -49,26 +46,11 @@ function runsOf(history: readonly Step[]): [who: number, calls: Call[]][] {
 
 export class LinuxSide {
   readonly #directory: string;
-  readonly #process: ChildProcessWithoutNullStreams;
-  readonly #waiting: {
-    readonly resolve: (answer: Answer) => void;
-    readonly reject: (reason: Error) => void;
-  }[] = [];
-  #failure: Error | undefined;
+  readonly #process = new AgentProcess<Answer>('histories.py');
   #count = 0;
 
   private constructor(directory: string) {
     this.#directory = directory;
-    const script = new URL('../../support/linux/histories.py', import.meta.url);
-    this.#process = spawn('python3', [fileURLToPath(script)]);
-    this.#process.stderr.pipe(process.stderr);
-    this.#process.on('exit', (code) => {
-      this.#failure = new Error(`the agent on the real Linux ended with ${String(code)}`);
-      for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
-    });
-    createInterface({ input: this.#process.stdout }).on('line', (line) => {
-      this.#waiting.shift()?.resolve(JSON.parse(line) as Answer);
-    });
   }
 
   /** Its trees are made in a directory below `parent`. */
@@ -81,24 +63,17 @@ export class LinuxSide {
 
   /** Errors: Error for a call that waits. */
   async run(history: readonly Step[]): Promise<SideResult> {
-    if (this.#failure !== undefined) throw this.#failure;
-    const request = {
+    const answer = await this.#process.ask({
       directory: `${this.#directory}/${this.#count++}`,
       processes: PROCESSES,
       runs: runsOf(history),
-    };
-    const answer = await new Promise<Answer>((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#process.stdin.write(`${JSON.stringify(request)}\n`);
     });
     if ('bug' in answer) throw new Error(answer.bug);
     return answer;
   }
 
   async close(): Promise<void> {
-    const exited = new Promise((resolve) => this.#process.once('exit', resolve));
-    this.#process.stdin.end();
-    await exited;
+    await this.#process.close();
     await rm(this.#directory, { recursive: true, force: true });
   }
 }

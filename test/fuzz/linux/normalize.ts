@@ -7,6 +7,7 @@ import { S_IFDIR, S_IFIFO, S_IFMT } from '../../../src/abi/stat.ts';
 import { decodeUtf8 } from '../../../src/lib/text.ts';
 import { SYSCALLS, type DirentRecord, type Flock } from '../../../src/syscalls/table.ts';
 import { decodeInotifyEvents } from '../../conformance/inotify-events.ts';
+import { Numbering } from '../../conformance/numbering.ts';
 import type { Outcome, SideResult, Step, TreeEntry } from './step.ts';
 
 export interface Leniency {
@@ -29,17 +30,6 @@ type StatRecord = Readonly<Record<string, unknown>>;
 
 /** Seconds after the last tick in which a stamp still is one of this history's. */
 const HISTORY_SECONDS_MAX = 600;
-
-/** Numbers by the order in which they appear. */
-class Numbering {
-  readonly #known = new Map<number, number>();
-
-  of(number: number): number {
-    const index = this.#known.get(number) ?? this.#known.size + 1;
-    this.#known.set(number, index);
-    return index;
-  }
-}
 
 /** The outcomes of one side as text. */
 export class Normalizer {

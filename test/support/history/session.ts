@@ -6,6 +6,7 @@ import { ROOT_CREDENTIALS } from '../../../src/auth/credentials.ts';
 import { Idbfs, type IdbfsOptions } from '../../../src/fs/idbfs/idbfs.ts';
 import type { LocalFilesystem } from '../../../src/fs/shared/local-filesystem.ts';
 import { Tmpfs } from '../../../src/fs/tmpfs/tmpfs.ts';
+import { flagsOf } from '../../../src/kernel/filesystem-types.ts';
 import { Pipefs } from '../../../src/kernel/pipefs.ts';
 import type { Services } from '../../../src/kernel/services.ts';
 import { Task, type TaskOptions } from '../../../src/kernel/task.ts';
@@ -55,7 +56,7 @@ export function newTask(
 }
 
 function sessionOn<Fs extends LocalFilesystem>(filesystem: Fs, clock: Clock): Session<Fs> {
-  const flags = { readOnly: false, noatime: false };
+  const flags = flagsOf(undefined);
   const source = filesystem.type;
   const vfs = new VirtualFilesystem(
     new MountNamespace({ filesystem, root: filesystem.root, source, flags }),

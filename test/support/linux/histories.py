@@ -275,4 +275,6 @@ def run_history(request):
 
 
 for line in sys.stdin.buffer:
-    write_whole(1, json.dumps(run_history(json.loads(line))).encode() + b"\n")
+    request = json.loads(line)
+    answer = {**run_history(request), "id": request["id"]}
+    write_whole(1, json.dumps(answer).encode() + b"\n")

@@ -1,20 +1,17 @@
 // The real Linux as a stage for conformance cases: a python3 process (agent.py) that forks one
 // child for each subject and makes the system calls there.
 
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import type { Feature, Stage } from '../../conformance/case.ts';
 import type { ProcessCalls, SubjectCredentials } from '../../conformance/process.ts';
 import type { ArgumentKind, ResultKind, SyscallName } from '../../../src/syscalls/table.ts';
-import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { allLinuxErrors } from '../../../src/abi/errno.ts';
 import { O_CREAT, O_RDONLY, AT_FDCWD } from '../../../src/abi/fcntl.ts';
 import { ST_NOATIME, TMPFS_MAGIC } from '../../../src/abi/stat.ts';
 import { assert } from '../../../src/lib/assert.ts';
 import { SYSCALLS } from '../../../src/syscalls/table.ts';
+import { AgentProcess } from './agent-process.ts';
 
 export interface LinuxDirectory {
   /** The type of the filesystem it is on. */
@@ -23,12 +20,7 @@ export interface LinuxDirectory {
   readonly path: string;
 }
 
-type Answer = { id: number } & ({ value: unknown } | { errno: number } | { bug: string });
-
-interface Pending {
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (reason: Error) => void;
-}
+type Answer = { value: unknown } | { errno: number } | { bug: string };
 
 /** So often in a row a subject must be seen asleep: a call may sleep for a moment on its way. */
 const WAITS_SEEN = 3;
@@ -95,59 +87,18 @@ export async function openLinuxStage(parent: string): Promise<Stage> {
 
 class LinuxStage implements Stage {
   readonly directory: string;
-  readonly #process: ChildProcessWithoutNullStreams;
-  readonly #pending = new Map<number, Pending>();
-  #failure: Error | undefined;
-  #requestCount = 0;
+  readonly #process = new AgentProcess<Answer>('agent.py');
   #agentCount = 0;
   #agents: number[] = [];
 
   constructor(directory: string) {
     this.directory = directory;
-    const script = fileURLToPath(new URL('agent.py', import.meta.url));
-    this.#process = spawn('python3', [script]);
-    this.#process.stderr.pipe(process.stderr);
-    this.#process.on('error', (error) => {
-      this.#fail(
-        new Error(`python3, which makes the system calls, doesn't start: ${error.message}`),
-      );
-    });
-    this.#process.on('exit', (code) => {
-      this.#fail(new Error(`the agent on the real Linux ended with ${String(code)}`));
-    });
-    this.#process.stdin.on('error', (error) => {
-      this.#fail(error);
-    });
-    createInterface({ input: this.#process.stdout }).on('line', (line) => {
-      const answer = JSON.parse(line) as Answer;
-      this.#pending.get(answer.id)?.resolve(answer);
-      this.#pending.delete(answer.id);
-    });
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error;
-    for (const { reject } of this.#pending.values()) reject(this.#failure);
-    this.#pending.clear();
-  }
-
-  #ask(request: object): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) {
-        reject(this.#failure);
-        return;
-      }
-      this.#requestCount += 1;
-      const id = this.#requestCount;
-      this.#pending.set(id, { resolve, reject });
-      this.#process.stdin.write(`${JSON.stringify({ ...request, id })}\n`);
-    });
   }
 
   async #call(agent: number, name: SyscallName, args: readonly unknown[]): Promise<unknown> {
     const kinds: readonly ArgumentKind[] = SYSCALLS[name].args;
     const encoded = args.map((value, index) => encodeArgument(kinds[index], value));
-    const answer = await this.#ask({ op: 'call', agent, name, args: encoded });
+    const answer = await this.#process.ask({ op: 'call', agent, name, args: encoded });
     if ('bug' in answer) throw new Error(answer.bug);
     if ('errno' in answer) {
       const error = allLinuxErrors.find(({ errno }) => errno === answer.errno);
@@ -163,7 +114,7 @@ class LinuxStage implements Stage {
   async #isWaiting(agent: number, hasSettled: () => boolean): Promise<boolean> {
     let seen = 0;
     while (!hasSettled()) {
-      const answer = await this.#ask({ op: 'waits', agent });
+      const answer = await this.#process.ask({ op: 'waits', agent });
       seen = 'value' in answer && answer.value === true ? seen + 1 : 0;
       if (seen === WAITS_SEEN) return !hasSettled();
     }
@@ -173,7 +124,12 @@ class LinuxStage implements Stage {
   async start(credentials: SubjectCredentials): Promise<ProcessCalls> {
     this.#agentCount += 1;
     const agent = this.#agentCount;
-    await this.#ask({ op: 'fork', agent, ...credentials, groups: credentials.groups ?? [] });
+    await this.#process.ask({
+      op: 'fork',
+      agent,
+      ...credentials,
+      groups: credentials.groups ?? [],
+    });
     this.#agents.push(agent);
     const names = Object.keys(SYSCALLS) as SyscallName[];
     const call =
@@ -184,7 +140,7 @@ class LinuxStage implements Stage {
       ...Object.fromEntries(names.map((name) => [name, call(name)])),
       isWaiting: (hasSettled: () => boolean) => this.#isWaiting(agent, hasSettled),
       interrupt: async () => {
-        await this.#ask({ op: 'interrupt', agent });
+        await this.#process.ask({ op: 'interrupt', agent });
       },
     };
     // The functions derive from the same table as the type does.
@@ -192,14 +148,11 @@ class LinuxStage implements Stage {
   }
 
   async endCase(): Promise<void> {
-    for (const agent of this.#agents.splice(0)) await this.#ask({ op: 'exit', agent });
+    for (const agent of this.#agents.splice(0)) await this.#process.ask({ op: 'exit', agent });
   }
 
   async close(): Promise<void> {
-    this.#process.removeAllListeners('exit');
-    const exited = new Promise((resolve) => this.#process.once('exit', resolve));
-    this.#process.stdin.end();
-    if (this.#process.pid !== undefined && this.#process.exitCode === null) await exited;
+    await this.#process.close();
     await rm(this.directory, { recursive: true, force: true });
   }
 

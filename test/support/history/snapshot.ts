@@ -1,0 +1,20 @@
+// What is in the store of an idbfs after some calls, committed.
+
+import { FakeClock } from '../../../src/lib/clock.ts';
+import { runSync } from '../../../src/lib/op.ts';
+import { MemoryStore, type MemoryStoreSnapshot } from '../../../src/store/memory-store.ts';
+import { type Action, perform, withoutBlocks } from './action.ts';
+import { closeSession, openIdbfs } from './session.ts';
+
+/** Errors: Error if a call fails. */
+export function snapshotAfter(actions: readonly Action[]): MemoryStoreSnapshot {
+  const store = new MemoryStore();
+  const session = runSync(openIdbfs({ store, clock: new FakeClock() }));
+  for (const action of actions) {
+    const outcome = runSync(perform(session.sys, action, withoutBlocks));
+    if (/^E[A-Z]+$/.test(outcome)) throw new Error(`the scene: ${action.call}: ${outcome}`);
+  }
+  session.task.fds.closeAll();
+  runSync(closeSession(session));
+  return store.snapshot();
+}
