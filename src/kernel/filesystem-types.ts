@@ -105,7 +105,7 @@ export class FilesystemTypes {
     if (filesystem.type === 'idbfs') this.#sources.set(source, filesystem);
   }
 
-  /** Only these are still mounted. */
+  /** Only these are still mounted, or being released. */
   keep(filesystems: ReadonlySet<Filesystem>): void {
     for (const [source, filesystem] of this.#sources) {
       if (!filesystems.has(filesystem)) this.#sources.delete(source);

@@ -152,6 +152,8 @@ export class Kernel implements Services {
   }
 
   *#mount(creds: Credentials, operation: PathOperation, spec: KernelMountSpec): Op<void> {
+    // What was detached in use may have been released since.
+    this.#types.keep(this.vfs.namespace.unreleased);
     const source = yield* this.#types.make(spec);
     try {
       yield* this.vfs.mount(creds, operation, source);
@@ -178,7 +180,7 @@ export class Kernel implements Services {
     try {
       yield* this.vfs.umount(creds, operation, options);
     } finally {
-      this.#types.keep(new Set(this.vfs.namespace.filesystems));
+      this.#types.keep(this.vfs.namespace.unreleased);
     }
   }
 

@@ -7,7 +7,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { MOUNT_MAX } from '../abi/limits.ts';
 import { assert } from '../lib/assert.ts';
-import { type Op, startOp } from '../lib/op.ts';
+import { type Op, startOp, WaitQueue } from '../lib/op.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import type { Filesystem } from './filesystem.ts';
 import { Mount, type MountFlags } from './mount.ts';
@@ -27,6 +27,9 @@ export class MountNamespace implements MountLookup {
   readonly #mountsByPoint = new Map<Dentry, Map<Mount, Mount>>();
   /** Detached, but still in use. */
   readonly #detached = new Set<Mount>();
+  /** No longer mounted, but not at an end with it. */
+  readonly #releasing = new Set<Filesystem>();
+  readonly #released = new WaitQueue();
   #lastMountId = 0;
 
   /** `root` is mounted at "/". */
@@ -44,6 +47,11 @@ export class MountNamespace implements MountLookup {
   /** Everything in use. */
   get filesystems(): Filesystem[] {
     return [...this.#mounts, ...this.#detached].map(({ filesystem }) => filesystem);
+  }
+
+  /** What is in use, and what is being released. */
+  get unreleased(): ReadonlySet<Filesystem> {
+    return new Set([...this.filesystems, ...this.#releasing]);
   }
 
   /** All mounts, parents before children. */
@@ -105,16 +113,14 @@ export class MountNamespace implements MountLookup {
 
   /**
    * MNT_DETACH: takes the mount and everything mounted within it out of the tree, in use or not.
-   * Errors: EINVAL for the namespace's root; those of release().
+   * Errors: EINVAL for the namespace's root; the first one of release(), after all.
    */
   *detachTree(mount: Mount): Op<void> {
     if (mount.point === undefined) throw linuxerr.EINVAL;
-    const all = withDescendants(mount);
-    for (const each of all.reverse()) this.#unlink(each);
-    for (const each of all) {
-      if (each.isBusy) this.#releaseLater(each);
-      else yield* this.#releaseIfLast(each.filesystem);
-    }
+    const all = withDescendants(mount).reverse();
+    for (const each of all) this.#unlink(each);
+    for (const each of all) if (each.isBusy) this.#releaseLater(each);
+    yield* this.#releaseAll(all.map(({ filesystem }) => filesystem));
   }
 
   #releaseLater(mount: Mount): void {
@@ -147,9 +153,28 @@ export class MountNamespace implements MountLookup {
   }
 
   *#releaseIfLast(filesystem: Filesystem): Op<void> {
-    if (this.filesystems.includes(filesystem)) return;
+    if (this.unreleased.has(filesystem)) return;
     filesystem.watched.unmount();
-    yield* filesystem.release();
+    this.#releasing.add(filesystem);
+    try {
+      yield* filesystem.release();
+    } finally {
+      this.#releasing.delete(filesystem);
+      this.#released.wakeAll();
+    }
+  }
+
+  /** Each one that is not in use, once, also after one has failed. Errors: the first one. */
+  *#releaseAll(filesystems: readonly Filesystem[]): Op<void> {
+    const failures: unknown[] = [];
+    for (const filesystem of new Set(filesystems)) {
+      try {
+        yield* this.#releaseIfLast(filesystem);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    throwFirst(failures);
   }
 
   /** sync(2): every filesystem, also after one has failed. Errors: the first one. */
@@ -170,16 +195,17 @@ export class MountNamespace implements MountLookup {
    * are released.
    */
   *shutdown(): Op<void> {
-    const failures: unknown[] = [];
-    for (const mount of [...this.#mounts].reverse()) {
-      this.#unlink(mount);
-      try {
-        yield* this.#releaseIfLast(mount.filesystem);
-      } catch (error) {
-        failures.push(error);
-      }
+    const mounts = [...this.#mounts].reverse();
+    for (const mount of mounts) this.#unlink(mount);
+    const detached = [...this.#detached];
+    this.#detached.clear();
+    for (const mount of detached) mount.onUnused = undefined;
+    try {
+      yield* this.#releaseAll([...mounts, ...detached].map(({ filesystem }) => filesystem));
+    } finally {
+      // What was detached, and has been released by its last user going.
+      while (this.#releasing.size > 0) yield this.#released;
     }
-    throwFirst(failures);
   }
 
   /** The absolute path of `vd` as seen from `root`; undefined if it isn't reachable from there. */

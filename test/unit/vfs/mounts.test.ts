@@ -2,10 +2,11 @@
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
-import { O_CREAT, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/abi/fcntl.ts';
+import { MNT_DETACH, O_CREAT, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from '../../../src/abi/fcntl.ts';
 import { RENAME_EXCHANGE } from '../../../src/abi/fcntl.ts';
 import { ST_NOATIME, ST_RDONLY } from '../../../src/abi/stat.ts';
 import { Credentials } from '../../../src/auth/credentials.ts';
+import { runAsync } from '../../../src/lib/op.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import { type Actor, fails, Scene } from '../../support/scene.ts';
 
@@ -283,6 +284,42 @@ test('the last unmount of a filesystem commits it and gives up its store', async
   store.restore(store.snapshot());
   await scene.mount('/o', { type: 'idbfs', source: 's' });
   expect(await t.readFile('/o/f')).toBe('kept');
+});
+
+test('a filesystem detached in use, bound within itself, is released once, at the last close', async () => {
+  const store = new MemoryStore();
+  await scene.close();
+  scene = await Scene.open({ type: 'tmpfs' }, { store });
+  t = await scene.newActor();
+  await scene.mount('/m', { type: 'idbfs', source: 's' });
+  await scene.mount('/m/again', { type: 'bind', source: '/m' });
+  const fd = await t.open('/m/f', O_CREAT | O_RDWR);
+  await runAsync(t.sys.umount2('/m', MNT_DETACH));
+  await fails('EBUSY', scene.mount('/o', { type: 'idbfs', source: 's' }));
+  await t.write(fd, 'kept');
+  await t.fsync(fd);
+  await t.close(fd);
+  await fails('EIO', scene.run(store.get('')));
+  store.restore(store.snapshot());
+  await scene.mount('/o', { type: 'idbfs', source: 's' });
+  expect(await t.readFile('/o/f')).toBe('kept');
+});
+
+test('a shutdown ends with what was detached in use, too', async () => {
+  const store = new MemoryStore({ yields: true });
+  const other = await Scene.open({ type: 'tmpfs' }, { store });
+  const actor = await other.newActor();
+  await other.mount('/m', { type: 'idbfs' });
+  const fd = await actor.open('/m/f', O_CREAT | O_RDWR);
+  await runAsync(actor.sys.umount2('/m', MNT_DETACH));
+  await actor.write(fd, 'kept');
+  await other.close();
+  store.restore(store.snapshot());
+  await scene.close();
+  scene = await Scene.open({ type: 'tmpfs' }, { store });
+  t = await scene.newActor();
+  await scene.mount('/m', { type: 'idbfs' });
+  expect(await t.readFile('/m/f')).toBe('kept');
 });
 
 test('what can not be mounted is given up again', async () => {
