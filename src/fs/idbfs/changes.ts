@@ -98,16 +98,19 @@ export class Changes implements CommitSource, DirtyTracker {
 
   /** Neither a name nor a user is left. `inode` if it is in memory. */
   inodeDestroyed(ino: number, inode?: Inode): void {
+    let mayHaveXattrs = true;
     if (inode !== undefined) {
       this.#inodes.delete(inode);
-      this.#xattrs.delete(inode);
+      const hadChange = this.#xattrs.delete(inode);
+      // Also if they were removed, and the store doesn't know of that, or may not get to.
+      mayHaveXattrs = inode.hasXattrs || hadChange || this.#commit?.xattrs.has(inode) === true;
     }
     this.items.delete(inodeKey(ino));
     this.items.delete(orphanKey(ino));
     this.#orphans.delete(ino);
     this.#holes.delete(ino);
     this.dataCut(ino, 0);
-    if (inode?.hasXattrs !== false) this.dataCut(xattrObject(ino), 0);
+    if (mayHaveXattrs) this.dataCut(xattrObject(ino), 0);
   }
 
   xattrsChanged(inode: Inode): void {
@@ -123,9 +126,12 @@ export class Changes implements CommitSource, DirtyTracker {
   }
 
   dataPunched(ino: number, from: number, to: number): void {
-    const holes = this.#holes.get(ino);
-    if (holes === undefined) this.#holes.set(ino, [{ from, to }]);
+    const holes = this.#holes.get(ino) ?? [];
+    const last = holes.at(-1);
+    // A large hole is punched chunk by chunk.
+    if (last?.to === from) holes[holes.length - 1] = { from: last.from, to };
     else holes.push({ from, to });
+    this.#holes.set(ino, holes);
     this.#owner.changed();
   }
 

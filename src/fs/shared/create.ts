@@ -16,6 +16,7 @@ import {
   S_IFSOCK,
   S_ISGID,
   S_ISVTX,
+  S_IXGRP,
 } from '../../abi/stat.ts';
 import type { Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
@@ -129,13 +130,17 @@ export function createAndOpen(
   options: OpenOptions,
 ): RegularFileDescription {
   if (parent.isDead) throw linuxerr.ENOENT;
-  rp.mount.checkWritable();
-  checkAccess(rp.creds, parent.inode, MAY_WRITE | MAY_EXEC);
-  const mode = S_IFREG | (options.mode & ~S_IFMT);
-  const inode = fs.makeInode(ownedByCreator(rp, parent, mode));
+  const inode = makeRegular(fs, rp, parent, options.mode);
   const dentry = insert(fs, { parent, name: rp.component }, inode);
   const vd = { mount: rp.mount, dentry };
   return new RegularFileDescription(fs, { vd, inode, flags: options.flags, creds: rp.creds });
+}
+
+/** A new regular file of whoever opens it, without a name. Errors: EROFS, EACCES. */
+function makeRegular(fs: LocalTree, rp: ResolvingPath, dir: LocalDentry, mode: number): Inode {
+  rp.mount.checkWritable();
+  checkMayCreate(rp, dir);
+  return fs.makeInode(ownedByCreator(rp, dir, S_IFREG | (mode & ~S_IFMT)));
 }
 
 /** O_TMPFILE: a file in the filesystem of `dir` that has no name, yet or ever. */
@@ -146,10 +151,7 @@ export function createUnnamed(
   options: OpenOptions,
 ): RegularFileDescription {
   if (!dir.inode.isDir) throw linuxerr.ENOTDIR;
-  rp.mount.checkWritable();
-  checkAccess(rp.creds, dir.inode, MAY_WRITE | MAY_EXEC);
-  const mode = S_IFREG | (options.mode & ~S_IFMT);
-  const inode = fs.makeInode(ownedByCreator(rp, dir, mode));
+  const inode = makeRegular(fs, rp, dir, options.mode);
   inode.nlink = 0;
   inode.isLinkable = (options.flags & O_EXCL) === 0;
   // Linux: d_tmpfile(). What is done to it is told to the directory, under this name.
@@ -178,7 +180,7 @@ function ownedByCreator(
   let ownMode = mode;
   if (inherits && (mode & S_IFMT) === S_IFDIR) ownMode |= S_ISGID;
   // Linux: fs/inode.c mode_strip_sgid(): a setgid executable of a group one isn't in can't be made.
-  const isSetgidExecutable = (mode & (S_ISGID | 0o010)) === (S_ISGID | 0o010);
+  const isSetgidExecutable = (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP);
   if (inherits && isSetgidExecutable && !creds.isPrivileged && !creds.inGroup(gid)) {
     ownMode &= ~S_ISGID;
   }

@@ -7,7 +7,7 @@
 // removed meanwhile.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { O_NOATIME, SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
+import { SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
 import { DT_DIR, direntType } from '../../abi/stat.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import { assertDefined } from '../../lib/assert.ts';
@@ -15,7 +15,6 @@ import { Mutex, type Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { SetStat } from '../../vfs/options.ts';
-import { touchAtime } from './attributes.ts';
 import { type LocalDentry, LOCK_RANK } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
@@ -105,8 +104,7 @@ export class DirectoryDescription extends LocalFileDescription {
     if (!this.#positionMutex.tryLock()) yield* this.#positionMutex.lock();
     try {
       if (this.#dir.isDead) throw linuxerr.ENOENT;
-      const keepsAtime = (this.statusFlags & O_NOATIME) !== 0;
-      if (!keepsAtime) touchAtime(this.fs, this.inode, this.vd.mount.flags);
+      this.accessed();
       if (!this.#listDots(sink)) return;
       this.#position = yield* this.#cursor.list(this.#position, sink);
     } finally {

@@ -1,5 +1,5 @@
 // MemoryFilesystem: a local filesystem that keeps everything in memory and nothing after the last
-// unmount. Linux: mm/shmem.c, fs/ramfs. Base of tmpfs and devfs.
+// unmount. Linux: mm/shmem.c, fs/ramfs. Base of tmpfs, devfs and pipefs.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';

@@ -5,7 +5,6 @@ import { linuxerr } from '../../abi/errno.ts';
 import { O_ACCMODE, O_DIRECT, O_NONBLOCK } from '../../abi/fcntl.ts';
 import type { Op, Wait } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
-import { touchAtime } from './attributes.ts';
 import type { Inode } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
@@ -49,7 +48,7 @@ export class PipeDescription extends LocalFileDescription {
       readonly flags: number;
       /** Nobody has opened the other end of a FIFO: what its end will be is not one yet. */
       readonly writerOpensBefore: number;
-      /** Reading and writing change no times. Linux since 6.15: a pipe without a name. */
+      /** Writing changes no times. Linux since 6.15: a pipe without a name. */
       readonly keepsTimes?: boolean;
     },
   ) {
@@ -73,7 +72,7 @@ export class PipeDescription extends LocalFileDescription {
 
   protected override *readImpl(buffer: Uint8Array): Op<number> {
     const count = yield* this.#pipe.read(buffer, () => this.#mode.isNonBlocking);
-    if (count > 0 && !this.#keepsTimes) touchAtime(this.fs, this.inode, this.vd.mount.flags);
+    if (count > 0) this.accessed();
     return count;
   }
 

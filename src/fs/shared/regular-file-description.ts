@@ -25,8 +25,8 @@ import { Mutex, type Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
 import type { SetStat } from '../../vfs/options.ts';
 import { withoutSetIds } from '../../vfs/permissions.ts';
-import { allocateRange, loadRange } from './fallocate.ts';
-import { BLOCK_SIZE, CHUNK_SIZE, type FileData } from './file-data.ts';
+import { allocateRange, loadRange, nextData } from './fallocate.ts';
+import { BLOCK_SIZE, type FileData } from './file-data.ts';
 import { type Inode, LOCK_RANK } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
@@ -269,25 +269,9 @@ export class RegularFileDescription extends LocalFileDescription {
   }
 
   *#findData(from: number): Op<number> {
-    const data = this.#data;
-    let position = from;
-    for (;;) {
-      const hasStored = data.storedChunks > 0;
-      const stored = hasStored ? yield* this.fs.nextStoredData(this.inode, position) : Infinity;
-      let found = Infinity;
-      for (const chunk of data.chunks.values()) {
-        found = Math.min(found, data.firstWrittenIn(chunk, from));
-      }
-      const chunkIndex = Math.floor(stored / CHUNK_SIZE);
-      if (stored < found && data.chunks.has(chunkIndex)) {
-        // Of a chunk in memory the store's word doesn't count.
-        position = (chunkIndex + 1) * CHUNK_SIZE;
-        continue;
-      }
-      found = Math.min(found, stored);
-      if (found >= this.inode.size) throw linuxerr.ENXIO;
-      return Math.max(from, found);
-    }
+    const found = yield* nextData(this.fs, this.inode, from);
+    if (found >= this.inode.size) throw linuxerr.ENXIO;
+    return Math.max(from, found);
   }
 
   *#findHole(from: number): Op<number> {

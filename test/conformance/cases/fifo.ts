@@ -7,6 +7,7 @@ import {
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
+  O_NOATIME,
   O_NONBLOCK,
   O_PATH,
   O_RDONLY,
@@ -15,6 +16,7 @@ import {
   O_WRONLY,
 } from '../../../src/abi/fcntl.ts';
 import { POLLHUP, POLLIN } from '../../../src/abi/poll.ts';
+import { compareTimespec } from '../../../src/lib/clock.ts';
 import { S_IFIFO, S_IFMT } from '../../../src/abi/stat.ts';
 import { USER } from '../case.ts';
 import { equal, expectError, isLater, isTrue } from '../check.ts';
@@ -49,6 +51,22 @@ export const fifoOpenCases: readonly Case[] = [
       const reader = await t.open(t.path('fifo'), O_RDONLY);
       await other.write(await opening, 'text');
       equal(await t.readText(reader), 'text');
+    },
+  },
+  {
+    title: 'reading a FIFO changes its access time, unless it was opened with O_NOATIME',
+    origin: 'open(2), O_NOATIME; Linux: fs/pipe.c pipe_read()',
+    async run(t) {
+      await t.mknod(t.path('fifo'), FIFO);
+      for (const flags of [O_NOATIME, 0]) {
+        const fd = await t.open(t.path('fifo'), O_RDWR | flags);
+        await t.write(fd, 'text');
+        await t.tick();
+        const before = await t.fstat(fd);
+        equal(await t.readText(fd, 4), 'text');
+        const { atime } = await t.fstat(fd);
+        equal(compareTimespec(atime, before.atime), flags === 0 ? 1 : 0);
+      }
     },
   },
   {

@@ -40,6 +40,11 @@ function xattr(sys: Syscalls, path: string, name: string): number[] {
   return [...buffer.subarray(0, runSync(sys.getxattr(path, name, buffer, 0)))];
 }
 
+/** What of its objects has bytes. */
+function objectsIn(store: MemoryStore): unknown[] {
+  return [...store.snapshot().objects.values()].filter(({ size }) => size > 0);
+}
+
 const create = (sys: Syscalls, path: string): number =>
   runSync(sys.openat(AT_FDCWD, path, O_RDWR | O_CREAT, 0o644));
 
@@ -70,8 +75,19 @@ test('the attributes of a removed file go with it', () => {
   session = remount(store, session);
   runSync(session.sys.unlinkat(AT_FDCWD, '/file', 0));
   remount(store, session);
-  const left = [...store.snapshot().objects.values()].filter(({ size }) => size > 0);
-  expect(left).toEqual([]);
+  expect(objectsIn(store)).toEqual([]);
+});
+
+test('attributes that were removed just before the file go with it, too', () => {
+  const store = new MemoryStore();
+  let session = mount(store);
+  create(session.sys, '/file');
+  runSync(session.sys.setxattr('/file', 'user.a', new Uint8Array([1]), 0, 0));
+  session = remount(store, session);
+  runSync(session.sys.removexattr('/file', 'user.a', 0));
+  runSync(session.sys.unlinkat(AT_FDCWD, '/file', 0));
+  remount(store, session);
+  expect(objectsIn(store)).toEqual([]);
 });
 
 test('a hole stays a hole, whether or not the store had the data', () => {
