@@ -12,7 +12,7 @@ export interface CallDetails {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Calls an operation of FileService. Errors: FsError; the signal's reason. */
+/** Calls an operation of LinuxFileService. Errors: FsError; the signal's reason. */
 export type CallFileService = (
   name: string,
   args: readonly unknown[],

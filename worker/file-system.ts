@@ -209,7 +209,7 @@ export class FileSystemClient implements FileSystem {
   ): Promise<void> {
     const flags = options.flag === undefined ? 0 : RENAME_FLAGS[options.flag];
     const details = { path: oldPath, dest: newPath };
-    await this.#call('rename2', [oldPath, newPath, flags], 'rename', details);
+    await this.#call('rename', [oldPath, newPath, flags], 'rename', details);
   }
 
   async link(existingPath: string, newPath: string): Promise<void> {
@@ -311,7 +311,7 @@ export class FileSystemClient implements FileSystem {
   }
 
   async mkfifo(path: string, mode = 0o666): Promise<void> {
-    await this.#call('mkfifo', [path, mode], 'mkfifo', { path });
+    await this.#call('mknod', [path, stat.S_IFIFO | mode, 0], 'mkfifo', { path });
   }
 
   async mknod(path: string, mode: number, dev = 0): Promise<void> {

@@ -2,6 +2,7 @@
 // for an event: what is done after the call is told of.
 
 import type { WatchEvent, Watcher } from '../src/api.ts';
+import type { TreeEvent } from '../src/kernel/tree-watch.ts';
 import type { CallFileService } from './call-file-service.ts';
 
 export class WatcherImpl implements Watcher {
@@ -38,7 +39,7 @@ export class WatcherImpl implements Watcher {
     try {
       const id = await this.#id;
       while (!this.#isClosed) {
-        const events = (await this.#call('watchNext', [id], 'watch')) as WatchEvent[];
+        const events = (await this.#call('watchNext', [id], 'watch')) as TreeEvent[];
         if (events.length === 0) return;
         yield* events;
       }

@@ -9,7 +9,6 @@ import {
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
   O_CREAT,
-  O_DIRECTORY,
   O_EXCL,
   O_RDONLY,
   O_TRUNC,
@@ -27,6 +26,7 @@ import {
 import type { Timespec } from '../lib/clock.ts';
 import type { Op } from '../lib/op.ts';
 import type { Syscalls } from '../syscalls/table.ts';
+import { join, listDirectory } from './listing.ts';
 
 export interface ListedEntry {
   readonly name: string;
@@ -45,27 +45,25 @@ export interface CopyOptions {
 
 /** Bytes moved at once when a file is copied or read without knowing its size. */
 const PIECE_SIZE = 1 << 20;
-/** Room for a listing's entries in one call. */
-const LISTING_SIZE = 1 << 16;
 
 export class FileService {
-  readonly #sys: Syscalls;
+  protected readonly sys: Syscalls;
   readonly #random: () => number;
 
   /** `random` gives a number in [0, 1), for mkdtemp. */
   constructor(sys: Syscalls, random: () => number) {
-    this.#sys = sys;
+    this.sys = sys;
     this.#random = random;
   }
 
   // Open files.
 
   open(path: string, flags: number, mode: number): Op<number> {
-    return this.#sys.openat(AT_FDCWD, path, flags, mode);
+    return this.sys.openat(AT_FDCWD, path, flags, mode);
   }
 
   close(fd: number): Op<void> {
-    return this.#sys.close(fd);
+    return this.sys.close(fd);
   }
 
   /**
@@ -75,8 +73,8 @@ export class FileService {
   *read(fd: number, room: ArrayBuffer, length: number, position: number | null): Op<Uint8Array> {
     const buffer = new Uint8Array(room, 0, length);
     const count = yield* position === null
-      ? this.#sys.read(fd, buffer)
-      : this.#sys.pread(fd, buffer, position);
+      ? this.sys.read(fd, buffer)
+      : this.sys.pread(fd, buffer, position);
     return buffer.subarray(0, count);
   }
 
@@ -86,43 +84,43 @@ export class FileService {
     while (done < bytes.length) {
       const rest = bytes.subarray(done);
       done += yield* position === null
-        ? this.#sys.write(fd, rest)
-        : this.#sys.pwrite(fd, rest, position + done);
+        ? this.sys.write(fd, rest)
+        : this.sys.pwrite(fd, rest, position + done);
     }
     return done;
   }
 
   fstat(fd: number): Op<Stat> {
-    return this.#sys.fstat(fd);
+    return this.sys.fstat(fd);
   }
 
   fchmod(fd: number, mode: number): Op<void> {
-    return this.#sys.fchmod(fd, mode);
+    return this.sys.fchmod(fd, mode);
   }
 
   fchown(fd: number, uid: number, gid: number): Op<void> {
-    return this.#sys.fchown(fd, uid, gid);
+    return this.sys.fchown(fd, uid, gid);
   }
 
   futimes(fd: number, atime: Timespec, mtime: Timespec): Op<void> {
-    return this.#sys.futimens(fd, atime, mtime);
+    return this.sys.futimens(fd, atime, mtime);
   }
 
   ftruncate(fd: number, length: number): Op<void> {
-    return this.#sys.ftruncate(fd, length);
+    return this.sys.ftruncate(fd, length);
   }
 
   fsync(fd: number): Op<void> {
-    return this.#sys.fsync(fd);
+    return this.sys.fsync(fd);
   }
 
   fdatasync(fd: number): Op<void> {
-    return this.#sys.fdatasync(fd);
+    return this.sys.fdatasync(fd);
   }
 
   /** From the handle's offset to the end. */
   *readRest(fd: number): Op<Uint8Array> {
-    const { size, mode } = yield* this.#sys.fstat(fd);
+    const { size, mode } = yield* this.sys.fstat(fd);
     if ((mode & S_IFMT) === S_IFDIR) throw linuxerr.EISDIR;
     let buffer = new Uint8Array(size);
     let done = 0;
@@ -130,11 +128,11 @@ export class FileService {
       if (done === buffer.length) {
         // Usually that is all: the size was right.
         const next = new Uint8Array(1);
-        if ((yield* this.#sys.read(fd, next)) === 0) return buffer;
+        if ((yield* this.sys.read(fd, next)) === 0) return buffer;
         buffer = enlarged(buffer);
         buffer.set(next, done++);
       }
-      const count = yield* this.#sys.read(fd, buffer.subarray(done));
+      const count = yield* this.sys.read(fd, buffer.subarray(done));
       if (count === 0) return buffer.slice(0, done);
       done += count;
     }
@@ -168,67 +166,68 @@ export class FileService {
   // Names and attributes.
 
   stat(path: string): Op<Stat> {
-    return this.#sys.fstatat(AT_FDCWD, path, 0);
+    return this.sys.fstatat(AT_FDCWD, path, 0);
   }
 
   lstat(path: string): Op<Stat> {
-    return this.#sys.fstatat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
+    return this.sys.fstatat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
   }
 
   statfs(path: string): ReturnType<Syscalls['statfs']> {
-    return this.#sys.statfs(path);
+    return this.sys.statfs(path);
   }
 
   access(path: string, mode: number): Op<void> {
-    return this.#sys.faccessat(AT_FDCWD, path, mode, 0);
+    return this.sys.faccessat(AT_FDCWD, path, mode, 0);
   }
 
   chmod(path: string, mode: number): Op<void> {
-    return this.#sys.fchmodat(AT_FDCWD, path, mode, 0);
+    return this.sys.fchmodat(AT_FDCWD, path, mode, 0);
   }
 
   chown(path: string, uid: number, gid: number): Op<void> {
-    return this.#sys.fchownat(AT_FDCWD, path, uid, gid, 0);
+    return this.sys.fchownat(AT_FDCWD, path, uid, gid, 0);
   }
 
   lchown(path: string, uid: number, gid: number): Op<void> {
-    return this.#sys.fchownat(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW);
+    return this.sys.fchownat(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW);
   }
 
   utimes(path: string, atime: Timespec, mtime: Timespec): Op<void> {
-    return this.#sys.utimensat(AT_FDCWD, path, atime, mtime, 0);
+    return this.sys.utimensat(AT_FDCWD, path, atime, mtime, 0);
   }
 
   lutimes(path: string, atime: Timespec, mtime: Timespec): Op<void> {
-    return this.#sys.utimensat(AT_FDCWD, path, atime, mtime, AT_SYMLINK_NOFOLLOW);
+    return this.sys.utimensat(AT_FDCWD, path, atime, mtime, AT_SYMLINK_NOFOLLOW);
   }
 
   truncate(path: string, length: number): Op<void> {
-    return this.#sys.truncate(path, length);
+    return this.sys.truncate(path, length);
   }
 
-  rename(oldPath: string, newPath: string): Op<void> {
-    return this.#sys.renameat2(AT_FDCWD, oldPath, AT_FDCWD, newPath, 0);
+  /** `flags`: RENAME_ flags. */
+  rename(oldPath: string, newPath: string, flags: number): Op<void> {
+    return this.sys.renameat2(AT_FDCWD, oldPath, AT_FDCWD, newPath, flags);
   }
 
   link(oldPath: string, newPath: string): Op<void> {
-    return this.#sys.linkat(AT_FDCWD, oldPath, AT_FDCWD, newPath, 0);
+    return this.sys.linkat(AT_FDCWD, oldPath, AT_FDCWD, newPath, 0);
   }
 
   symlink(target: string, path: string): Op<void> {
-    return this.#sys.symlinkat(target, AT_FDCWD, path, 0);
+    return this.sys.symlinkat(target, AT_FDCWD, path, 0);
   }
 
   readlink(path: string): Op<string> {
-    return this.#sys.readlinkat(AT_FDCWD, path, 0);
+    return this.sys.readlinkat(AT_FDCWD, path, 0);
   }
 
   unlink(path: string): Op<void> {
-    return this.#sys.unlinkat(AT_FDCWD, path, 0);
+    return this.sys.unlinkat(AT_FDCWD, path, 0);
   }
 
   rmdir(path: string): Op<void> {
-    return this.#sys.unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+    return this.sys.unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
   }
 
   // Directories.
@@ -239,7 +238,7 @@ export class FileService {
     options: { readonly recursive: boolean; readonly mode: number },
   ): Op<string | undefined> {
     if (!options.recursive) {
-      yield* this.#sys.mkdirat(AT_FDCWD, path, options.mode, 0);
+      yield* this.sys.mkdirat(AT_FDCWD, path, options.mode, 0);
       return undefined;
     }
     let first: string | undefined;
@@ -247,7 +246,7 @@ export class FileService {
     for (const name of path.split('/').filter((part) => part !== '')) {
       made += `/${name}`;
       try {
-        yield* this.#sys.mkdirat(AT_FDCWD, made, options.mode, 0);
+        yield* this.sys.mkdirat(AT_FDCWD, made, options.mode, 0);
         first ??= made;
       } catch (error) {
         if (error !== linuxerr.EEXIST) throw error;
@@ -267,7 +266,7 @@ export class FileService {
           .toString(36)
           .padStart(6, '0');
       try {
-        yield* this.#sys.mkdirat(AT_FDCWD, path, 0o700, 0);
+        yield* this.sys.mkdirat(AT_FDCWD, path, 0o700, 0);
         return path;
       } catch (error) {
         if (error !== linuxerr.EEXIST) throw error;
@@ -288,19 +287,8 @@ export class FileService {
   }
 
   *#list(path: string): Op<ListedEntry[]> {
-    const fd = yield* this.open(path, O_RDONLY | O_DIRECTORY, 0);
-    try {
-      const all: ListedEntry[] = [];
-      for (;;) {
-        const entries = yield* this.#sys.getdents(fd, LISTING_SIZE);
-        if (entries.length === 0) return all;
-        for (const { name, type } of entries) {
-          if (name !== '.' && name !== '..') all.push({ name, type, parentPath: path });
-        }
-      }
-    } finally {
-      yield* this.close(fd);
-    }
+    const entries = yield* listDirectory(this.sys, path);
+    return entries.map(({ name, type }) => ({ name, type, parentPath: path }));
   }
 
   /** rm -r if `recursive`; with `force` a path that doesn't exist is fine. */
@@ -387,7 +375,7 @@ export class FileService {
   *#copyData(from: number, to: number): Op<void> {
     const buffer = new Uint8Array(PIECE_SIZE);
     for (;;) {
-      const count = yield* this.#sys.read(from, buffer);
+      const count = yield* this.sys.read(from, buffer);
       if (count === 0) return;
       yield* this.write(to, buffer.subarray(0, count), null);
     }
@@ -456,14 +444,6 @@ export class FileService {
     }
     return true;
   }
-
-  sync(): Op<void> {
-    return this.#sys.sync();
-  }
-}
-
-function join(directory: string, name: string): string {
-  return directory.endsWith('/') ? directory + name : `${directory}/${name}`;
 }
 
 /** The directory that a path's last component is in. */

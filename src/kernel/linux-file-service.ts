@@ -1,8 +1,7 @@
 // LinuxFileService: what kernel.fs has beyond node:fs/promises: watches, locks, extended
-// attributes, FIFOs and the rest of Linux's file calls. The page's side is in worker/file-handle.ts
-// and worker/file-system.ts.
+// attributes, FIFOs and the rest of Linux's file calls. The page's side is in
+// worker/file-handle.ts, worker/file-system.ts and worker/watcher.ts.
 
-import { linuxerr } from '../abi/errno.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -14,7 +13,6 @@ import {
   SEEK_SET,
 } from '../abi/fcntl.ts';
 import { XATTR_LIST_MAX, XATTR_SIZE_MAX } from '../abi/limits.ts';
-import { S_IFIFO } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import { decodeUtf8 } from '../lib/text.ts';
 import type { Flock, Syscalls } from '../syscalls/table.ts';
@@ -31,7 +29,6 @@ export interface LockRange {
 }
 
 export class LinuxFileService extends FileService {
-  readonly #sys: Syscalls;
   readonly #findInstance: (fd: number) => InotifyInstance;
   readonly #watches = new Map<number, TreeWatch>();
   #lastWatch = 0;
@@ -39,14 +36,13 @@ export class LinuxFileService extends FileService {
   /** `findInstance` gives the inotify instance behind a descriptor of the task. */
   constructor(sys: Syscalls, random: () => number, findInstance: (fd: number) => InotifyInstance) {
     super(sys, random);
-    this.#sys = sys;
     this.#findInstance = findInstance;
   }
 
   // Watches.
 
   *watch(path: string, options: TreeWatchOptions): Op<number> {
-    const watch = yield* TreeWatch.open(this.#sys, this.#findInstance, path, options);
+    const watch = yield* TreeWatch.open(this.sys, this.#findInstance, path, options);
     this.#watches.set(++this.#lastWatch, watch);
     return this.#lastWatch;
   }
@@ -66,84 +62,76 @@ export class LinuxFileService extends FileService {
   // Locks: of an open handle. F_OFD_SETLK, as all of the page's handles are one process's.
 
   flock(fd: number, operation: number): Op<void> {
-    return this.#sys.flock(fd, operation);
+    return this.sys.flock(fd, operation);
   }
 
   lock(fd: number, range: LockRange, options: { readonly waits: boolean }): Op<void> {
     const command = options.waits ? F_OFD_SETLKW : F_OFD_SETLK;
-    return this.#sys.setlk(fd, command, { ...range, whence: SEEK_SET, pid: 0 });
+    return this.sys.setlk(fd, command, { ...range, whence: SEEK_SET, pid: 0 });
   }
 
   /** The lock in the way of another one, or null. */
   *findLock(fd: number, range: LockRange): Op<Omit<Flock, 'whence'> | null> {
     const request = { ...range, whence: SEEK_SET, pid: 0 };
-    const { type, start, length, pid } = yield* this.#sys.getlk(fd, F_OFD_GETLK, request);
+    const { type, start, length, pid } = yield* this.sys.getlk(fd, F_OFD_GETLK, request);
     return type === F_UNLCK ? null : { type, start, length, pid };
   }
 
   // Extended attributes.
 
   setxattr(path: string, name: string, value: Uint8Array, options: XattrOptions): Op<void> {
-    return this.#sys.setxattr(path, name, value, options.flags, atFlagsOf(options));
+    return this.sys.setxattr(path, name, value, options.flags, atFlagsOf(options));
   }
 
   *getxattr(path: string, name: string, options: XattrOptions): Op<Uint8Array> {
     const buffer = new Uint8Array(XATTR_SIZE_MAX);
-    return buffer.slice(0, yield* this.#sys.getxattr(path, name, buffer, atFlagsOf(options)));
+    return buffer.slice(0, yield* this.sys.getxattr(path, name, buffer, atFlagsOf(options)));
   }
 
   *listxattr(path: string, options: XattrOptions): Op<string[]> {
     const buffer = new Uint8Array(XATTR_LIST_MAX);
-    return namesIn(buffer, yield* this.#sys.listxattr(path, buffer, atFlagsOf(options)));
+    return namesIn(buffer, yield* this.sys.listxattr(path, buffer, atFlagsOf(options)));
   }
 
   removexattr(path: string, name: string, options: XattrOptions): Op<void> {
-    return this.#sys.removexattr(path, name, atFlagsOf(options));
+    return this.sys.removexattr(path, name, atFlagsOf(options));
   }
 
   fsetxattr(fd: number, name: string, value: Uint8Array, options: XattrOptions): Op<void> {
-    return this.#sys.fsetxattr(fd, name, value, options.flags);
+    return this.sys.fsetxattr(fd, name, value, options.flags);
   }
 
   *fgetxattr(fd: number, name: string): Op<Uint8Array> {
     const buffer = new Uint8Array(XATTR_SIZE_MAX);
-    return buffer.slice(0, yield* this.#sys.fgetxattr(fd, name, buffer));
+    return buffer.slice(0, yield* this.sys.fgetxattr(fd, name, buffer));
   }
 
   *flistxattr(fd: number): Op<string[]> {
     const buffer = new Uint8Array(XATTR_LIST_MAX);
-    return namesIn(buffer, yield* this.#sys.flistxattr(fd, buffer));
+    return namesIn(buffer, yield* this.sys.flistxattr(fd, buffer));
   }
 
   fremovexattr(fd: number, name: string): Op<void> {
-    return this.#sys.fremovexattr(fd, name);
+    return this.sys.fremovexattr(fd, name);
   }
 
   // Names and data.
 
-  mkfifo(path: string, mode: number): Op<void> {
-    return this.#sys.mknodat(AT_FDCWD, path, S_IFIFO | mode, 0);
-  }
-
   mknod(path: string, mode: number, dev: number): Op<void> {
-    return this.#sys.mknodat(AT_FDCWD, path, mode, dev);
-  }
-
-  rename2(oldPath: string, newPath: string, flags: number): Op<void> {
-    return this.#sys.renameat2(AT_FDCWD, oldPath, AT_FDCWD, newPath, flags);
+    return this.sys.mknodat(AT_FDCWD, path, mode, dev);
   }
 
   /** Gives an open file a name: one that was made with O_TMPFILE, as a rule. */
   flink(fd: number, path: string): Op<void> {
-    return this.#sys.linkat(fd, '', AT_FDCWD, path, AT_EMPTY_PATH);
+    return this.sys.linkat(fd, '', AT_FDCWD, path, AT_EMPTY_PATH);
   }
 
   fallocate(fd: number, mode: number, offset: number, length: number): Op<void> {
-    return this.#sys.fallocate(fd, mode, offset, length);
+    return this.sys.fallocate(fd, mode, offset, length);
   }
 
   seek(fd: number, offset: number, whence: number): Op<number> {
-    return this.#sys.lseek(fd, offset, whence);
+    return this.sys.lseek(fd, offset, whence);
   }
 
   /** Copies a range between open files. `null` stands for a handle's own offset, which moves. */
@@ -153,11 +141,7 @@ export class LinuxFileService extends FileService {
     length: number,
   ): Op<number> {
     const [from, to] = [source.offset ?? OWN_OFFSET, target.offset ?? OWN_OFFSET];
-    return this.#sys.copy_file_range(source.fd, from, target.fd, to, length, 0);
-  }
-
-  syncfs(fd: number): Op<void> {
-    return this.#sys.syncfs(fd);
+    return this.sys.copy_file_range(source.fd, from, target.fd, to, length, 0);
   }
 }
 
@@ -173,6 +157,5 @@ function atFlagsOf({ follow }: XattrOptions): number {
 }
 
 function namesIn(buffer: Uint8Array, size: number): string[] {
-  if (size > buffer.length) throw linuxerr.E2BIG;
   return decodeUtf8(buffer.subarray(0, size)).split('\0').slice(0, -1);
 }

@@ -6,14 +6,15 @@
 // told once. A directory that moves within the tree keeps its watches and gets its new path. All
 // that is done as the events come, not when somebody asks for them: by then it might be too late.
 
-import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from '../abi/fcntl.ts';
+import { AT_FDCWD, O_NOFOLLOW } from '../abi/fcntl.ts';
 import type { LinuxError } from '../abi/errno.ts';
 import { linuxerr } from '../abi/errno.ts';
 import * as inotify from '../abi/inotify.ts';
 import { DT_DIR, S_IFDIR, S_IFMT } from '../abi/stat.ts';
 import { anyOf, type Op, startOp, WaitQueue } from '../lib/op.ts';
-import type { DirentRecord, Syscalls } from '../syscalls/table.ts';
+import type { Syscalls } from '../syscalls/table.ts';
 import type { InotifyInstance } from '../vfs/inotify.ts';
+import { join, listDirectory } from './listing.ts';
 import type { InotifyEvent } from '../vfs/watches.ts';
 
 export type TreeEventType =
@@ -83,7 +84,6 @@ const TYPES: readonly (readonly [bits: number, type: TreeEventType])[] = [
 const CHANGES = IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO;
 const SELF = IN_DELETE_SELF | IN_MOVE_SELF;
 const ACCESSES = IN_ACCESS | IN_OPEN | IN_CLOSE_WRITE | IN_CLOSE_NOWRITE;
-const LISTING_SIZE = 1 << 16;
 /** Events nobody has asked for yet: 'overflow' above, and the rest is dropped. */
 const EVENTS_MAX = 16_384;
 
@@ -117,7 +117,7 @@ export class TreeWatch {
     this.#sys = sys;
     this.#fd = descriptor.fd;
     this.#instance = descriptor.instance;
-    this.#root = root === '/' ? '/' : root.replace(/\/+$/, '');
+    this.#root = root.replace(/\/+$/, '') || '/';
     this.#options = options;
   }
 
@@ -181,6 +181,8 @@ export class TreeWatch {
       for (let event = this.#instance.next(); event !== undefined; event = this.#instance.next()) {
         yield* this.#take(event, events);
       }
+      // Whatever a listing told of before its event came, the event has come by now.
+      this.#found.clear();
       yield* this.#settleLeaving();
       if (events.length > 0) this.#deliver(events);
       yield anyOf([this.#instance.readinessChanged, this.#closing]);
@@ -210,7 +212,6 @@ export class TreeWatch {
     if (dir === undefined) return;
     if ((mask & IN_IGNORED) !== 0) {
       this.#paths.delete(wd);
-      this.#found.delete(wd);
       return;
     }
     // What happens to a directory in the tree itself, its parent's watch has told.
@@ -283,7 +284,7 @@ export class TreeWatch {
     path: string,
     telling: { readonly wd: number; readonly events: TreeEvent[] } | undefined,
   ): Op<void> {
-    for (const { name, type } of yield* this.#list(path)) {
+    for (const { name, type } of yield* listDirectory(this.#sys, path, O_NOFOLLOW)) {
       const isDirectory = type === DT_DIR;
       const child = join(path, name);
       if (telling !== undefined) {
@@ -296,20 +297,6 @@ export class TreeWatch {
       if (isDirectory) yield* this.#watchTree(child, telling?.events);
     }
   }
-
-  *#list(path: string): Op<DirentRecord[]> {
-    const fd = yield* this.#sys.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    try {
-      const all: DirentRecord[] = [];
-      for (;;) {
-        const entries = yield* this.#sys.getdents(fd, LISTING_SIZE);
-        if (entries.length === 0) return all;
-        all.push(...entries.filter(({ name }) => name !== '.' && name !== '..'));
-      }
-    } finally {
-      yield* this.#sys.close(fd);
-    }
-  }
 }
 
 function* ignoring(expected: LinuxError, op: Op<void>): Op<void> {
@@ -318,10 +305,6 @@ function* ignoring(expected: LinuxError, op: Op<void>): Op<void> {
   } catch (error) {
     if (error !== expected) throw error;
   }
-}
-
-function join(dir: string, name: string): string {
-  return dir === '/' ? `/${name}` : `${dir}/${name}`;
 }
 
 function isSameOrBelow(path: string, dir: string): boolean {

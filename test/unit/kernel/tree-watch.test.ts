@@ -137,3 +137,26 @@ test('closing ends whoever waits, and what is not there can not be watched', asy
   // The descriptor of the watch that failed is free again.
   expect(await runAsync(sys.inotify_init1(0))).toBe(0);
 });
+
+test('what a listing told of is told of again when something is moved over it', async () => {
+  const { sys, watch } = await setUp();
+  for (const path of ['/w', '/m', '/m/p']) await mkdir(sys, path);
+  await touch(sys, '/m/p/f');
+  const tree = await watch('/w');
+  await rename(sys, '/m/p', '/w/p');
+  await touch(sys, '/w/first');
+  const first = print(await eventsUntil(tree, '/w/first'));
+  expect(first.toSorted()).toEqual(['create /w/first', 'create /w/p/f', 'moved-to /w/p']);
+  await touch(sys, '/m/g');
+  await rename(sys, '/m/g', '/w/p/f');
+  await touch(sys, '/w/second');
+  const second = print(await eventsUntil(tree, '/w/second'));
+  expect(second.toSorted()).toEqual(['create /w/second', 'moved-to /w/p/f']);
+});
+
+test('slashes at the end of the root say nothing', async () => {
+  const { sys, watch } = await setUp();
+  const tree = await watch('//');
+  await mkdir(sys, '/a');
+  expect(print(await eventsUntil(tree, '/a'))).toEqual(['create /a']);
+});
