@@ -62,7 +62,11 @@ class InlineTask {
 
   async run(): Promise<void> {
     const { jspi, module, wasi } = this.#options;
-    const functions = wasi.functions.filter(({ name }) => name !== 'proc_exit');
+    const all = wasi.functions;
+    const wanted = new Set(WebAssembly.Module.imports(module).map(adapterName));
+    const functions = all.filter(
+      (each) => each.name !== 'proc_exit' && wanted.has(adapterName(each)),
+    );
     const plain: WebAssembly.ModuleImports = {};
     for (const each of functions) plain[adapterName(each)] = this.#plain(each);
     const adapterModule = await WebAssembly.compile(makeAdapter(functions));
@@ -73,7 +77,7 @@ class InlineTask {
     // proc_exit has no result and never waits: it is called directly.
     const imports = importsFor(
       module,
-      wasi.functions,
+      all,
       (each) => adapter.exports[adapterName(each)] ?? this.#plain(each),
     );
     const instance = await WebAssembly.instantiate(module, imports);

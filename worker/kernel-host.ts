@@ -215,7 +215,7 @@ export class KernelHost implements KernelService {
     return this.#outcome(async () => {
       const { kernel, files, sys: kernelSys } = this.#booted();
       const creds = new Credentials(request.uid, request.gid, request.groups);
-      const load = { sys: kernelSys, files, creds, onProgress };
+      const load = { kernel, sys: kernelSys, files, creds, onProgress };
       const module = await this.#modules.load(request.program, load);
       const { cwd, umask } = request;
       const { task, sys } = await runAsync(kernel.createTask({ creds, cwd, umask }));

@@ -4,9 +4,10 @@
 import { linuxerr } from '../src/abi/errno.ts';
 import { AT_FDCWD, O_RDONLY } from '../src/abi/fcntl.ts';
 import { checkAccess, MAY_READ } from '../src/vfs/permissions.ts';
-import { S_IFDIR, S_IFMT, ST_NOEXEC, type Stat } from '../src/abi/stat.ts';
+import { S_IFDIR, S_IFMT, type Stat } from '../src/abi/stat.ts';
 import type { Credentials } from '../src/auth/credentials.ts';
 import { runAsync } from '../src/lib/op.ts';
+import type { Kernel } from '../src/kernel/kernel.ts';
 import type { FileService } from '../src/kernel/file-service.ts';
 import type { Syscalls } from '../src/syscalls/table.ts';
 import { UnsuitableModule } from '../src/wasi/instantiate.ts';
@@ -22,6 +23,15 @@ interface CachedModule {
 
 export type Progress = (loaded: number, total: number) => void;
 
+/** Who loads, and through what. */
+export interface LoadOptions {
+  readonly kernel: Kernel;
+  readonly sys: Syscalls;
+  readonly files: FileService;
+  readonly creds: Credentials;
+  readonly onProgress: Progress | undefined;
+}
+
 export class ModuleCache {
   /** By SHA-256 of the content; oldest use first. */
   readonly #byContent = new Map<string, CachedModule>();
@@ -35,15 +45,7 @@ export class ModuleCache {
    * Errors: errors of the path; EACCES if it may not be read, EISDIR; UnsuitableModule if it isn't
    * wasm, or can't be downloaded.
    */
-  async load(
-    source: ProgramSource,
-    options: {
-      readonly sys: Syscalls;
-      readonly files: FileService;
-      readonly creds: Credentials;
-      readonly onProgress: Progress | undefined;
-    },
-  ): Promise<WebAssembly.Module> {
+  async load(source: ProgramSource, options: LoadOptions): Promise<WebAssembly.Module> {
     switch (source.kind) {
       case 'module':
         return source.module;
@@ -58,14 +60,13 @@ export class ModuleCache {
 
   async #fromFile(
     path: string,
-    { sys, files, creds }: { sys: Syscalls; files: FileService; creds: Credentials },
+    { kernel, sys, files, creds }: Omit<LoadOptions, 'onProgress'>,
   ): Promise<WebAssembly.Module> {
     const stat = await runAsync(sys.fstatat(AT_FDCWD, path, 0));
     if ((stat.mode & S_IFMT) === S_IFDIR) throw linuxerr.EISDIR;
     // Not the execute bits: a compiler that runs here has no way to set them.
     checkAccess(creds, stat, MAY_READ);
-    const { flags } = await runAsync(sys.statfs(path));
-    if ((flags & ST_NOEXEC) !== 0) throw linuxerr.EACCES;
+    await runAsync(kernel.checkMayExecute(path));
     const identity = identityOf(stat);
     const content = this.#contentOfFile.get(identity);
     const known = content === undefined ? undefined : this.#byContent.get(content);

@@ -105,7 +105,7 @@ function isType(stat: Stat, type: number): boolean {
 }
 
 function* positionOf({ file, offset }: CopyEnd): Op<number> {
-  return offset === OWN_OFFSET ? yield* file.seek(0, 1) : offset;
+  return offset === OWN_OFFSET ? yield* file.seek(0, SEEK_CUR) : offset;
 }
 
 /** Watches are told once, however many pieces it takes. */
@@ -121,7 +121,7 @@ function* copy(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
       const written = yield* target.file.writeQuietly(piece, advanced(target, done));
       done += written;
       if (written < read) {
-        if (source.offset === OWN_OFFSET) yield* source.file.seek(written - read, 1);
+        if (source.offset === OWN_OFFSET) yield* source.file.seek(written - read, SEEK_CUR);
         break;
       }
     }

@@ -15,13 +15,7 @@ import type { MountFlags } from '../vfs/mount.ts';
 import type { MountSource } from '../vfs/mount-namespace.ts';
 import type { MountRequest } from './services.ts';
 
-export interface KernelMountOptions {
-  readonly readOnly?: boolean;
-  readonly noatime?: boolean;
-  readonly nodev?: boolean;
-  readonly noexec?: boolean;
-  readonly nosuid?: boolean;
-}
+export type KernelMountOptions = Partial<MountFlags>;
 
 /** What to mount: MountSpec of the public API, as the kernel takes it. */
 export type KernelMountSpec =
@@ -113,15 +107,10 @@ export class FilesystemTypes {
   }
 }
 
-export function flagsOf(options: KernelMountOptions | undefined): MountFlags {
-  const { readOnly = false, noatime = false, nodev, noexec, nosuid } = options ?? {};
-  return {
-    readOnly,
-    noatime,
-    nodev: nodev === true,
-    noexec: noexec === true,
-    nosuid: nosuid === true,
-  };
+export function flagsOf(options: KernelMountOptions = {}): MountFlags {
+  const { readOnly = false, noatime = false } = options;
+  const { nodev = false, noexec = false, nosuid = false } = options;
+  return { readOnly, noatime, nodev, noexec, nosuid };
 }
 
 /** mount(2)'s arguments as a MountSpec. Errors: ENODEV for an unknown type; EINVAL for `data`. */

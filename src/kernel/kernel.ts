@@ -11,7 +11,7 @@ import { makeDevices } from '../fs/shared/devices.ts';
 import type { StreamOptions } from '../fs/shared/stream-description.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Op } from '../lib/op.ts';
-import { decRefVd, type VirtualDentry } from '../vfs/dentry.ts';
+import { decRefVd } from '../vfs/dentry.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 import type { CommitStatus } from '../vfs/filesystem.ts';
 import { INOTIFY_QUEUE_MAX, type InotifyInstance } from '../vfs/inotify.ts';
@@ -151,6 +151,14 @@ export class Kernel implements Services {
     yield* this.#mount(ROOT_CREDENTIALS, this.#operation(path), spec);
   }
 
+  /** Errors: of the path; EACCES on a mount with noexec. */
+  *checkMayExecute(path: string): Op<void> {
+    const vd = yield* this.vfs.getDentryAt(ROOT_CREDENTIALS, this.#operation(path));
+    const { noexec } = vd.mount.flags;
+    decRefVd(vd);
+    if (noexec === true) throw linuxerr.EACCES;
+  }
+
   *#mount(creds: Credentials, operation: PathOperation, spec: KernelMountSpec): Op<void> {
     // What was detached in use may have been released since.
     this.#types.keep(this.vfs.namespace.unreleased);
@@ -198,12 +206,7 @@ export class Kernel implements Services {
     }));
   }
 
-  #operation(path: string): {
-    root: VirtualDentry;
-    start: VirtualDentry;
-    path: string;
-    followFinalSymlink: boolean;
-  } {
+  #operation(path: string): PathOperation {
     const { root } = this.vfs.namespace;
     return { root, start: root, path, followFinalSymlink: true };
   }

@@ -52,6 +52,7 @@ import { checkPathText } from '../vfs/resolving-path.ts';
 import { checkedOpenFlags } from '../vfs/virtual-filesystem.ts';
 import { InotifyDevice } from './inotify-device.ts';
 import { NamespaceCalls } from './namespace-calls.ts';
+import { checkWatchMask } from './watch-calls.ts';
 import { checkFlags } from './path-calls.ts';
 import { areOmitted } from './times.ts';
 
@@ -106,12 +107,15 @@ export class TaskSyscalls extends NamespaceCalls implements Syscalls {
     }
   }
 
-  /** Opened for reading and writing, or it could not be told what to watch. */
+  /** Of use only if opened for reading and writing: what to watch is written to it. */
   #openInotifyDevice(alias: TaskFileAlias): FileDescription {
     const { task, services } = this;
     const instance = services.openInotify(alias.openFlags & O_NONBLOCK, task.creds);
     return new InotifyDevice(alias, instance, (path, mask) =>
-      this.here(path, 0, (operation) => task.vfs.addWatch(task.creds, operation, instance, mask)),
+      this.here(path, 0, (operation) => {
+        checkWatchMask(mask);
+        return task.vfs.addWatch(task.creds, operation, instance, mask);
+      }),
     );
   }
 

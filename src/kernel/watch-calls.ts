@@ -27,6 +27,12 @@ const FLAGS =
 /** Linux: INOTIFY_ALL_BITS; a mask needs one of these. */
 const ALL_BITS = IN_ALL_EVENTS | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ISDIR | FLAGS;
 
+/** Errors: EINVAL for a mask that inotify_add_watch(2) refuses. */
+export function checkWatchMask(mask: number): void {
+  const both = IN_MASK_ADD | IN_MASK_CREATE;
+  if ((mask & ALL_BITS) === 0 || (mask & both) === both) throw linuxerr.EINVAL;
+}
+
 export class WatchCalls extends LockCalls {
   /** Errors: EINVAL for other flags than IN_NONBLOCK and IN_CLOEXEC; EMFILE. */
   *inotify_init1(flags: number): Op<number> {

@@ -1,5 +1,5 @@
-// ByteQueue: bytes on their way from writers to a reader, up to a limit. What pipes and terminals
-// are made of.
+// ByteQueue: bytes on their way from writers to a reader, up to a limit. What streams,
+// terminals and sockets are made of.
 
 import { type Wait, WaitQueue } from './op.ts';
 

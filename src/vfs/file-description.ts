@@ -280,15 +280,15 @@ export abstract class FileDescription implements LockOwner {
   }
 
   /**
-   * Makes room for [offset, offset + length) and, without FALLOC_FL_KEEP_SIZE, extends the size to
-   * its end.
+   * Makes room for [offset, offset + length), or makes it a hole or zeros; and, without
+   * FALLOC_FL_KEEP_SIZE, extends the size to its end.
    *
    * Errors:
-   *  - EBADF if not open for writing.
+   *  - EBADF with O_PATH.
    *  - EINVAL if offset < 0 or length <= 0.
    *  - EOPNOTSUPP for modes that don't go together, or are not known.
-   *  - EINVAL if what FALLOC_FL_COLLAPSE_RANGE or INSERT_RANGE moves is no whole number of blocks,
-   *    or reaches the end.
+   *  - EBADF if not open for writing.
+   *  - EOPNOTSUPP for modes the filesystem doesn't have.
    *  - EFBIG, ENOSPC (nothing has changed then).
    *  - ESPIPE for pipes, EISDIR for directories, ENODEV for other files that are not regular.
    */

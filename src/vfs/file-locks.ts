@@ -44,10 +44,6 @@ export class FileLocks {
   readonly #ranges = new Map<LockOwner, RangeLock[]>();
   readonly #changed = new WaitQueue();
 
-  get isEmpty(): boolean {
-    return this.#flocks.size === 0 && this.#ranges.size === 0;
-  }
-
   // flock.
 
   /**

@@ -126,19 +126,21 @@ export interface Filesystem {
    *  - EISDIR for a directory opened with O_CREAT or for writing (O_TRUNC counts).
    *  - EACCES without the permission; a file that this call created is not checked.
    *  - EROFS when opened for writing on a read-only mount.
-   *  - ENXIO for a socket, or a device without a driver.
+   *  - EACCES for a device on a mount with nodev.
+   *  - ENXIO for a socket that nobody listens at, or a device without a driver; for a FIFO opened
+   *    to write with O_NONBLOCK that nobody reads.
    *  - EPERM for O_NOATIME on a file of someone else.
    *  - EINVAL for O_DIRECT on a directory.
    */
   openAt(rp: ResolvingPath, options: OpenOptions): Op<FileDescription>;
 
   /**
-   * Extended attributes of the file at `rp`. The name has a prefix that is one, and its length is
-   * checked.
+   * Extended attributes of the file at `rp`. The length of the name is checked.
    *
    * Errors:
-   *  - EOPNOTSUPP if the filesystem has none of the name's kind.
    *  - those of permissions.checkXattr().
+   *  - EOPNOTSUPP if the filesystem has none of the name's kind.
+   *  - EINVAL for a prefix alone.
    *  - ENODATA if it doesn't exist.
    */
   getXattrAt(rp: ResolvingPath, name: string): Op<Uint8Array>;

@@ -168,8 +168,8 @@ export class VirtualFilesystem {
   }
 
   /**
-   * inotify_add_watch(2). Errors: of the path; EACCES if the file may not be read; ENOTDIR with
-   * IN_ONLYDIR; those of InotifyInstance.addWatch().
+   * inotify_add_watch(2). Errors: of the path; ENOTDIR with IN_ONLYDIR; EACCES if the file may not
+   * be read; those of InotifyInstance.addWatch().
    */
   *addWatch(
     creds: Credentials,

@@ -17,7 +17,6 @@
 // not given the whole tree doesn't leave its preopens.
 
 import { LinuxError, linuxerr } from '../abi/errno.ts';
-import { AT_FDCWD } from '../abi/fcntl.ts';
 import type { Stat, Statfs, Statx } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import { encodeUtf8 } from '../lib/text.ts';
@@ -100,8 +99,6 @@ export const BURROW_CALLS = [
   'statx',
 ] as const satisfies readonly SyscallName[];
 
-/** Calls whose result is a descriptor that preview1's functions don't know yet. */
-const OPENS: readonly SyscallName[] = ['openat', 'dup', 'dup3', 'dupfd', 'inotify_init1'];
 /** Of a path that follows a dirfd, which argument has the flags that confine it. */
 const FLAGS_AT: Partial<Record<SyscallName, number>> = {
   openat: 2,
@@ -188,7 +185,8 @@ export class BurrowFunctions {
       const { args, addresses } = this.#take(name, parameters);
       const call = sys[name] as (...all: unknown[]) => Op<unknown>;
       const result = yield* call.apply(sys, this.#confined(name, args));
-      if (OPENS.includes(name)) descriptors.delete(result as number);
+      // The one call that replaces a descriptor of whose kind preview1's functions may know.
+      if (name === 'dup3') descriptors.delete(result as number);
       return this.#give(name, result, parameters, addresses);
     } catch (error) {
       if (error instanceof LinuxError) return -(FAILURE + errnoFor(error));
@@ -220,36 +218,25 @@ export class BurrowFunctions {
   /** Paths are resolved beneath the preopens of a program that wasn't given the whole tree. */
   #confined(name: SyscallName, args: readonly unknown[]): unknown[] {
     const kinds = SYSCALLS[name].args as readonly ArgumentKind[];
-    const flagsAt = FLAGS_AT[name];
     const confined = [...args];
-    if (name === 'mknodat' || !kinds.includes('text')) {
-      if (name === 'mknodat') this.#confinePlain(confined);
-      return confined;
-    }
-    if (flagsAt === undefined) {
+    if (!kinds.includes('text')) return confined;
+    const flagsAt = FLAGS_AT[name];
+    if (flagsAt === undefined && name !== 'mknodat') {
       // These name no directory to stay beneath.
       if (!this.#context.descriptors.hasRoot) throw linuxerr.ENOTCAPABLE;
       return confined;
     }
     for (const [index, kind] of kinds.entries()) {
       if (kind !== 'text') continue;
-      const place = this.#place(confined[index - 1], confined[index]);
+      const [from, path] = [confined[index - 1] as number, confined[index] as string];
+      const place = locateGuestPath(this.#context, from, path);
       confined[index - 1] = place.dirfd;
       confined[index] = place.path;
-      confined[flagsAt] = (confined[flagsAt] as number) | place.flags;
+      if (flagsAt !== undefined) confined[flagsAt] = (confined[flagsAt] as number) | place.flags;
+      // mknodat(2) has no flags that would keep it beneath a directory.
+      else if (place.flags !== 0) throw linuxerr.ENOTCAPABLE;
     }
     return confined;
-  }
-
-  #confinePlain(args: unknown[]): void {
-    const place = this.#place(args[0], args[1]);
-    // mknodat(2) has no flags that would keep it beneath a directory.
-    if (place.flags !== 0) throw linuxerr.ENOTCAPABLE;
-  }
-
-  #place(dirfd: unknown, path: unknown): ReturnType<typeof locateGuestPath> {
-    const from = typeof dirfd === 'number' ? dirfd : AT_FDCWD;
-    return locateGuestPath(this.#context, from, path as string);
   }
 
   #give(

@@ -29,7 +29,7 @@ export function locateGuestPath(
   const wanted = clean(path);
   let found: { readonly fd: number; readonly rest: string; readonly length: number } | undefined;
   for (const { fd, name } of descriptors.preopens) {
-    const prefix = clean(name);
+    const prefix = clean(name).replace(/\/+$/, '');
     const isAbove = prefix === '' || wanted === prefix || wanted.startsWith(`${prefix}/`);
     if (!isAbove || prefix.length < (found?.length ?? 0)) continue;
     found = { fd, rest: wanted.slice(prefix.length).replace(/^\/+/, ''), length: prefix.length };

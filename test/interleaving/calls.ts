@@ -99,7 +99,7 @@ export function mount(path: string): Deed {
     run: ({ vfs, filesystem: { clock } }) =>
       asOutcome(function* () {
         const filesystem = new Tmpfs({ size: 0, mode: 0o755, dev: 2, clock });
-        const flags = flagsOf(undefined);
+        const flags = flagsOf();
         const source = { filesystem, root: filesystem.root, source: 'tmpfs', flags };
         yield* vfs.mount(ROOT_CREDENTIALS, operation(vfs, path), source);
         return 'mounted';
@@ -114,7 +114,7 @@ export function bind(from: string, path: string): Deed {
     run: ({ vfs, filesystem }) =>
       asOutcome(function* () {
         const { dentry: root } = yield* vfs.getDentryAt(ROOT_CREDENTIALS, operation(vfs, from));
-        const flags = flagsOf(undefined);
+        const flags = flagsOf();
         yield* vfs.mount(ROOT_CREDENTIALS, operation(vfs, path), {
           filesystem,
           root,

@@ -56,7 +56,7 @@ export function newTask(
 }
 
 function sessionOn<Fs extends LocalFilesystem>(filesystem: Fs, clock: Clock): Session<Fs> {
-  const flags = flagsOf(undefined);
+  const flags = flagsOf();
   const source = filesystem.type;
   const vfs = new VirtualFilesystem(
     new MountNamespace({ filesystem, root: filesystem.root, source, flags }),

@@ -182,3 +182,10 @@ test("/dev/tty is the task's terminal, if it has one", async () => {
   await t.write(fd, 'seen');
   expect(queue.size).toBe(4);
 });
+
+test('/dev/inotify refuses the masks that inotify_add_watch refuses', async () => {
+  const fd = await t.open('/dev/inotify', O_RDWR);
+  await fails('EINVAL', t.write(fd, 'ADD 0 /\n'));
+  await fails('EINVAL', t.write(fd, 'ADD IN_CREATE|IN_MASK_ADD|IN_MASK_CREATE /\n'));
+  await t.write(fd, 'ADD IN_CREATE /\n');
+});
