@@ -13,7 +13,7 @@ import {
   O_TMPFILE,
   O_TRUNC,
 } from '../../abi/fcntl.ts';
-import { IN_MODIFY, IN_OPEN } from '../../abi/inotify.ts';
+import { IN_OPEN } from '../../abi/inotify.ts';
 import type { Op } from '../../lib/op.ts';
 import type { FileDescription } from '../../vfs/file-description.ts';
 import type { OpenOptions } from '../../vfs/options.ts';
@@ -105,8 +105,8 @@ function* openDentry(
   const file = new RegularFileDescription(fs, { vd, inode, flags, creds: rp.creds });
   if (!truncates) return told(fs, file, IN_OPEN);
   try {
-    yield* applySetStat(fs, inode, { size: 0 }, rp.creds);
-    return told(fs, file, IN_OPEN, IN_MODIFY);
+    const change = yield* applySetStat(fs, inode, { size: 0 }, rp.creds);
+    return told(fs, file, IN_OPEN, change);
   } catch (error) {
     file.decRef();
     throw error;

@@ -1,7 +1,7 @@
 // inotify(7): which calls cause which events, on the directory (`dir`) and on the object (`self`),
 // in their order. Linux: include/linux/fsnotify.h.
 
-import type { Case, Context } from '../case.ts';
+import { type Case, type Context, USER } from '../case.ts';
 import {
   AT_FDCWD,
   FALLOC_FL_KEEP_SIZE,
@@ -58,6 +58,20 @@ export const inotifyOpenCases: readonly Case[] = [
         await t.open(t.path('file'), O_WRONLY | O_TRUNC);
         await watcher.expect('dir: OPEN file', 'self: OPEN', 'dir: MODIFY file', 'self: MODIFY');
       }
+    },
+  },
+  {
+    title: 'O_TRUNC by another user tells of the change and of lost set-id bits at once',
+    origin: 'Linux: fs/open.c do_truncate(), fsnotify_change()',
+    async run(t) {
+      await t.createFile(t.path('file'), 'text');
+      await t.chmod(t.path('file'), 0o6777);
+      const watcher = await Watcher.open(t);
+      await watcher.watch('self', t.path('file'));
+      const user = await t.as(USER);
+      const fd = await user.open(t.path('file'), O_WRONLY | O_TRUNC);
+      await user.write(fd, new Uint8Array(1));
+      await watcher.expect('self: OPEN', 'self: MODIFY|ATTRIB', 'self: MODIFY');
     },
   },
   {
