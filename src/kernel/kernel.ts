@@ -216,7 +216,7 @@ export class Kernel implements Services {
     for (const name of path.split('/').filter((part) => part !== '')) {
       made += `/${name}`;
       try {
-        yield* this.vfs.mkdirAt(ROOT_CREDENTIALS, this.#operation(made), { mode: 0o755 });
+        yield* this.vfs.mkdirAt(ROOT_CREDENTIALS, this.#operation(made), { mode: 0o755, umask: 0 });
       } catch (error) {
         if (error !== linuxerr.EEXIST) throw error;
       }
@@ -241,6 +241,7 @@ export class Kernel implements Services {
     const directory = yield* this.vfs.openAt(creds, this.#operation(options.cwd ?? '/'), {
       flags: O_DIRECTORY | O_PATH,
       mode: 0,
+      umask: 0,
     });
     const task = new Task({
       pid: this.#nextPid++,
@@ -270,9 +271,9 @@ export class Kernel implements Services {
   ): Op<void> {
     checkPathText(path);
     const mode = S_IFSOCK | (options.mode & S_PERMISSIONS);
-    const { endpoint } = options;
+    const node = { mode, umask: 0, rdev: 0, endpoint: options.endpoint };
     try {
-      yield* this.vfs.mknodAt(ROOT_CREDENTIALS, this.#operation(path), { mode, rdev: 0, endpoint });
+      yield* this.vfs.mknodAt(ROOT_CREDENTIALS, this.#operation(path), node);
     } catch (error) {
       throw error === linuxerr.EEXIST ? linuxerr.EADDRINUSE : error;
     }
@@ -304,7 +305,7 @@ export class Kernel implements Services {
   openNull(): Op<FileDescription> {
     const { root } = this.#devices.namespace;
     const operation = { root, start: root, path: 'null', followFinalSymlink: true };
-    return this.#devices.openAt(ROOT_CREDENTIALS, operation, { flags: O_RDWR, mode: 0 });
+    return this.#devices.openAt(ROOT_CREDENTIALS, operation, { flags: O_RDWR, mode: 0, umask: 0 });
   }
 
   /** Ends every task, commits and unmounts everything. Errors: the first one of a filesystem. */

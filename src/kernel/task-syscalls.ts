@@ -65,8 +65,7 @@ export class TaskSyscalls extends NamespaceCalls implements Syscalls {
     // Before the place to start from.
     checkedOpenFlags(flags);
     const makesFile = (flags & O_CREAT) !== 0 || (flags & O_TMPFILE) === O_TMPFILE;
-    const permissions = !makesFile ? 0 : mode & S_PERMISSIONS & ~task.umask;
-    const options = { flags, mode: permissions };
+    const options = { flags, mode: makesFile ? mode & S_PERMISSIONS : 0, umask: task.umask };
     const file = yield* this.at(dirfd, path, flags & AT_RESOLVE_BENEATH, (operation) =>
       task.vfs.openAt(task.creds, operation, options),
     );
@@ -230,7 +229,7 @@ export class TaskSyscalls extends NamespaceCalls implements Syscalls {
 
   mkdirat(dirfd: number, path: string, mode: number, flags: number): Op<void> {
     const { vfs, creds, umask } = this.task;
-    const options = { mode: mode & S_PERMISSIONS & ~umask };
+    const options = { mode: mode & S_PERMISSIONS, umask };
     return this.at(dirfd, path, flags, (operation) => vfs.mkdirAt(creds, operation, options));
   }
 
@@ -281,7 +280,7 @@ export class TaskSyscalls extends NamespaceCalls implements Syscalls {
   *mknodat(dirfd: number, path: string, mode: number, rdev: number): Op<void> {
     checkNodeType(mode & S_IFMT);
     const { vfs, creds, umask } = this.task;
-    const options = { mode: (mode & S_IFMT) | (mode & S_PERMISSIONS & ~umask), rdev: rdev >>> 0 };
+    const options = { mode: mode & (S_IFMT | S_PERMISSIONS), umask, rdev: rdev >>> 0 };
     yield* this.at(dirfd, path, 0, (operation) => vfs.mknodAt(creds, operation, options));
   }
 

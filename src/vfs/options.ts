@@ -7,18 +7,24 @@ import type { SocketEndpoint } from './socket.ts';
 export interface OpenOptions {
   /** O_ flags, reduced to O_VALID. */
   readonly flags: number;
-  /** Permissions of a file this call creates; the umask has been applied. */
+  /** Permissions of a file this call creates, before the umask. */
   readonly mode: number;
+  /** Permissions it doesn't get. */
+  readonly umask: number;
 }
 
 export interface MkdirOptions {
-  /** Permissions; the umask has been applied. */
+  /** Permissions, before the umask. */
   readonly mode: number;
+  /** Permissions it doesn't get. */
+  readonly umask: number;
 }
 
 export interface MknodOptions {
-  /** Type and permissions; the umask has been applied. Type 0 stands for a regular file. */
+  /** Type and permissions, before the umask. Type 0 stands for a regular file. */
   readonly mode: number;
+  /** Permissions it doesn't get. */
+  readonly umask: number;
   /** Of a device. */
   readonly rdev: number;
   /** Of a socket: who listens there. */

@@ -66,11 +66,12 @@ export class VirtualFilesystem {
   /** open(2). Errors besides: those of checkedOpenFlags(). */
   openAt(creds: Credentials, operation: PathOperation, options: OpenOptions): Op<FileDescription> {
     const flags = checkedOpenFlags(options.flags);
+    const { mode, umask } = options;
     const isExclusive = (flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0;
     const followFinalSymlink = (flags & O_NOFOLLOW) === 0 && !isExclusive;
     const rp = this.#resolving(creds, { ...operation, followFinalSymlink });
     if ((flags & O_PATH) !== 0) return this.#openPath(rp, flags);
-    return this.#within(rp, (filesystem) => filesystem.openAt(rp, { flags, mode: options.mode }));
+    return this.#within(rp, (filesystem) => filesystem.openAt(rp, { flags, mode, umask }));
   }
 
   /** Opens again what a description stands for. Errors: as openAt for a file that exists. */
@@ -88,7 +89,7 @@ export class VirtualFilesystem {
     };
     const rp = this.#resolving(creds, operation);
     const flags = options.flags & O_VALID & ~(O_CREAT | O_EXCL);
-    return this.#within(rp, (filesystem) => filesystem.openAt(rp, { flags, mode: 0 }));
+    return this.#within(rp, (filesystem) => filesystem.openAt(rp, { flags, mode: 0, umask: 0 }));
   }
 
   *#openPath(rp: ResolvingPath, flags: number): Op<FileDescription> {

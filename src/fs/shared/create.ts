@@ -77,13 +77,14 @@ export function* makeDirectory(fs: LocalTree, rp: ResolvingPath, options: MkdirO
   const place = yield* prepareCreate(fs, rp, true);
   if (place.parent.inode.nlink >= LINK_MAX) throw linuxerr.EMLINK;
   const mode = S_IFDIR | (options.mode & (0o777 | S_ISVTX));
-  insert(fs, place, fs.makeInode(ownedByCreator(rp, place.parent, mode)));
+  const attributes = ownedByCreator(rp, place.parent, { mode, umask: options.umask });
+  insert(fs, place, fs.makeInode(attributes));
 }
 
 export function* makeNode(
   fs: LocalTree,
   rp: ResolvingPath,
-  { mode, rdev, endpoint }: MknodOptions,
+  { mode, umask, rdev, endpoint }: MknodOptions,
 ): Op<void> {
   const place = yield* prepareCreate(fs, rp, false);
   const type = mode & S_IFMT || S_IFREG;
@@ -91,7 +92,8 @@ export function* makeNode(
   const isWhiteout = type === S_IFCHR && rdev === 0;
   if (isDevice && !isWhiteout && !rp.creds.isPrivileged) throw linuxerr.EPERM;
   if (!isDevice && ![S_IFREG, S_IFIFO, S_IFSOCK].includes(type)) throw linuxerr.EINVAL;
-  const attributes = ownedByCreator(rp, place.parent, type | (mode & ~S_IFMT));
+  const made = { mode: type | (mode & ~S_IFMT), umask };
+  const attributes = ownedByCreator(rp, place.parent, made);
   const inode = fs.makeInode(isDevice ? { ...attributes, rdev } : attributes);
   insert(fs, place, inode);
   if (endpoint !== undefined) inode.listen(endpoint);
@@ -99,8 +101,8 @@ export function* makeNode(
 
 export function* makeSymlink(fs: LocalTree, rp: ResolvingPath, target: string): Op<void> {
   const place = yield* prepareCreate(fs, rp, false);
-  const attributes = { ...ownedByCreator(rp, place.parent, S_IFLNK | 0o777), target };
-  insert(fs, place, fs.makeInode(attributes));
+  const attributes = ownedByCreator(rp, place.parent, { mode: S_IFLNK | 0o777 });
+  insert(fs, place, fs.makeInode({ ...attributes, target }));
 }
 
 export function* makeLink(fs: LocalTree, rp: ResolvingPath, target: VirtualDentry): Op<void> {
@@ -130,17 +132,22 @@ export function createAndOpen(
   options: OpenOptions,
 ): RegularFileDescription {
   if (parent.isDead) throw linuxerr.ENOENT;
-  const inode = makeRegular(fs, rp, parent, options.mode);
+  const inode = makeRegular(fs, rp, parent, options);
   const dentry = insert(fs, { parent, name: rp.component }, inode);
   const vd = { mount: rp.mount, dentry };
   return new RegularFileDescription(fs, { vd, inode, flags: options.flags, creds: rp.creds });
 }
 
 /** A new regular file of whoever opens it, without a name. Errors: EROFS, EACCES. */
-function makeRegular(fs: LocalTree, rp: ResolvingPath, dir: LocalDentry, mode: number): Inode {
+function makeRegular(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  dir: LocalDentry,
+  { mode, umask }: OpenOptions,
+): Inode {
   rp.mount.checkWritable();
   checkMayCreate(rp, dir);
-  return fs.makeInode(ownedByCreator(rp, dir, S_IFREG | (mode & ~S_IFMT)));
+  return fs.makeInode(ownedByCreator(rp, dir, { mode: S_IFREG | (mode & ~S_IFMT), umask }));
 }
 
 /** O_TMPFILE: a file in the filesystem of `dir` that has no name, yet or ever. */
@@ -151,7 +158,7 @@ export function createUnnamed(
   options: OpenOptions,
 ): RegularFileDescription {
   if (!dir.inode.isDir) throw linuxerr.ENOTDIR;
-  const inode = makeRegular(fs, rp, dir, options.mode);
+  const inode = makeRegular(fs, rp, dir, options);
   inode.nlink = 0;
   inode.isLinkable = (options.flags & O_EXCL) === 0;
   // Linux: d_tmpfile(). What is done to it is told to the directory, under this name.
@@ -172,14 +179,15 @@ export function createUnnamed(
 function ownedByCreator(
   rp: ResolvingPath,
   parent: LocalDentry,
-  mode: number,
+  { mode, umask = 0 }: { readonly mode: number; readonly umask?: number | undefined },
 ): { mode: number; uid: number; gid: number } {
   const { creds } = rp;
   const inherits = (parent.inode.mode & S_ISGID) !== 0;
   const gid = inherits ? parent.inode.gid : creds.gid;
-  let ownMode = mode;
+  let ownMode = mode & ~umask;
   if (inherits && (mode & S_IFMT) === S_IFDIR) ownMode |= S_ISGID;
-  // Linux: fs/inode.c mode_strip_sgid(): a setgid executable of a group one isn't in can't be made.
+  // Linux: fs/inode.c mode_strip_sgid(): a setgid executable of a group one isn't in can't be made,
+  // not even one that the umask makes no executable.
   const isSetgidExecutable = (mode & (S_ISGID | S_IXGRP)) === (S_ISGID | S_IXGRP);
   if (inherits && isSetgidExecutable && !creds.isPrivileged && !creds.inGroup(gid)) {
     ownMode &= ~S_ISGID;

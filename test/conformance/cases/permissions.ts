@@ -15,6 +15,7 @@ import {
   W_OK,
   X_OK,
 } from '../../../src/abi/fcntl.ts';
+import { S_IFREG } from '../../../src/abi/stat.ts';
 import { OTHER, USER } from '../case.ts';
 import { equal, equalMode, expectError } from '../check.ts';
 
@@ -198,6 +199,21 @@ export const permissionCases: readonly Case[] = [
       await member.open(t.path('shared/b'), O_WRONLY | O_CREAT, 0o2755);
       equalMode(await t.stat(t.path('shared/a')), 0o755);
       equalMode(await t.stat(t.path('shared/b')), 0o2755);
+    },
+  },
+  {
+    title: 'it loses the bit as well if the umask makes it no executable',
+    origin: 'Linux: include/linux/fs.h vfs_prepare_mode()',
+    async run(t) {
+      await t.mkdir(t.path('shared'));
+      await t.chown(t.path('shared'), 0, 50);
+      await t.chmod(t.path('shared'), 0o2777);
+      const user = await t.as(USER);
+      await user.umask(0o077);
+      await user.open(t.path('shared/opened'), O_WRONLY | O_CREAT, 0o2755);
+      await user.mknodat(AT_FDCWD, t.path('shared/made'), S_IFREG | 0o2755, 0);
+      equalMode(await t.stat(t.path('shared/opened')), 0o700);
+      equalMode(await t.stat(t.path('shared/made')), 0o700);
     },
   },
   {
