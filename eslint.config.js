@@ -60,7 +60,7 @@ const LAYERS = {
   },
   'src/fs/shared': { imports: ['src/vfs', 'src/auth', 'src/abi', 'src/lib'] },
   'src/vfs': { imports: ['src/auth', 'src/abi', 'src/lib'] },
-  'src/store': { imports: ['src/abi', 'src/lib'], packages: ['idb-keyval'] },
+  'src/store': { imports: ['src/abi', 'src/lib'], packages: ['idb-keyval', 'xxhash-wasm'] },
   'src/auth': { imports: ['src/abi', 'src/lib'] },
   'src/abi': { imports: [], typesOnly: ['src/lib'] },
   'src/lib': { imports: [] },

@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { runAsync } from '../../../src/lib/op.ts';
+import type { Engine } from '../../../src/store/engine/engine.ts';
+import { MemoryDevice } from '../../../src/store/engine/memory-device.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import { BLOCK_SIZE } from '../../../src/store/store.ts';
 import type { Batch, Store } from '../../../src/store/store.ts';
@@ -17,6 +19,7 @@ import {
   digest,
   Origin,
 } from './support.ts';
+import { expectClean, openEngine, reopenEngine } from './engine/support.ts';
 
 const OBJECTS = [0, 1, 3, 2 ** 40];
 const BLOCKS = 40;
@@ -172,7 +175,29 @@ function idbSubject(name: string, cacheBytes: number | undefined): Subject {
   };
 }
 
+function engineSubject(name: string, cacheBytes: number): Subject {
+  let device = new MemoryDevice();
+  return {
+    name,
+    open() {
+      device = new MemoryDevice({ yields: true });
+      return openEngine(device, cacheBytes);
+    },
+    reopen: (store) => reopenEngine(device, store as Engine, cacheBytes),
+    failNext: () => {
+      device.failNextCommit(linuxerr.ENOSPC);
+    },
+    checkRecords() {
+      device.restore(device.image);
+      return expectClean(device);
+    },
+  };
+}
+
 const SUBJECTS: Subject[] = [
+  engineSubject('engine', 1 << 20),
+  engineSubject('engine with room for few nodes', 200_000),
+  engineSubject('engine without a cache', 0),
   {
     name: 'MemoryStore',
     open: () => Promise.resolve(new MemoryStore({ yields: true })),

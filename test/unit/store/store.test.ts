@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { InvariantError } from '../../../src/lib/assert.ts';
 import { runAsync } from '../../../src/lib/op.ts';
+import { MemoryDevice } from '../../../src/store/engine/memory-device.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import { BLOCK_SIZE, ITEM_KEY_MAX, ITEM_VALUE_MAX } from '../../../src/store/store.ts';
 import type { Store } from '../../../src/store/store.ts';
@@ -18,6 +19,7 @@ import {
   failNextTransaction,
   Origin,
 } from './support.ts';
+import { openEngine, reopenEngine } from './engine/support.ts';
 
 interface Subject {
   readonly name: string;
@@ -37,6 +39,8 @@ const CHUNK = 8 * BLOCK_SIZE;
 const SUBJECTS: readonly Subject[] = [
   memorySubject('MemoryStore', false),
   memorySubject('MemoryStore that yields', true),
+  engineSubject('engine in memory', { yields: false, cacheBytes: 1 << 20 }),
+  engineSubject('engine that waits, with next to no cache', { yields: true, cacheBytes: 1000 }),
   idbSubject('IdbStore', undefined),
   idbSubject('IdbStore with next to no cache', 1000),
 ];
@@ -61,6 +65,31 @@ function memorySubject(name: string, yields: boolean): Subject {
           store.failNextCommit(linuxerr.EIO);
         },
       });
+    },
+  };
+}
+
+function engineSubject(
+  name: string,
+  { yields, cacheBytes }: { yields: boolean; cacheBytes: number },
+): Subject {
+  return {
+    name,
+    async create() {
+      const device = new MemoryDevice({ yields });
+      let store = await openEngine(device, cacheBytes);
+      return {
+        store,
+        async reopen() {
+          return (store = await reopenEngine(device, store, cacheBytes));
+        },
+        fillDisk: () => {
+          device.failNextCommit(linuxerr.ENOSPC);
+        },
+        breakDisk: () => {
+          device.failNextCommit(linuxerr.EIO);
+        },
+      };
     },
   };
 }

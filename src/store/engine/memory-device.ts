@@ -1,0 +1,133 @@
+// A device in memory, for tests: it can be made to wait, to fail and to crash, and it notices an
+// engine that breaks the contract.
+
+import { type LinuxError, linuxerr } from '../../abi/errno.ts';
+import { assert } from '../../lib/assert.ts';
+import { type Op, waitFor } from '../../lib/op.ts';
+import type { Durability, StoreUsage } from '../store.ts';
+import {
+  type DeviceBatch,
+  type PageDevice,
+  type Portion,
+  SUPERBLOCK_SIZE_MAX,
+  unitsOf,
+} from './page-device.ts';
+
+export interface MemoryDeviceOptions {
+  /** Every operation waits one turn of the microtask queue. Default: none does. */
+  readonly yields?: boolean;
+}
+
+/** What a device held at some moment. */
+export interface DeviceImage {
+  readonly superblock: Uint8Array | undefined;
+  readonly places: ReadonlyMap<number, Uint8Array>;
+}
+
+export class MemoryDevice implements PageDevice {
+  readonly #yields: boolean;
+  #superblock: Uint8Array | undefined;
+  #places = new Map<number, Uint8Array>();
+  /** Units that a place takes. */
+  readonly #taken = new Set<number>();
+  #nextFailure: LinuxError | undefined;
+  #isClosed = false;
+  /** What was committed, in order; undefined: nobody wants to know. */
+  #history: DeviceImage[] | undefined;
+  /** Places read so far. */
+  readCount = 0;
+
+  constructor({ yields = false }: MemoryDeviceOptions = {}) {
+    this.#yields = yields;
+  }
+
+  get image(): DeviceImage {
+    return { superblock: this.#superblock, places: new Map(this.#places) };
+  }
+
+  /** Goes back to an image, as after a crash, and is open. */
+  restore({ superblock, places }: DeviceImage): void {
+    this.#superblock = superblock;
+    this.#places = new Map(places);
+    this.#taken.clear();
+    for (const [address, bytes] of places) this.#take(address, bytes.length);
+    this.#nextFailure = undefined;
+    this.#isClosed = false;
+  }
+
+  /** From now on keeps the image after each commit. Returns them: the list grows. */
+  record(): readonly DeviceImage[] {
+    return (this.#history = [this.image]);
+  }
+
+  /** The next commit fails with this error and changes nothing. */
+  failNextCommit(error: LinuxError): void {
+    this.#nextFailure = error;
+  }
+
+  /** Changes what lies at an address behind the engine's back; undefined: it is gone. */
+  damage(address: number, change: (bytes: Uint8Array) => Uint8Array | undefined): void {
+    const bytes = this.#places.get(address);
+    assert(bytes !== undefined, 'nothing to damage');
+    const changed = change(bytes.slice());
+    if (changed === undefined) this.#places.delete(address);
+    else this.#places.set(address, changed);
+  }
+
+  *readSuperblock(): Op<Uint8Array | undefined> {
+    yield* this.#begin();
+    return this.#superblock;
+  }
+
+  *read(portions: readonly Portion[]): Op<(Uint8Array | undefined)[]> {
+    yield* this.#begin();
+    this.readCount += portions.length;
+    return portions.map(({ address, sizeBytes, from, to }) => {
+      const bytes = this.#places.get(address);
+      return bytes?.length === sizeBytes ? bytes.slice(from, to) : undefined;
+    });
+  }
+
+  *commit({ writes, frees, superblock }: DeviceBatch, _durability: Durability): Op<void> {
+    yield* this.#begin();
+    assert(superblock.length <= SUPERBLOCK_SIZE_MAX, 'superblock too large');
+    const failure = this.#nextFailure;
+    this.#nextFailure = undefined;
+    if (failure !== undefined) throw failure;
+    for (const { address, bytes } of writes) {
+      this.#take(address, bytes.length);
+      this.#places.set(address, bytes.slice());
+    }
+    for (const { address, sizeBytes } of frees) {
+      this.#places.delete(address);
+      for (let i = 0; i < unitsOf(sizeBytes); i++) {
+        assert(this.#taken.delete(address + i), 'a place freed that is not in use');
+      }
+    }
+    this.#superblock = superblock.slice();
+    this.#history?.push(this.image);
+  }
+
+  #take(address: number, sizeBytes: number): void {
+    for (let i = 0; i < unitsOf(sizeBytes); i++) {
+      assert(!this.#taken.has(address + i), 'a place in use is written');
+      this.#taken.add(address + i);
+    }
+  }
+
+  *usage(): Op<StoreUsage> {
+    yield* this.#begin();
+    let used = 0;
+    for (const bytes of this.#places.values()) used += bytes.length;
+    return { used, available: Number.MAX_SAFE_INTEGER };
+  }
+
+  *close(): Op<void> {
+    this.#isClosed = true;
+  }
+
+  *#begin(): Op<void> {
+    if (this.#isClosed) throw linuxerr.EIO;
+    if (this.#yields) yield* waitFor(Promise.resolve());
+  }
+}

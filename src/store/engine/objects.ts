@@ -1,0 +1,337 @@
+// Objects: their pieces in the tree, and the records that hold their data.
+//
+// A piece is a run of units of an object: either an extent, which is part of a record at some place
+// of the device, or a single unit with little in it, kept in the tree. Its key is the object, U+0000
+// and the first unit. Records are never changed: overwriting part of an extent leaves pieces of what
+// is left of it. A record goes when no piece is part of it; the number of those that are is kept in
+// the meta tree, except where it is one.
+
+import { linuxerr } from '../../abi/errno.ts';
+import { assertDefined } from '../../lib/assert.ts';
+import type { Op } from '../../lib/op.ts';
+import { BLOCK_SIZE, type Batch, type Run } from '../store.ts';
+import type { Checksum } from './node-cache.ts';
+import { Extent, InlineData } from './node.ts';
+import { PLACE_UNITS_MAX, type Portion, UNIT_SIZE } from './page-device.ts';
+import type { Entry, Tree } from './tree.ts';
+import type { Change } from './tree-edit.ts';
+
+/** A unit with at most so many bytes before the zeros it ends in is kept in the tree. */
+const INLINE_SIZE_MAX = 2048;
+/** Runs of fewer units share records, which are of this size: below the cliff of IndexedDB. */
+const SHARED_RECORD_UNITS = 15;
+const OWN_RECORD_UNITS_MIN = 64;
+const UNITS_END = 2 ** 48;
+
+export interface Piece {
+  readonly unit: number;
+  readonly value: Extent | InlineData;
+}
+
+/** What a commit does to the objects. */
+export interface ObjectsEdit {
+  readonly changes: readonly Change[];
+  readonly writes: readonly { readonly address: number; readonly bytes: Uint8Array }[];
+  /** By how many pieces more or fewer use a record that was there before. */
+  readonly uses: ReadonlyMap<number, { readonly units: number; readonly delta: number }>;
+  /** Pieces of a new record, where they are several. */
+  readonly newUses: ReadonlyMap<number, number>;
+}
+
+export function numberKey(value: number): string {
+  const high = Math.floor(value / 2 ** 32);
+  const low = value % 2 ** 32;
+  return String.fromCharCode(high >>> 16, high & 0xffff, low >>> 16, low & 0xffff);
+}
+
+function pieceKey(object: number, unit: number): string {
+  // The first of its units is U+0000.
+  return numberKey(object) + numberKey(unit);
+}
+
+/** The object of a piece's key. */
+export function objectOf(key: string): number {
+  return numberIn(key, 0);
+}
+
+/** The first unit in a piece's key. */
+export function unitOf(key: string): number {
+  return numberIn(key, 4);
+}
+
+function numberIn(key: string, from: number): number {
+  let value = 0;
+  for (let i = from; i < from + 4; i++) value = value * 0x10000 + key.charCodeAt(i);
+  return value;
+}
+
+/** Pieces that have units in [from, to), in order. All are of one moment. */
+export function* piecesOf(tree: Tree, object: number, from: number, to: number): Op<Piece[]> {
+  const entries = yield* tree.entries({
+    from: pieceKey(object, Math.max(0, from - PLACE_UNITS_MAX + 1)),
+    to: pieceKey(object, Math.min(to, UNITS_END)),
+  });
+  return entries.map(pieceIn).filter((piece) => piece.unit + unitCount(piece) > from);
+}
+
+/** The first piece that reaches beyond `from`. */
+export function* nextPiece(tree: Tree, object: number, from: number): Op<Piece | undefined> {
+  const to = pieceKey(object, UNITS_END);
+  const [near] = yield* piecesOf(tree, object, from, from + 1);
+  if (near !== undefined) return near;
+  const [next] = yield* tree.entries({ from: pieceKey(object, from), to, limit: 1 });
+  return next === undefined ? undefined : pieceIn(next);
+}
+
+function pieceIn({ key, value }: Entry): Piece {
+  if (value instanceof Uint8Array) throw linuxerr.EIO;
+  return { unit: unitOf(key), value };
+}
+
+export function unitCount({ value }: Piece): number {
+  return value instanceof Extent ? value.unitCount : 1;
+}
+
+/** What an extent is part of, whole. */
+export function recordPlace(extent: { address: number; recordUnits: number }): {
+  address: number;
+  sizeBytes: number;
+} {
+  return { address: extent.address, sizeBytes: extent.recordUnits * UNIT_SIZE };
+}
+
+/** The data of an extent, as far as it lies in units [from, to) of the object. */
+export function portionOf(unit: number, extent: Extent, from: number, to: number): Portion {
+  const first = Math.max(0, from - unit) + extent.firstUnit;
+  const end = Math.min(extent.unitCount, to - unit) + extent.firstUnit;
+  return { ...recordPlace(extent), from: first * UNIT_SIZE, to: end * UNIT_SIZE };
+}
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+interface ObjectChange {
+  /** In units. */
+  readonly ranges: Range[];
+  readonly runs: Run[];
+}
+
+/** Plans what a batch does to the objects. New records are placed by `allocate`. */
+export function* planObjects(
+  tree: Tree,
+  batch: Batch,
+  write: { readonly allocate: (units: number) => number; readonly checksum: Checksum },
+): Op<ObjectsEdit> {
+  const plan = new Plan(write);
+  for (const [object, change] of changesByObject(batch)) {
+    for (const { from, to } of merged(change.ranges)) {
+      for (const piece of yield* piecesOf(tree, object, from, to))
+        plan.cut(object, piece, { from, to });
+    }
+    plan.write(object, change.runs);
+  }
+  return plan.finish();
+}
+
+function changesByObject({ discards, writes }: Batch): Map<number, ObjectChange> {
+  const objects = new Map<number, ObjectChange>();
+  const changeOf = (object: number): ObjectChange => {
+    let change = objects.get(object);
+    if (change === undefined) objects.set(object, (change = { ranges: [], runs: [] }));
+    return change;
+  };
+  for (const { object, from, to } of discards) {
+    changeOf(object).ranges.push({
+      from: from / UNIT_SIZE,
+      to: Math.min(to / UNIT_SIZE, UNITS_END),
+    });
+  }
+  for (const { object, run } of writes) {
+    if (run.bytes.length === 0) continue;
+    const from = run.offset / UNIT_SIZE;
+    const change = changeOf(object);
+    change.ranges.push({ from, to: from + Math.ceil(run.bytes.length / UNIT_SIZE) });
+    change.runs.push(run);
+  }
+  return objects;
+}
+
+function merged(ranges: readonly Range[]): Range[] {
+  if (ranges.length === 1) return [...ranges];
+  const result: { from: number; to: number }[] = [];
+  for (const { from, to } of ranges.toSorted((a, b) => a.from - b.from)) {
+    const last = result.at(-1);
+    if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to);
+    else result.push({ from, to });
+  }
+  return result;
+}
+
+/** Runs of an object that lie one after the other. */
+interface Stretch {
+  readonly object: number;
+  readonly unit: number;
+  readonly runs: Run[];
+  units: number;
+}
+
+class Plan {
+  readonly #allocate: (units: number) => number;
+  readonly #checksum: Checksum;
+  readonly #changes = new Map<string, Extent | InlineData | undefined>();
+  readonly #uses = new Map<number, { units: number; delta: number }>();
+  readonly #newUses = new Map<number, number>();
+  readonly #writes: { address: number; bytes: Uint8Array }[] = [];
+  /** Small ones that wait for a record to share. */
+  #waiting: Stretch[] = [];
+  #waitingUnits = 0;
+
+  constructor(write: { allocate: (units: number) => number; checksum: Checksum }) {
+    this.#allocate = write.allocate;
+    this.#checksum = write.checksum;
+  }
+
+  /** Takes units [from, to) out of a piece that was there before. */
+  cut(object: number, piece: Piece, { from, to }: Range): void {
+    // It may have been cut by a range before this one.
+    const key = pieceKey(object, piece.unit);
+    const { unit, value } = this.#changes.has(key) ? this.#lastPart(object, piece) : piece;
+    this.#changes.set(pieceKey(object, unit), undefined);
+    if (value instanceof InlineData) return;
+    let parts = 0;
+    if (unit < from) {
+      parts++;
+      this.#changes.set(pieceKey(object, unit), value.part(0, from - unit));
+    }
+    const end = unit + value.unitCount;
+    if (to < end) {
+      parts++;
+      this.#changes.set(pieceKey(object, to), value.part(to - unit, value.unitCount));
+    }
+    const use = this.#uses.get(value.address);
+    this.#uses.set(value.address, {
+      units: value.recordUnits,
+      delta: (use?.delta ?? 0) + parts - 1,
+    });
+  }
+
+  /** What was left of a piece behind the range that was cut out of it last. */
+  #lastPart(object: number, piece: Piece): Piece {
+    for (let unit = piece.unit + unitCount(piece) - 1; unit > piece.unit; unit--) {
+      const value = this.#changes.get(pieceKey(object, unit));
+      if (value !== undefined) return { unit, value };
+    }
+    return piece;
+  }
+
+  /** `runs` don't overlap. */
+  write(object: number, runs: readonly Run[]): void {
+    const sorted = runs.length > 1 ? runs.toSorted((a, b) => a.offset - b.offset) : runs;
+    let stretch: Stretch | undefined;
+    for (const run of sorted) {
+      const unit = run.offset / UNIT_SIZE;
+      const units = Math.ceil(run.bytes.length / UNIT_SIZE);
+      if (stretch !== undefined && stretch.unit + stretch.units === unit) {
+        stretch.runs.push(run);
+        stretch.units += units;
+        continue;
+      }
+      if (stretch !== undefined) this.#place(stretch);
+      stretch = { object, unit, units, runs: [run] };
+    }
+    if (stretch !== undefined) this.#place(stretch);
+  }
+
+  #place(stretch: Stretch): void {
+    if (stretch.units === 1) {
+      const used = usedBytes(assertDefined(stretch.runs[0]).bytes);
+      if (used.length <= INLINE_SIZE_MAX) {
+        this.#changes.set(pieceKey(stretch.object, stretch.unit), new InlineData(used));
+        return;
+      }
+    }
+    if (stretch.units >= OWN_RECORD_UNITS_MIN) {
+      this.#writeRecords([stretch], PLACE_UNITS_MAX);
+      return;
+    }
+    this.#waiting.push(stretch);
+    this.#waitingUnits += stretch.units;
+  }
+
+  #writeRecords(stretches: readonly Stretch[], unitsMax: number): void {
+    const total = stretches.reduce((sum, { units }) => sum + units, 0);
+    const blocks = blocksOf(stretches);
+    for (let done = 0; done < total;) {
+      const units = Math.min(unitsMax, total - done);
+      this.#writeRecord(blocks, units);
+      done += units;
+    }
+  }
+
+  /** The next blocks as a record, and their pieces. */
+  #writeRecord(blocks: Iterator<Block>, units: number): void {
+    const bytes = new Uint8Array(units * UNIT_SIZE);
+    const record = { address: this.#allocate(units), units };
+    let pieces = 0;
+    let start: Block | undefined;
+    let first = 0;
+    let checksums: number[] = [];
+    const endPiece = (): void => {
+      if (start === undefined) return;
+      this.#changes.set(pieceKey(start.object, start.unit), new Extent(record, first, checksums));
+      pieces++;
+    };
+    for (let i = 0; i < units; i++) {
+      const { value: block, done } = blocks.next();
+      if (done === true) break;
+      bytes.set(block.bytes, i * UNIT_SIZE);
+      const follows =
+        start?.object === block.object && start.unit + checksums.length === block.unit;
+      if (!follows) {
+        endPiece();
+        [start, first, checksums] = [block, i, []];
+      }
+      checksums.push(this.#checksum(bytes.subarray(i * UNIT_SIZE, (i + 1) * UNIT_SIZE)));
+    }
+    endPiece();
+    if (pieces > 1) this.#newUses.set(record.address, pieces);
+    this.#writes.push({ address: record.address, bytes });
+  }
+
+  finish(): ObjectsEdit {
+    if (this.#waitingUnits > 0) this.#writeRecords(this.#waiting, SHARED_RECORD_UNITS);
+    return {
+      changes: [...this.#changes],
+      writes: this.#writes,
+      uses: this.#uses,
+      newUses: this.#newUses,
+    };
+  }
+}
+
+interface Block {
+  readonly object: number;
+  readonly unit: number;
+  readonly bytes: Uint8Array;
+}
+
+function* blocksOf(stretches: readonly Stretch[]): Generator<Block, undefined> {
+  for (const { object, unit, runs } of stretches) {
+    let next = unit;
+    for (const { bytes } of runs) {
+      for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
+        yield { object, unit: next++, bytes: bytes.subarray(at, at + BLOCK_SIZE) };
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Without the zeros it ends in. */
+function usedBytes(bytes: Uint8Array): Uint8Array {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  return bytes.subarray(0, end);
+}

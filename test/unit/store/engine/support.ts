@@ -1,0 +1,31 @@
+// An engine on a device in memory, for tests.
+
+import { expect } from 'vitest';
+import { runAsync } from '../../../../src/lib/op.ts';
+import { checkDevice } from '../../../../src/store/engine/check.ts';
+import { loadChecksum } from '../../../../src/store/engine/checksum.ts';
+import { Engine } from '../../../../src/store/engine/engine.ts';
+import { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
+import type { PageDevice } from '../../../../src/store/engine/page-device.ts';
+
+export const checksum = await loadChecksum();
+
+export function openEngine(device: PageDevice, cacheBytes = 1 << 20): Promise<Engine> {
+  return runAsync(Engine.open({ device, checksum, cacheBytes }));
+}
+
+/** Opens again what a device holds. */
+export async function reopenEngine(
+  device: MemoryDevice,
+  engine: Engine,
+  cacheBytes?: number,
+): Promise<Engine> {
+  await runAsync(engine.close());
+  device.restore(device.image);
+  return openEngine(device, cacheBytes);
+}
+
+/** All that a device holds is as it should be. */
+export async function expectClean(device: PageDevice): Promise<void> {
+  expect((await runAsync(checkDevice(device, checksum))).problems).toEqual([]);
+}
