@@ -4,10 +4,8 @@
 import { promisifyRequest } from 'idb-keyval';
 import type { UseStore } from 'idb-keyval';
 import { LinuxError, linuxerr } from '../abi/errno.ts';
-import { encodeLeafPage } from './leaf-page.ts';
 import type { Markers } from './markers.ts';
-import { INTERNAL_PREFIX } from './preconditions.ts';
-import { pageKey, RECORDS, SUPERBLOCK_KEY } from './records.ts';
+import { RECORDS, SUPERBLOCK_KEY } from './records.ts';
 import type { IndexedDb } from './records.ts';
 import { StoreError } from './store-error.ts';
 import type { Durability } from './store.ts';
@@ -150,15 +148,6 @@ function lossMessage(event: UpgradeEvent, marker: string | undefined): string | 
 function format(store: IDBObjectStore, options: DatabaseOptions, lost: string | undefined): void {
   const superblock = newSuperblock({ source: options.source, createdAt: options.now, lost });
   store.put(superblock, SUPERBLOCK_KEY);
-  if (lost !== undefined) return;
-  // Two empty pages, on both sides of the barrier.
-  for (const [first, end] of [
-    ['', INTERNAL_PREFIX],
-    [INTERNAL_PREFIX, undefined],
-  ] as const) {
-    const { record } = encodeLeafPage({ first, end, keys: [], values: [] });
-    store.put(record, pageKey(first));
-  }
 }
 
 async function readSuperblock(database: Database, options: DatabaseOptions): Promise<Superblock> {

@@ -9,6 +9,8 @@ export type StoreErrorReason =
   | 'locked'
   /** The browser lost the database. */
   | 'data-loss'
+  /** What is stored was changed by something else than Burrow, or by a fault of the disk. */
+  | 'damaged'
   /** The browser offers no storage, or refused. */
   | 'unavailable';
 

@@ -4,20 +4,20 @@ import { StoreError } from './store-error.ts';
 
 const MAGIC = 'burrow';
 /** Raised when an older version of Burrow could no longer read what this one writes. */
-const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
+/** The first format. A store of it is upgraded when it is opened: format-1/upgrade.ts. */
+export const FORMAT_1 = 1;
 
 export interface Superblock {
   readonly magic: typeof MAGIC;
-  readonly formatVersion: typeof FORMAT_VERSION;
+  readonly formatVersion: typeof FORMAT_VERSION | typeof FORMAT_1;
   /** Names of additions to the format that a reader must know. This version knows of none. */
   readonly features: readonly string[];
   readonly source: string;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
-  /** Number of commits. */
-  readonly generation: number;
-  /** No object from this number on has ever had data. */
-  readonly objectsEnd: number;
+  /** Where everything else begins: engine/root-block.ts. Missing: nothing was ever committed. */
+  readonly root?: Uint8Array;
   /** The browser lost what was here. Nothing else is, until the user agrees to start afresh. */
   readonly lost?: { readonly at: number; readonly message: string };
 }
@@ -26,7 +26,7 @@ export function newSuperblock(options: {
   source: string;
   createdAt: number;
   /** What the browser said of the loss, if this takes the place of a lost database. */
-  lost: string | undefined;
+  lost?: string | undefined;
 }): Superblock {
   const { source, createdAt, lost } = options;
   return {
@@ -35,8 +35,6 @@ export function newSuperblock(options: {
     features: [],
     source,
     createdAt,
-    generation: 0,
-    objectsEnd: 0,
     ...(lost === undefined ? {} : { lost: { at: createdAt, message: lost } }),
   };
 }
@@ -46,16 +44,18 @@ export function checkSuperblock(found: unknown, database: string): Superblock {
   const block = (typeof found === 'object' ? found : undefined) as
     Partial<Record<keyof Superblock, unknown>> | null | undefined;
   if (block?.magic !== MAGIC) throw unknownFormat(database, 'not a filesystem of Burrow');
-  if (block.formatVersion !== FORMAT_VERSION) {
+  if (block.formatVersion !== FORMAT_VERSION && block.formatVersion !== FORMAT_1) {
     const version = String(block.formatVersion);
-    throw unknownFormat(database, `format version ${version}, and this version reads 1`);
+    const read = `${FORMAT_1} and ${FORMAT_VERSION}`;
+    throw unknownFormat(database, `format version ${version}, and this version reads ${read}`);
   }
   if (!Array.isArray(block.features) || block.features.length > 0) {
     const features = JSON.stringify(block.features);
     throw unknownFormat(database, `features that this version doesn't know: ${features}`);
   }
-  for (const field of ['createdAt', 'generation', 'objectsEnd'] as const) {
-    if (!Number.isSafeInteger(block[field])) throw unknownFormat(database, `a broken ${field}`);
+  if (!Number.isSafeInteger(block.createdAt)) throw unknownFormat(database, 'a broken createdAt');
+  if (block.root !== undefined && !(block.root instanceof Uint8Array)) {
+    throw unknownFormat(database, 'a broken root');
   }
   return found as Superblock;
 }

@@ -58,7 +58,6 @@ export class Engine implements Store {
   /** Settles when all commits called so far have. Never rejects. */
   #lastCommit: Promise<unknown> = Promise.resolve();
   #isClosing = false;
-  #isClosed = false;
 
   /** Errors: EIO if the device fails, or if its superblock is damaged. */
   static *open(options: EngineOptions): Op<Engine> {
@@ -167,7 +166,6 @@ export class Engine implements Store {
   *close(): Op<void> {
     this.#isClosing = true;
     yield* waitFor(this.#lastCommit);
-    this.#isClosed = true;
     yield* this.#device.close();
   }
 
@@ -223,7 +221,7 @@ export class Engine implements Store {
   }
 
   #checkOpen(): void {
-    if (this.#isClosed) throw linuxerr.EIO;
+    if (!this.#device.isOpen) throw linuxerr.EIO;
   }
 }
 

@@ -41,6 +41,10 @@ export class MemoryDevice implements PageDevice {
     this.#yields = yields;
   }
 
+  get isOpen(): boolean {
+    return !this.#isClosed;
+  }
+
   get image(): DeviceImage {
     return { superblock: this.#superblock, places: new Map(this.#places) };
   }

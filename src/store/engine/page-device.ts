@@ -37,6 +37,9 @@ export interface DeviceBatch {
 export const SUPERBLOCK_SIZE_MAX = 60_000;
 
 export interface PageDevice {
+  /** False once it was closed, by us or by the platform: everything fails with EIO. */
+  readonly isOpen: boolean;
+
   /** The superblock of the last commit; undefined if there was none. */
   readSuperblock(): Op<Uint8Array | undefined>;
 

@@ -156,11 +156,13 @@ export class Tree {
    */
   *nodesOf(keys: readonly string[]): Op<Map<Child, TreeNode>> {
     const found = new Map<Child, TreeNode>();
+    if (keys.length === 0) return found;
     const root = this.#root;
     let level: Covering[] = isNode(root)
       ? [{ node: root, end: undefined }]
       : yield* this.#loadAll([{ child: root, end: undefined }], found);
     for (;;) {
+      assert(level.length > 0, 'a key has a leaf');
       const children: Below[] = [];
       let at = 0;
       for (const each of level) {

@@ -7,7 +7,7 @@ import { linuxerr } from '../../../src/abi/errno.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { runAsync } from '../../../src/lib/op.ts';
 import { openIdbStore } from '../../../src/store/idb-store.ts';
-import type { IdbStore } from '../../../src/store/idb-store.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { OpfsMarkers } from '../../../src/store/markers.ts';
 import { BLOCK_SIZE } from '../../../src/store/store.ts';
 import { StoreError } from '../../../src/store/store-error.ts';
@@ -15,7 +15,7 @@ import type { StoreErrorReason } from '../../../src/store/store-error.ts';
 import { allItems, bytes, commit, Origin, SOURCE } from './support.ts';
 
 async function refusal(
-  opening: Promise<IdbStore>,
+  opening: Promise<Store>,
 ): Promise<{ reason: StoreErrorReason; message: string }> {
   const error: unknown = await opening.then(
     () => expect.fail('the store opened'),
@@ -32,29 +32,31 @@ async function openAndFill(origin: Origin): Promise<void> {
 }
 
 describe('format', () => {
-  test('each commit raises the generation of the superblock', async () => {
+  test('a superblock says what is needed to know a store', async () => {
     const origin = new Origin();
     const clock = new FakeClock({ startMs: 1234 });
     const store = await origin.open({ clock });
-    await commit(store, {});
-    await commit(store, { writes: [[6, 0, bytes(1)]] });
-    await runAsync(store.close());
-    expect((await origin.dump()).get('"superblock"')).toEqual({
+    const superblock = {
       magic: 'burrow',
-      formatVersion: 1,
+      formatVersion: 2,
       features: [],
       source: SOURCE,
       createdAt: 1234,
-      generation: 2,
-      objectsEnd: 7,
-    });
+    };
+    await runAsync(store.close());
+    expect((await origin.dump()).get('"superblock"')).toEqual(superblock);
+    const again = await origin.open();
+    await commit(again, { items: [['a', bytes(1)]] });
+    await runAsync(again.close());
+    const root: unknown = expect.any(Uint8Array);
+    expect((await origin.dump()).get('"superblock"')).toEqual({ ...superblock, root });
   });
 
   test.each([
-    ['a later version', { formatVersion: 2 }, 'format version 2'],
+    ['a later version', { formatVersion: 3 }, 'format version 3'],
     ['unknown features', { features: ['checksums'] }, 'checksums'],
     ['another magic', { magic: 'warren' }, 'not a filesystem of Burrow'],
-    ['a broken field', { objectsEnd: 'many' }, 'objectsEnd'],
+    ['a broken field', { root: 'many' }, 'root'],
   ])('%s is refused, and nothing is changed', async (_what, change, words) => {
     const origin = new Origin();
     await openAndFill(origin);
@@ -85,6 +87,22 @@ describe('format', () => {
     await openAndFill(origin);
     await origin.tamper((records) => records.delete('superblock'));
     expect((await refusal(origin.open())).reason).toBe('unknown-format');
+  });
+});
+
+describe('damage', () => {
+  test('a damaged superblock is said, and nothing is changed', async () => {
+    const origin = new Origin();
+    await openAndFill(origin);
+    const superblock = (await origin.dump()).get('"superblock"') as { root: Uint8Array };
+    const root = superblock.root.slice();
+    root[20] = (root[20] ?? 0) ^ 1;
+    await origin.tamper((records) => records.put({ ...superblock, root }, 'superblock'));
+    const before = await origin.dump();
+    const { reason, message } = await refusal(origin.open());
+    expect(reason).toBe('damaged');
+    expect(message).toContain('Nothing was changed');
+    expect(await origin.dump()).toEqual(before);
   });
 });
 

@@ -41,8 +41,8 @@ const SUBJECTS: readonly Subject[] = [
   memorySubject('MemoryStore that yields', true),
   engineSubject('engine in memory', { yields: false, cacheBytes: 1 << 20 }),
   engineSubject('engine that waits, with next to no cache', { yields: true, cacheBytes: 1000 }),
-  idbSubject('IdbStore', undefined),
-  idbSubject('IdbStore with next to no cache', 1000),
+  idbSubject('engine on IndexedDB', undefined),
+  idbSubject('engine on IndexedDB, with next to no cache', 1000),
 ];
 
 function memorySubject(name: string, yields: boolean): Subject {

@@ -10,13 +10,17 @@ import {
 } from 'fake-indexeddb';
 import { expect } from 'vitest';
 import { runAsync } from '../../../src/lib/op.ts';
+import { Database } from '../../../src/store/database.ts';
+import { checkDevice, type CheckReport } from '../../../src/store/engine/check.ts';
+import { loadChecksum } from '../../../src/store/engine/checksum.ts';
+import type { Engine } from '../../../src/store/engine/engine.ts';
+import { IdbDevice } from '../../../src/store/engine/idb-device.ts';
 import { openIdbStore } from '../../../src/store/idb-store.ts';
-import type { IdbStore, IdbStoreOptions } from '../../../src/store/idb-store.ts';
-import { decodeLeafPage } from '../../../src/store/leaf-page.ts';
-import type { LeafPage } from '../../../src/store/leaf-page.ts';
+import type { IdbStoreOptions } from '../../../src/store/idb-store.ts';
 import type { Markers } from '../../../src/store/markers.ts';
-import { firstOfPageKey } from '../../../src/store/records.ts';
+import { SUPERBLOCK_KEY } from '../../../src/store/records.ts';
 import type { LockManagerLike } from '../../../src/store/source-lock.ts';
+import type { Superblock } from '../../../src/store/superblock.ts';
 import { BLOCK_SIZE } from '../../../src/store/store.ts';
 import type { Batch, Run, Store } from '../../../src/store/store.ts';
 
@@ -76,7 +80,7 @@ export class Origin {
   readonly locks = new FakeLocks();
   readonly markers = new FakeMarkers();
 
-  open(options: Partial<IdbStoreOptions> = {}): Promise<IdbStore> {
+  open(options: Partial<IdbStoreOptions> = {}): Promise<Engine> {
     return openIdbStore({
       source: SOURCE,
       idb: { factory: this.factory, KeyRange: IDBKeyRange },
@@ -138,19 +142,20 @@ export class Origin {
     return records;
   }
 
-  /** All leaf pages, decoded and checked: together they cover all keys, each once. Store closed. */
-  async pages(): Promise<LeafPage[]> {
-    const pages: LeafPage[] = [];
-    for (const [key, record] of await this.dump()) {
-      const first = firstOfPageKey(JSON.parse(key) as IDBValidKey);
-      if (first !== undefined) pages.push(decodeLeafPage(first, record));
-    }
-    expect(pages[0]?.first).toBe('');
-    pages.forEach((page, i) => {
-      expect(page.end).toBe(pages[i + 1]?.first);
-      expect(page.sizeBytes).toBeLessThan(48 * 1024);
+  /** Looks at everything that is stored. The store must be closed. */
+  async check(): Promise<CheckReport> {
+    const superblock = (await this.dump()).get(`"${SUPERBLOCK_KEY}"`) as Superblock;
+    const database = new Database(await this.connect());
+    const device = new IdbDevice({
+      database,
+      superblock,
+      superblockKey: SUPERBLOCK_KEY,
+      estimate: undefined,
     });
-    return pages;
+    const report = await runAsync(checkDevice(device, await loadChecksum()));
+    database.close();
+    expect(report.problems).toEqual([]);
+    return report;
   }
 
   /** Changes records behind the store's back. */
