@@ -3,6 +3,9 @@
 import type { Credentials } from '../../src/auth/credentials.ts';
 import type { KernelMountSpec } from '../../src/kernel/filesystem-types.ts';
 import { runAsync, runSync } from '../../src/lib/op.ts';
+import { loadChecksum } from '../../src/store/engine/checksum.ts';
+import { Engine } from '../../src/store/engine/engine.ts';
+import { MemoryDevice } from '../../src/store/engine/memory-device.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { bootKernel, type KernelOptions } from '../support/kernels.ts';
 import type { TaskUnderTest } from './burrow-process.ts';
@@ -56,8 +59,16 @@ async function onKernel(
 /** What fallocate() far beyond must not fit in. */
 const STORE_BYTES = 2 ** 30;
 
-function onIdbfs(options: { readonly yields: boolean }): Promise<FilesystemUnderTest> {
-  const store = new MemoryStore({ ...options, capacityBytes: STORE_BYTES });
+/** The engine, with everything but the medium as it is in a browser. */
+async function onEngine(): Promise<FilesystemUnderTest> {
+  const device = new MemoryDevice({ capacityBytes: STORE_BYTES });
+  const checksum = await loadChecksum();
+  const store = await runAsync(Engine.open({ device, checksum, cacheBytes: 1 << 20 }));
+  return onKernel({ type: 'idbfs' }, { store });
+}
+
+function onWaitingStore(): Promise<FilesystemUnderTest> {
+  const store = new MemoryStore({ yields: true, capacityBytes: STORE_BYTES });
   return onKernel({ type: 'idbfs' }, { store });
 }
 
@@ -71,13 +82,13 @@ export const FILESYSTEMS: readonly FilesystemRow[] = [
   },
   {
     name: 'idbfs',
-    create: () => onIdbfs({ yields: false }),
+    create: () => onEngine(),
     lacking: new Set<Feature>(['moving ranges']),
     knownDifferences: {},
   },
   {
     name: 'idbfs on a store that always waits',
-    create: () => onIdbfs({ yields: true }),
+    create: () => onWaitingStore(),
     lacking: new Set<Feature>(['moving ranges']),
     knownDifferences: {},
   },

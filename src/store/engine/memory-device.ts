@@ -10,12 +10,15 @@ import {
   type PageDevice,
   type Portion,
   SUPERBLOCK_SIZE_MAX,
+  UNIT_SIZE,
   unitsOf,
 } from './page-device.ts';
 
 export interface MemoryDeviceOptions {
   /** Every operation waits one turn of the microtask queue. Default: none does. */
   readonly yields?: boolean;
+  /** Commits that would need more fail with ENOSPC, in bytes. Default: no limit. */
+  readonly capacityBytes?: number;
 }
 
 /** What a device held at some moment. */
@@ -26,6 +29,7 @@ export interface DeviceImage {
 
 export class MemoryDevice implements PageDevice {
   readonly #yields: boolean;
+  readonly #capacityBytes: number;
   #superblock: Uint8Array | undefined;
   #places = new Map<number, Uint8Array>();
   /** Units that a place takes. */
@@ -37,8 +41,10 @@ export class MemoryDevice implements PageDevice {
   /** Places read so far. */
   readCount = 0;
 
-  constructor({ yields = false }: MemoryDeviceOptions = {}) {
+  constructor(options: MemoryDeviceOptions = {}) {
+    const { yields = false, capacityBytes = Number.MAX_SAFE_INTEGER } = options;
     this.#yields = yields;
+    this.#capacityBytes = capacityBytes;
   }
 
   get isOpen(): boolean {
@@ -98,6 +104,8 @@ export class MemoryDevice implements PageDevice {
     const failure = this.#nextFailure;
     this.#nextFailure = undefined;
     if (failure !== undefined) throw failure;
+    const grown = writes.reduce((sum, { bytes }) => sum + unitsOf(bytes.length) * UNIT_SIZE, 0);
+    if (this.#usedBytes + grown > this.#capacityBytes) throw linuxerr.ENOSPC;
     for (const { address, bytes } of writes) {
       this.#take(address, bytes.length);
       this.#places.set(address, bytes.slice());
@@ -121,9 +129,12 @@ export class MemoryDevice implements PageDevice {
 
   *usage(): Op<StoreUsage> {
     yield* this.#begin();
-    let used = 0;
-    for (const bytes of this.#places.values()) used += bytes.length;
-    return { used, available: Number.MAX_SAFE_INTEGER };
+    const used = this.#usedBytes;
+    return { used, available: Math.max(0, this.#capacityBytes - used) };
+  }
+
+  get #usedBytes(): number {
+    return this.#taken.size * UNIT_SIZE;
   }
 
   *close(): Op<void> {

@@ -33,7 +33,7 @@ interface Upgrade {
 /**
  * Returns the new superblock.
  *
- * Errors: StoreError 'unavailable' if there is no room for both; 'unknown-format' if what is there
+ * Errors: StoreError 'unavailable' if there is no room for both; 'damaged' if what is there
  * can't be read. The store is as it was then.
  */
 export async function upgradeFormat1(
@@ -78,7 +78,7 @@ export async function upgradeFormat1(
   } catch (error) {
     if (!(error instanceof LinuxError)) throw error;
     throw new StoreError(
-      error === linuxerr.ENOSPC ? 'unavailable' : 'unknown-format',
+      error === linuxerr.ENOSPC ? 'unavailable' : 'damaged',
       `The filesystem "${source}" is of an older format and could not be upgraded: ` +
         (error === linuxerr.ENOSPC
           ? 'there is no room for a second copy of it. Free some space and open it again. '
