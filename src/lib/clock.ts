@@ -13,6 +13,8 @@ const EPOCH: Timespec = Object.freeze({ sec: 0, nsec: 0 });
 export interface Clock {
   /** The time of day. */
   now(): Timespec;
+  /** The seconds of now(), for less. */
+  seconds(): number;
   /** Milliseconds from some start, never going backwards. */
   monotonicMs(): number;
   /** Calls `callback` once after `ms` milliseconds. Returns a function that cancels. */
@@ -47,6 +49,12 @@ export class RealClock implements Clock {
     this.#lastTickMs = tickMs;
     this.#last = { sec, nsec: Math.min(999_999_999, Math.round((ms - sec * 1000) * 1e6)) };
     return this.#last;
+  }
+
+  seconds(): number {
+    const tickMs = ticker.now();
+    if (tickMs >= this.#nextCheckMs) this.#check(tickMs);
+    return Math.floor((this.#originMs + tickMs) / 1000);
   }
 
   /** Date is what users see: the ticker follows it when they part. */
@@ -90,6 +98,10 @@ export class FakeClock implements Clock {
       sec: Math.floor(this.#ms / 1000) + Math.floor(totalNs / 1e9),
       nsec: totalNs % 1_000_000_000,
     };
+  }
+
+  seconds(): number {
+    return Math.floor((this.#ms + this.#nsec / 1e6) / 1000);
   }
 
   monotonicMs(): number {

@@ -144,8 +144,12 @@ export abstract class FileDescription implements LockOwner {
   /** Tells of a read or write once it has moved a byte. */
   #telling(op: Op<number>, events: number): Op<number> {
     // A stream may wait so long that a watch is added meanwhile.
-    const isSilent = this.vd.mount.filesystem.watched.isEmpty && this.isSeekable;
+    const isSilent = this.#isUnwatched && this.isSeekable;
     return isSilent ? op : this.#tellAfter(op, events);
+  }
+
+  get #isUnwatched(): boolean {
+    return this.vd.mount.filesystem.watched.isEmpty;
   }
 
   *#tellAfter(op: Op<number>, events: number): Op<number> {
@@ -194,7 +198,8 @@ export abstract class FileDescription implements LockOwner {
     if (offset < 0) throw linuxerr.EINVAL;
     this.checkSeekable();
     if (!this.isReadable) throw linuxerr.EBADF;
-    return this.#telling(this.preadImpl(buffer, offset), IN_ACCESS);
+    const op = this.preadImpl(buffer, offset);
+    return this.#isUnwatched ? op : this.#tellAfter(op, IN_ACCESS);
   }
 
   /**

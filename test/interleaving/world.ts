@@ -63,6 +63,10 @@ class TimerClock implements Clock {
     return NOW;
   }
 
+  seconds(): number {
+    return NOW.sec;
+  }
+
   monotonicMs(): number {
     return 0;
   }

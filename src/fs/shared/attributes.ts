@@ -56,13 +56,14 @@ function sizeOfSpecial(inode: Inode): number {
  */
 export function touchAtime(fs: LocalTree, inode: Inode, flags: MountFlags): void {
   if (flags.noatime || flags.readOnly) return;
-  const now = fs.clock.now();
   const { atime } = inode;
   const isRecent =
     compareTimespec(atime, inode.mtime) > 0 &&
     compareTimespec(atime, inode.ctime) > 0 &&
-    now.sec - atime.sec < DAY_SECONDS;
-  if (isRecent || atime === now) return;
+    fs.clock.seconds() - atime.sec < DAY_SECONDS;
+  if (isRecent) return;
+  const now = fs.clock.now();
+  if (atime === now) return;
   inode.atime = now;
   fs.inodeChanged(inode);
 }
