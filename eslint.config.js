@@ -32,6 +32,7 @@ const LAYERS = {
   worker: {
     imports: [
       'src/wasi',
+      'src/archive',
       'src/kernel',
       'src/syscalls',
       'src/vfs',
@@ -49,6 +50,7 @@ const LAYERS = {
     imports: ['src/syscalls', 'src/abi', 'src/lib'],
     packages: ['@bjorn3/browser_wasi_shim'],
   },
+  'src/archive': { imports: ['src/syscalls', 'src/abi', 'src/lib'] },
   'src/kernel': {
     imports: ['src/syscalls', 'src/vfs', 'src/fs', 'src/store', 'src/auth', 'src/abi', 'src/lib'],
   },
