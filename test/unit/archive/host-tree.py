@@ -95,7 +95,7 @@ def unzip(file, root):
 
 
 def zip_up(file, root, *names):
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for name in names:
             archive.write(os.path.join(root, name), name)
 

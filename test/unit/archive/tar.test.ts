@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { S_IFDIR } from '../../../src/abi/stat.ts';
+import { timespecFromNs, timespecToNs } from '../../../src/lib/clock.ts';
 import { hostDirectory, hostTree, Place, python, type Tree } from './support.ts';
 
 let place: Place;
@@ -36,8 +37,9 @@ function hostArchive(...options: string[]): { tree: Tree; bytes: Buffer } {
 function inOldFormat(tree: Tree): Tree {
   return Object.fromEntries(
     Object.entries(tree).map(([path, told]) => {
-      const sec = BigInt.asIntN(64, BigInt(told.mtime)) / 1_000_000_000n;
-      return [path, { ...told, xattrs: {}, mtime: String(sec * 1_000_000_000n) }];
+      const { sec } = timespecFromNs(BigInt(told.mtime));
+      const mtime = String(timespecToNs({ sec, nsec: 0 }));
+      return [path, { ...told, xattrs: {}, mtime }];
     }),
   );
 }
@@ -66,5 +68,140 @@ describe('what GNU tar packs is unpacked as it was', () => {
     const { tree, bytes } = hostArchive('--format=pax', '--xattrs');
     await place.unpack('/', new Blob([new Uint8Array(bytes)]));
     expect(await place.tree('/')).toEqual(tree);
+  });
+});
+
+describe('other formats of tar', () => {
+  test('GNU: long names and links', async () => {
+    const { tree, bytes } = hostArchive('--format=gnu');
+    await place.unpack('/', bytes);
+    expect(await place.tree('/')).toEqual(inOldFormat(tree));
+  });
+
+  test('ustar: names in two parts', async () => {
+    const directory = hostDirectory();
+    const deep = `${'d'.repeat(90)}/${'e'.repeat(60)}`;
+    execFileSync('mkdir', ['-p', join(directory, deep)]);
+    writeFileSync(join(directory, deep, 'f'.repeat(90)), 'text');
+    const file = join(hostDirectory(), 'archive.tar');
+    tar('--format=ustar', '-cf', file, '-C', directory, '.');
+    await place.unpack('/', readFileSync(file));
+    expect(await place.text(`/${deep}/${'f'.repeat(90)}`)).toBe('text');
+  });
+
+  test('v7: nothing but names, and no magic', async () => {
+    const directory = hostDirectory();
+    execFileSync('mkdir', [join(directory, 'dir')]);
+    writeFileSync(join(directory, 'dir/file'), 'text');
+    const file = join(hostDirectory(), 'archive.tar');
+    tar('--format=v7', '-cf', file, '-C', directory, 'dir');
+    await place.unpack('/', readFileSync(file));
+    expect(await place.text('/dir/file')).toBe('text');
+    expect(((await place.tree('/'))['dir']?.mode ?? 0) & S_IFDIR).toBe(S_IFDIR);
+  });
+
+  test.each([
+    ['gnu', []],
+    ['pax 0.0', ['--sparse-version=0.0']],
+    ['pax 0.1', ['--sparse-version=0.1']],
+    ['pax 1.0', ['--sparse-version=1.0']],
+  ])('files with holes: %s', async (name, options) => {
+    const directory = hostDirectory();
+    const file = join(directory, 'sparse');
+    writeFileSync(file, 'start');
+    // More parts than the header of the oldest format has room for.
+    for (let part = 1; part <= 40; part++) {
+      execFileSync('dd', ['of=sparse', 'bs=4096', `seek=${part * 100}`, 'conv=notrunc'], {
+        cwd: directory,
+        input: `part ${part}`,
+        stdio: ['pipe', 'ignore', 'ignore'],
+      });
+    }
+    execFileSync('truncate', ['-s', '40M', file]);
+    writeFileSync(join(directory, 'then'), 'what comes behind');
+    const archive = join(hostDirectory(), 'archive.tar');
+    const format = name === 'gnu' ? 'gnu' : 'pax';
+    tar(`--format=${format}`, ...options, '-S', '-cf', archive, '-C', directory, 'sparse', 'then');
+    const bytes = readFileSync(archive);
+    expect(bytes.length).toBeLessThan(1 << 20);
+    await place.unpack('/', bytes);
+    const told = hostTree(directory);
+    const { sparse, then } = name === 'gnu' ? inOldFormat(told) : told;
+    expect(await place.tree('/')).toMatchObject({ sparse, then });
+    const { size, blocks } = await place.t.stat('/sparse');
+    expect(size).toBe(40 << 20);
+    expect(blocks * 512).toBeLessThan(8 << 20);
+  });
+});
+
+describe('what Burrow packs', () => {
+  test('GNU tar unpacks as it was', async () => {
+    const { tree, bytes } = hostArchive('--format=pax', '--xattrs');
+    await place.unpack('/', bytes);
+    const file = join(hostDirectory(), 'archive.tar');
+    writeFileSync(file, await place.pack('/', 'tar'));
+    const directory = hostDirectory();
+    tar('--xattrs', '--same-owner', '-xpf', file, '-C', directory);
+    expect(hostTree(directory)).toEqual(tree);
+    // And finds nothing to complain of.
+    expect(execFileSync('tar', ['-df', file, '-C', directory], { encoding: 'utf8' })).toBe('');
+  });
+
+  test('is unpacked as it was', async () => {
+    const { tree, bytes } = hostArchive('--format=pax', '--xattrs');
+    await place.mkdir('/from');
+    await place.mkdir('/to');
+    await place.unpack('/from', bytes);
+    await place.unpack('/to', await place.pack('/from', 'tar'));
+    expect(await place.tree('/to')).toEqual(tree);
+  });
+
+  test('has access times, and does not change them', async () => {
+    await place.put('/f', 'text');
+    await place.run(place.fs.utimes('/f', { sec: 5, nsec: 6 }, { sec: 7, nsec: 8 }));
+    const packed = await place.pack('/', 'tar');
+    expect((await place.t.stat('/f')).atime).toEqual({ sec: 5, nsec: 6 });
+    await place.mkdir('/to');
+    await place.unpack('/to', packed);
+    expect((await place.t.stat('/to/f')).atime).toEqual({ sec: 5, nsec: 6 });
+  });
+
+  test('is one entry for a file', async () => {
+    await place.mkdir('/dir');
+    await place.put('/dir/file', 'text');
+    const file = join(hostDirectory(), 'archive.tar');
+    writeFileSync(file, await place.pack('/dir/file', 'tar'));
+    expect(execFileSync('tar', ['-tf', file], { encoding: 'utf8' })).toBe('file\n');
+    await expect(place.pack('/missing', 'tar')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('lacks sockets, and what is mounted beneath', async () => {
+    await place.mkdir('/mnt');
+    await place.scene.mount('/mnt', { type: 'tmpfs' });
+    await place.put('/mnt/file', '');
+    await place.t.mknod('/socket', 0o140666);
+    await place.put('/last', '');
+    const file = join(hostDirectory(), 'archive.tar');
+    writeFileSync(file, await place.pack('/', 'tar'));
+    expect(execFileSync('tar', ['-tf', file], { encoding: 'utf8' })).toBe('./\nmnt/\nlast\n');
+  });
+
+  test('goes as deep as there are directories', async () => {
+    const deep = Array.from({ length: 300 }, (_, level) => `level-${level}`).join('/');
+    await place.mkdir(`/${deep}`);
+    await place.put(`/${deep}/f`, 'text');
+    await place.mkdir('/to');
+    await place.unpack('/to', await place.pack('/level-0', 'tar'));
+    expect(await place.text(`/to/${deep.slice('level-0/'.length)}/f`)).toBe('text');
+  });
+
+  test('is complete where a directory is listed in several calls', async () => {
+    await place.mkdir('/from');
+    await place.mkdir('/to');
+    for (let index = 0; index < 400; index++)
+      await place.put(`/from/${'n'.repeat(240)}${index}`, '');
+    const { entries } = await place.unpack('/to', await place.pack('/from', 'tar'));
+    expect(entries).toBe(401);
+    expect((await place.t.list('/to')).length).toBe(400);
   });
 });
