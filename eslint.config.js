@@ -50,7 +50,10 @@ const LAYERS = {
     imports: ['src/syscalls', 'src/abi', 'src/lib'],
     packages: ['@bjorn3/browser_wasi_shim'],
   },
-  'src/archive': { imports: ['src/syscalls', 'src/abi', 'src/lib'] },
+  'src/archive': {
+    imports: ['src/syscalls', 'src/abi', 'src/lib'],
+    typesOnly: ['src/api.ts'],
+  },
   'src/kernel': {
     imports: ['src/syscalls', 'src/vfs', 'src/fs', 'src/store', 'src/auth', 'src/abi', 'src/lib'],
   },

@@ -5,7 +5,6 @@ const CHUNK_SIZE = 1 << 18;
 export class ByteSink {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #signal: AbortSignal | undefined;
-  readonly #onAbort: () => void;
   #chunk = new Uint8Array(CHUNK_SIZE);
   #filled = 0;
   #offset = 0;
@@ -14,10 +13,6 @@ export class ByteSink {
   constructor(stream: WritableStream<Uint8Array>, signal?: AbortSignal) {
     this.#writer = stream.getWriter();
     this.#signal = signal;
-    this.#onAbort = () => {
-      void this.abort(signal?.reason);
-    };
-    signal?.addEventListener('abort', this.#onAbort);
   }
 
   /** Bytes written so far. */
@@ -43,22 +38,34 @@ export class ByteSink {
     // The other end keeps the chunk.
     this.#chunk = new Uint8Array(CHUNK_SIZE);
     this.#filled = 0;
-    try {
-      await this.#writer.ready;
-      await this.#writer.write(chunk);
-    } finally {
-      this.#signal?.throwIfAborted();
-    }
+    await this.#unlessAborted(this.#writer.ready);
+    await this.#unlessAborted(this.#writer.write(chunk));
+  }
+
+  /** A stream from another thread that nobody reads keeps a write waiting, whatever happens. */
+  #unlessAborted(promise: Promise<void>): Promise<void> {
+    const signal = this.#signal;
+    if (signal === undefined) return promise;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        const reason: unknown = signal.reason;
+        reject(reason);
+      };
+      signal.addEventListener('abort', onAbort);
+      promise.then(resolve, reject).finally(() => {
+        signal.removeEventListener('abort', onAbort);
+      });
+      if (signal.aborted) onAbort();
+    });
   }
 
   async close(): Promise<void> {
     if (this.#filled > 0) await this.#flush();
-    this.#signal?.removeEventListener('abort', this.#onAbort);
-    await this.#writer.close();
+    await this.#unlessAborted(this.#writer.close());
   }
 
-  async abort(reason: unknown): Promise<void> {
-    this.#signal?.removeEventListener('abort', this.#onAbort);
-    await this.#writer.abort(reason).catch(() => undefined);
+  /** Tells the other end. Doesn't wait for it. */
+  abort(reason: unknown): void {
+    this.#writer.abort(reason).catch(() => undefined);
   }
 }

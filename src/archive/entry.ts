@@ -3,8 +3,6 @@
 import type { Timespec } from '../lib/clock.ts';
 import { damaged, quote } from './archive-error.ts';
 
-export type ArchiveFormat = 'tar' | 'zip';
-
 export interface Entry {
   /** Beneath the archive's root, as 'dir/file'; '' is the root itself. */
   readonly path: string;

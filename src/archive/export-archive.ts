@@ -1,27 +1,17 @@
 // exportArchive: a tree, as an archive written to a stream.
 
+import type { ArchiveFormat, ArchiveProgress } from '../api.ts';
 import type { Syscalls } from '../syscalls/table.ts';
 import { ByteSink } from './byte-sink.ts';
-import type { ArchiveFormat, TreeEntry } from './entry.ts';
+import type { TreeEntry } from './entry.ts';
 import { TarWriter } from './tar-writer.ts';
 import { TreeReader } from './tree-reader.ts';
 import { ZipWriter } from './zip-writer.ts';
 
-export interface Progress {
-  /** Entries that are done. */
-  readonly entries: number;
-  /** Bytes of the archive written, or read, so far. */
-  readonly bytes: number;
-  /** Bytes of the archive in all, if that is known. */
-  readonly total?: number;
-  /** Of the entry at hand, in the archive. */
-  readonly path: string;
-}
-
 export interface ExportOptions {
   readonly format: ArchiveFormat;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly onProgress?: ((progress: ArchiveProgress) => void) | undefined;
 }
 
 /**
@@ -54,7 +44,7 @@ export async function exportArchive(
     await writer.finish();
     await sink.close();
   } catch (error) {
-    await sink.abort(error);
+    sink.abort(error);
     throw error;
   }
 }

@@ -3,14 +3,14 @@
 // A zip archive's directory is at its end: one that comes as a stream is first put into a file
 // without a name, beneath the directory it goes to.
 
+import type { ArchiveFormat, ArchiveProgress, ArchiveSummary } from '../api.ts';
 import { AT_FDCWD, O_DIRECTORY, O_PATH, O_RDWR, O_TMPFILE } from '../abi/fcntl.ts';
 import { runAsync } from '../lib/op.ts';
 import type { Syscalls } from '../syscalls/table.ts';
 import { damaged } from './archive-error.ts';
 import { ByteReader, type RandomAccess, streamOf } from './byte-reader.ts';
 import { gunzip } from './compression.ts';
-import type { ArchiveFormat, ReadEntry } from './entry.ts';
-import type { Progress } from './export-archive.ts';
+import type { ReadEntry } from './entry.ts';
 import { BLOCK_SIZE, hasMagic, isHeader, isZeroBlock } from './tar-header.ts';
 import { readTar } from './tar-reader.ts';
 import { TreeWriter } from './tree-writer.ts';
@@ -21,14 +21,7 @@ export interface ImportOptions {
   readonly format?: ArchiveFormat | undefined;
   readonly preserveOwner: boolean;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: Progress) => void) | undefined;
-}
-
-export interface Summary {
-  readonly format: ArchiveFormat;
-  readonly entries: number;
-  /** Of the archive. */
-  readonly bytes: number;
+  readonly onProgress?: ((progress: ArchiveProgress) => void) | undefined;
 }
 
 /**
@@ -43,7 +36,7 @@ export async function importArchive(
   path: string,
   source: ReadableStream<Uint8Array> | Blob,
   options: ImportOptions,
-): Promise<Summary> {
+): Promise<ArchiveSummary> {
   options.signal?.throwIfAborted();
   const root = await runAsync(sys.openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0));
   try {
@@ -88,7 +81,7 @@ class Import {
     this.#options = options;
   }
 
-  async run(reader: ByteReader, access: RandomAccess | undefined): Promise<Summary> {
+  async run(reader: ByteReader, access: RandomAccess | undefined): Promise<ArchiveSummary> {
     const kind = await recognise(reader, this.#options.format);
     if (kind === 'zip') return await this.#runZip(reader, access);
     if (kind === 'tar') await this.#runTar(reader, reader);
@@ -111,7 +104,7 @@ class Import {
     await this.#unpack(readTar(reader), () => outer.taken);
   }
 
-  async #runZip(reader: ByteReader, access: RandomAccess | undefined): Promise<Summary> {
+  async #runZip(reader: ByteReader, access: RandomAccess | undefined): Promise<ArchiveSummary> {
     const { total } = this.#options;
     if (access !== undefined) {
       let bytes = 0;

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import type { ArchiveFormat, ArchiveSummary } from '../../../src/api.ts';
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_WRONLY } from '../../../src/abi/fcntl.ts';
 import {
   devMajor,
@@ -18,13 +19,8 @@ import {
   S_IFMT,
   S_IFREG,
 } from '../../../src/abi/stat.ts';
-import type { ArchiveFormat } from '../../../src/archive/entry.ts';
 import { exportArchive, type ExportOptions } from '../../../src/archive/export-archive.ts';
-import {
-  importArchive,
-  type ImportOptions,
-  type Summary,
-} from '../../../src/archive/import-archive.ts';
+import { importArchive, type ImportOptions } from '../../../src/archive/import-archive.ts';
 import { LinuxFileService } from '../../../src/kernel/linux-file-service.ts';
 import { listDirectory } from '../../../src/kernel/listing.ts';
 import { timespecToNs } from '../../../src/lib/clock.ts';
@@ -140,7 +136,7 @@ export class Place {
     path: string,
     source: Uint8Array | ReadableStream<Uint8Array> | Blob,
     options: Partial<ImportOptions> & { uid?: number } = {},
-  ): Promise<Summary> {
+  ): Promise<ArchiveSummary> {
     const { uid = 0, ...rest } = options;
     const actor = await this.scene.newActor({ uid });
     const stream = source instanceof Uint8Array ? streamOfBytes(source) : source;
