@@ -2,7 +2,13 @@
 // made and unpacked.
 
 import { proxy, type Remote, transfer } from 'comlink';
-import type { ArchiveProgress, ArchiveSummary, ExportOptions, ImportOptions } from '../src/api.ts';
+import type {
+  ArchiveFormat,
+  ArchiveProgress,
+  ArchiveSummary,
+  ExportOptions,
+  ImportOptions,
+} from '../src/archive/options.ts';
 import { valueOf } from './outcome.ts';
 import type { ExportRequest, ImportRequest, KernelService, OnArchiveProgress } from './protocol.ts';
 
@@ -50,12 +56,20 @@ async function interruptibly<T>(
   }
 }
 
+const FORMATS: readonly string[] = ['tar', 'zip'] satisfies ArchiveFormat[];
+
+/** Errors: TypeError for a format that is none. */
+function checkFormat(format: ArchiveFormat): void {
+  if (!FORMATS.includes(format)) throw new TypeError(`unknown archive format: '${format}'`);
+}
+
 export function exportArchive(
   worker: KernelCaller,
   call: number,
   path: string,
   options: ExportOptions,
 ): ReadableStream<Uint8Array> {
+  checkFormat(options.format);
   let running: Export | undefined;
   return new ReadableStream<Uint8Array>(
     {
@@ -129,6 +143,7 @@ export async function importArchive(
 ): Promise<ArchiveSummary> {
   const { source, format, preserveOwner = true, signal } = options;
   signal?.throwIfAborted();
+  if (format !== undefined) checkFormat(format);
   const relay = source instanceof ReadableStream ? new Relay(source) : undefined;
   const request: ImportRequest = {
     call,

@@ -1,9 +1,9 @@
 // Exports and imports on the kernel's side: each is a task of its own, so that nobody else's
 // working directory and descriptors are in its way.
 
-import type { ArchiveSummary } from '../src/api.ts';
 import { exportArchive } from '../src/archive/export-archive.ts';
 import { importArchive } from '../src/archive/import-archive.ts';
+import type { ArchiveSummary } from '../src/archive/options.ts';
 import { linuxerr } from '../src/abi/errno.ts';
 import type { Kernel } from '../src/kernel/kernel.ts';
 import type { Clock } from '../src/lib/clock.ts';

@@ -4,12 +4,9 @@
 
 import { proxy, releaseProxy, type Remote, transfer, wrap } from 'comlink';
 import type {
-  ArchiveSummary,
   BootOptions,
   ExitStatus,
-  ExportOptions,
   FileSystem,
-  ImportOptions,
   Isolation,
   Kernel,
   MountInfo,
@@ -24,6 +21,7 @@ import type {
   StdoutSpec,
   Terminal,
 } from '../src/api.ts';
+import type { ArchiveSummary, ExportOptions, ImportOptions } from '../src/archive/options.ts';
 import { exportArchive, importArchive } from './archive-client.ts';
 import { KernelError } from './fs-error.ts';
 import { FileSystemClient } from './file-system.ts';

@@ -2,7 +2,6 @@
 
 import { transfer } from 'comlink';
 import type {
-  ArchiveSummary,
   BootOptions,
   CommitState,
   ExitStatus,
@@ -10,6 +9,7 @@ import type {
   MountOptions,
   MountSpec,
 } from '../src/api.ts';
+import type { ArchiveSummary } from '../src/archive/options.ts';
 import { ArchiveError } from '../src/archive/archive-error.ts';
 import { LinuxError, linuxerr } from '../src/abi/errno.ts';
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../src/abi/fcntl.ts';

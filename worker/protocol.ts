@@ -3,9 +3,6 @@
 // over shared memory (worker/syscall-channel.ts).
 
 import type {
-  ArchiveFormat,
-  ArchiveProgress,
-  ArchiveSummary,
   BootOptions,
   ExitStatus,
   Isolation,
@@ -13,6 +10,7 @@ import type {
   MountOptions,
   MountSpec,
 } from '../src/api.ts';
+import type { ArchiveFormat, ArchiveProgress, ArchiveSummary } from '../src/archive/options.ts';
 import type { Exit } from '../src/wasi/exit.ts';
 import type { User } from '../src/wasi/host-functions.ts';
 

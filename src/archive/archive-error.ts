@@ -1,5 +1,5 @@
-// ArchiveError: what is wrong with an archive, and at which entry. The kernel's errors get the entry
-// they happened at.
+// ArchiveError: what is wrong with an archive, and at which entry. The kernel's errors get the
+// entry they happened at.
 
 import { type ErrnoName, LinuxError } from '../abi/errno.ts';
 

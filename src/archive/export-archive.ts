@@ -1,18 +1,12 @@
 // exportArchive: a tree, as an archive written to a stream.
 
-import type { ArchiveFormat, ArchiveProgress } from '../api.ts';
 import type { Syscalls } from '../syscalls/table.ts';
 import { ByteSink } from './byte-sink.ts';
 import type { TreeEntry } from './entry.ts';
+import type { ExportOptions } from './options.ts';
 import { TarWriter } from './tar-writer.ts';
 import { TreeReader } from './tree-reader.ts';
 import { ZipWriter } from './zip-writer.ts';
-
-export interface ExportOptions {
-  readonly format: ArchiveFormat;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: ArchiveProgress) => void) | undefined;
-}
 
 /**
  * Writes what is at `path` to `target`, and closes it; aborts it if that fails. `sys` is of a task

@@ -3,7 +3,6 @@
 // A zip archive's directory is at its end: one that comes as a stream is first put into a file
 // without a name, beneath the directory it goes to.
 
-import type { ArchiveFormat, ArchiveProgress, ArchiveSummary } from '../api.ts';
 import { AT_FDCWD, O_DIRECTORY, O_PATH, O_RDWR, O_TMPFILE } from '../abi/fcntl.ts';
 import { runAsync } from '../lib/op.ts';
 import type { Syscalls } from '../syscalls/table.ts';
@@ -11,18 +10,11 @@ import { damaged } from './archive-error.ts';
 import { ByteReader, type RandomAccess, streamOf } from './byte-reader.ts';
 import { gunzip } from './compression.ts';
 import type { ReadEntry } from './entry.ts';
+import type { ArchiveFormat, ArchiveSummary, ImportOptions } from './options.ts';
 import { BLOCK_SIZE, hasMagic, isHeader, isZeroBlock } from './tar-header.ts';
 import { readTar } from './tar-reader.ts';
 import { TreeWriter } from './tree-writer.ts';
 import { readZip } from './zip-reader.ts';
-
-export interface ImportOptions {
-  /** Default: recognised from the first bytes. */
-  readonly format?: ArchiveFormat | undefined;
-  readonly preserveOwner: boolean;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: ArchiveProgress) => void) | undefined;
-}
 
 /**
  * Unpacks `source` into the directory at `path`. After a failure what was unpacked stays, but for
@@ -153,7 +145,7 @@ class Import {
   }
 
   async #unpack(archive: AsyncGenerator<ReadEntry>, countBytes: () => number): Promise<void> {
-    const { preserveOwner, signal } = this.#options;
+    const { preserveOwner = true, signal } = this.#options;
     let path = '';
     const onWritten = (): void => {
       signal?.throwIfAborted();

@@ -227,23 +227,32 @@ export class TreeReader {
 
   async #xattrs(directory: number, name: string): Promise<Map<string, Uint8Array>> {
     const sys = this.#sys;
-    const xattrs = new Map<string, Uint8Array>();
     // These calls know no directory to start from.
     await runAsync(sys.fchdir(directory));
-    try {
-      const list = new Uint8Array(XATTR_LIST_MAX);
-      const size = await runAsync(sys.listxattr(name, list, AT_SYMLINK_NOFOLLOW));
-      const names = decodeUtf8(list.subarray(0, size)).split('\0').slice(0, -1);
-      for (const xattr of names) {
-        const value = new Uint8Array(XATTR_SIZE_MAX);
-        const count = await runAsync(sys.getxattr(name, xattr, value, AT_SYMLINK_NOFOLLOW));
-        xattrs.set(xattr, value.slice(0, count));
+    const xattrs = new Map<string, Uint8Array>();
+    for (const xattr of await this.#xattrNames(name)) {
+      const value = new Uint8Array(XATTR_SIZE_MAX);
+      try {
+        const size = await runAsync(sys.getxattr(name, xattr, value, AT_SYMLINK_NOFOLLOW));
+        xattrs.set(xattr, value.slice(0, size));
+      } catch (error) {
+        // Removed meanwhile.
+        if (error !== linuxerr.ENODATA) throw error;
       }
-    } catch (error) {
-      // A filesystem without; or they were removed meanwhile.
-      if (error !== linuxerr.EOPNOTSUPP && error !== linuxerr.ENODATA) throw error;
     }
     return xattrs;
+  }
+
+  /** None on a filesystem without. */
+  async #xattrNames(name: string): Promise<string[]> {
+    const list = new Uint8Array(XATTR_LIST_MAX);
+    try {
+      const size = await runAsync(this.#sys.listxattr(name, list, AT_SYMLINK_NOFOLLOW));
+      return decodeUtf8(list.subarray(0, size)).split('\0').slice(0, -1);
+    } catch (error) {
+      if (error !== linuxerr.EOPNOTSUPP) throw error;
+      return [];
+    }
   }
 
   /** As many bytes as there were when the entry was made, or fewer if the file was cut. */

@@ -178,7 +178,7 @@ export class TreeWriter {
     }
   }
 
-  /** Mode and times have to wait: what is put into the directory needs one and changes the other. */
+  /** Mode and times wait: what is put into the directory may need one, and changes the other. */
   async #prepareDirectory(fd: number, entry: Entry): Promise<void> {
     await this.#chown(fd, '', entry);
     await this.#setXattrs(fd, '.', entry);

@@ -1,5 +1,6 @@
 # A tree of the host's, for tests of archives: `make DIRECTORY` makes one that has something of
-# everything, `tell DIRECTORY` tells a tree as JSON, `unzip FILE DIRECTORY` unpacks with zipfile.
+# everything, `tell DIRECTORY` tells a tree as JSON, `unzip FILE DIRECTORY` unpacks with zipfile,
+# `zip FILE DIRECTORY NAME…` packs, `count FILE` counts its entries.
 
 import base64
 import hashlib
@@ -100,4 +101,9 @@ def zip_up(file, root, *names):
             archive.write(os.path.join(root, name), name)
 
 
-{"make": make, "tell": tell, "unzip": unzip, "zip": zip_up}[sys.argv[1]](*sys.argv[2:])
+def count(file):
+    with zipfile.ZipFile(file) as archive:
+        sys.stdout.write(str(len(archive.infolist())))
+
+
+{"make": make, "tell": tell, "unzip": unzip, "zip": zip_up, "count": count}[sys.argv[1]](*sys.argv[2:])

@@ -3,7 +3,7 @@
 
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ArchiveFormat, ArchiveProgress } from '../../../src/api.ts';
+import type { ArchiveFormat, ArchiveProgress } from '../../../src/archive/options.ts';
 import { exportArchive } from '../../../src/archive/export-archive.ts';
 import { encodeHeader, TYPEFLAG } from '../../../src/archive/tar-header.ts';
 import { directory, file, tarOf } from './make.ts';
@@ -201,7 +201,7 @@ describe('ending early', () => {
 });
 
 describe('options', () => {
-  test('progress tells entries, bytes of the archive, its size if known, and the path', async () => {
+  test('progress tells entries, bytes of the archive, its size if known, and a path', async () => {
     await place.mkdir('/from/d');
     await place.put('/from/d/f', 'x'.repeat(300_000));
     const told: ArchiveProgress[] = [];

@@ -7,7 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import type { ArchiveFormat, ArchiveSummary } from '../../../src/api.ts';
+import type {
+  ArchiveFormat,
+  ArchiveSummary,
+  ExportOptions,
+  ImportOptions,
+} from '../../../src/archive/options.ts';
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_WRONLY } from '../../../src/abi/fcntl.ts';
 import {
   devMajor,
@@ -19,8 +24,8 @@ import {
   S_IFMT,
   S_IFREG,
 } from '../../../src/abi/stat.ts';
-import { exportArchive, type ExportOptions } from '../../../src/archive/export-archive.ts';
-import { importArchive, type ImportOptions } from '../../../src/archive/import-archive.ts';
+import { exportArchive } from '../../../src/archive/export-archive.ts';
+import { importArchive } from '../../../src/archive/import-archive.ts';
 import { LinuxFileService } from '../../../src/kernel/linux-file-service.ts';
 import { listDirectory } from '../../../src/kernel/listing.ts';
 import { timespecToNs } from '../../../src/lib/clock.ts';

@@ -1,14 +1,24 @@
 // Tar archives, compared with those of GNU tar: it unpacks what Burrow has packed, and the other
 // way round. Needs root and python3, as the Linux side of the conformance suite does.
 
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { S_IFDIR } from '../../../src/abi/stat.ts';
+import { ByteReader } from '../../../src/archive/byte-reader.ts';
+import { exportArchive } from '../../../src/archive/export-archive.ts';
+import { readTar } from '../../../src/archive/tar-reader.ts';
 import { timespecFromNs, timespecToNs } from '../../../src/lib/clock.ts';
-import { hostDirectory, hostTree, Place, python, type Tree } from './support.ts';
+import { hostDirectory, hostTree, Place, python, streamOfBytes, type Tree } from './support.ts';
 
 let place: Place;
 
@@ -107,17 +117,14 @@ describe('other formats of tar', () => {
     ['pax 1.0', ['--sparse-version=1.0']],
   ])('files with holes: %s', async (name, options) => {
     const directory = hostDirectory();
-    const file = join(directory, 'sparse');
-    writeFileSync(file, 'start');
+    const handle = openSync(join(directory, 'sparse'), 'w');
+    writeSync(handle, 'start');
     // More parts than the header of the oldest format has room for.
     for (let part = 1; part <= 40; part++) {
-      execFileSync('dd', ['of=sparse', 'bs=4096', `seek=${part * 100}`, 'conv=notrunc'], {
-        cwd: directory,
-        input: `part ${part}`,
-        stdio: ['pipe', 'ignore', 'ignore'],
-      });
+      writeSync(handle, `part ${part}`, part * 4096 * 100);
     }
-    execFileSync('truncate', ['-s', '40M', file]);
+    ftruncateSync(handle, 40 << 20);
+    closeSync(handle);
     writeFileSync(join(directory, 'then'), 'what comes behind');
     const archive = join(hostDirectory(), 'archive.tar');
     const format = name === 'gnu' ? 'gnu' : 'pax';
@@ -203,5 +210,22 @@ describe('what Burrow packs', () => {
     const { entries } = await place.unpack('/to', await place.pack('/from', 'tar'));
     expect(entries).toBe(401);
     expect((await place.t.list('/to')).length).toBe(400);
+  });
+
+  test('has files of more than 8 GiB', async () => {
+    await place.put('/huge', '');
+    await place.t.truncate('/huge', 9 * 2 ** 30);
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const actor = await place.scene.newActor();
+    const ended = exportArchive(actor.sys, '/huge', writable, { format: 'tar' });
+    const reader = readable.getReader();
+    const { value } = await reader.read();
+    await Promise.all([reader.cancel('enough'), ended.catch(() => undefined)]);
+    // It tells what it sees before it finds the end missing.
+    const { stdout } = spawnSync('tar', ['-tvf', '-'], { input: value, encoding: 'utf8' });
+    expect(stdout).toContain(` ${9 * 2 ** 30} `);
+    const entries = readTar(new ByteReader(streamOfBytes(value!)));
+    expect((await entries.next()).value).toMatchObject({ path: 'huge', size: 9 * 2 ** 30 });
+    await entries.return(undefined);
   });
 });

@@ -4,7 +4,11 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { S_IFIFO, S_IFLNK, S_IFMT } from '../../../src/abi/stat.ts';
+import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../../../src/abi/stat.ts';
+import { ByteSink } from '../../../src/archive/byte-sink.ts';
+import type { TreeEntry } from '../../../src/archive/entry.ts';
+import { readZip } from '../../../src/archive/zip-reader.ts';
+import { ZipWriter } from '../../../src/archive/zip-writer.ts';
 import { timespecFromNs } from '../../../src/lib/clock.ts';
 import { hostDirectory, hostTree, Place, python, type Tree } from './support.ts';
 
@@ -18,7 +22,7 @@ afterEach(async () => {
   await place.close();
 });
 
-/** The tree of the tests, as it is in a zip archive: whole seconds, and neither links nor xattrs. */
+/** What is left of a tree in a zip archive: whole seconds, and neither links nor xattrs. */
 function inZip(tree: Tree): Record<string, { mode: number; sec: number; content?: string }> {
   return Object.fromEntries(
     Object.entries(tree)
@@ -150,9 +154,8 @@ describe('what others pack', () => {
     python('make', directory);
     const file = join(hostDirectory(), 'archive.zip');
     try {
-      execFileSync('zip', ['-q', '-r', '-y', file, 'dir', 'link', 'large', 'sticky', 'grüße 😀'], {
-        cwd: directory,
-      });
+      const names = ['dir', 'link', 'large', 'sticky', 'grüße 😀'];
+      execFileSync('zip', ['-q', '-r', '-y', file, ...names], { cwd: directory });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       return;
@@ -172,4 +175,69 @@ describe('what others pack', () => {
       expect(found['link']!.mode & S_IFMT).toBe(S_IFLNK);
     }
   });
+});
+
+describe('zip64', () => {
+  async function* streamed(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+    for (const piece of pieces) yield await Promise.resolve(piece);
+  }
+
+  const entryOf = (path: string, more: Partial<TreeEntry>): TreeEntry => ({
+    path,
+    type: S_IFDIR,
+    permissions: 0o755,
+    size: 0,
+    uid: 0,
+    gid: 0,
+    mtime: { sec: 1_000_000_000, nsec: 0 },
+    atime: undefined,
+    target: '',
+    linkTo: undefined,
+    rdev: 0,
+    xattrs: new Map(),
+    content: () => streamed([]),
+    ...more,
+  });
+
+  async function zipped(entries: Iterable<TreeEntry>): Promise<Blob> {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const blob = new Response(readable as ReadableStream<Uint8Array<ArrayBuffer>>).blob();
+    const sink = new ByteSink(writable);
+    const writer = new ZipWriter(sink);
+    for (const entry of entries) await writer.write(entry);
+    await writer.finish();
+    await sink.close();
+    return await blob;
+  }
+
+  test('a file whose size may not fit the old fields', async () => {
+    // It has been cut since.
+    const content = () => streamed([new TextEncoder().encode('text')]);
+    const blob = await zipped([
+      entryOf('large', { type: S_IFREG, size: 5 * 2 ** 30, content }),
+      entryOf('dir', {}),
+    ]);
+    await place.unpack('/', blob);
+    expect(await place.text('/large')).toBe('text');
+    const directory = hostDirectory();
+    python('unzip', toHost(new Uint8Array(await blob.arrayBuffer())), directory);
+    expect(readFileSync(join(directory, 'large'), 'utf8')).toBe('text');
+  });
+
+  test('more entries than the old record can count', async () => {
+    function* entries(): Generator<TreeEntry> {
+      for (let index = 0; index < 66_000; index++) yield entryOf(String(index), {});
+    }
+    const blob = await zipped(entries());
+    const bytes = new Uint8Array(await blob.arrayBuffer());
+    let count = 0;
+    const access = {
+      size: bytes.length,
+      read: (offset: number, length: number) =>
+        Promise.resolve(bytes.subarray(offset, offset + length)),
+    };
+    for await (const { path } of readZip(access)) expect(path).toBe(String(count++));
+    expect(count).toBe(66_000);
+    expect(python('count', toHost(bytes))).toBe('66000');
+  }, 60_000);
 });
