@@ -163,7 +163,6 @@ test('they end when the signal aborts, or nobody wants them', async ({ kernelPag
   });
 });
 
-// Not in the unit tests: Node's compression streams take far more ahead than browsers' do.
 test('a large archive is held neither compressed nor unpacked', async ({ kernelPage }) => {
   const found = await kernelPage.evaluate(async () => {
     const { fs } = kernel;
