@@ -60,7 +60,8 @@ export interface Archives {
   /**
    * Unpacks an archive into a directory. What is there is replaced, but for directories with
    * something in them. Nothing leads out of the directory: slashes in front of names are dropped,
-   * and symlinks not followed. After a failure what has been unpacked stays.
+   * and symlinks not followed. After a failure what has been unpacked stays, but for the file under
+   * way.
    *
    * A zip archive that comes as a stream is first put into a file without a name, on the filesystem
    * it is unpacked to, as its directory is at its end: give a Blob if you have one.

@@ -209,3 +209,27 @@ test('a large archive is held neither compressed nor unpacked', async ({ kernelP
   expect(found.ratio).toBeGreaterThan(500);
   expect(found.mostMib).toBeLessThan(12);
 });
+
+test('they end with the kernel', async ({ kernelPage }) => {
+  const found = await kernelPage.evaluate(async () => {
+    const { fs } = kernel;
+    const messageOf = async (promise: Promise<unknown>): Promise<string> =>
+      promise.then(
+        () => 'no error',
+        (error: unknown) => String(error),
+      );
+    await fs.writeFile('/tmp/large', '');
+    await fs.truncate('/tmp/large', 50 << 20);
+    const reader = kernel.exportArchive('/tmp', { format: 'tar' }).getReader();
+    await reader.read();
+    const importing = messageOf(kernel.importArchive('/tmp', new ReadableStream()));
+    await kernel.shutdown();
+    let exported = 'no error';
+    for (let count = 0; exported === 'no error' && count < 500; count++) {
+      exported = await messageOf(reader.read());
+    }
+    return { exported, imported: await importing };
+  });
+  expect(found.exported).toMatch(/EINTR|the kernel has been shut down/);
+  expect(found.imported).toMatch(/EINTR|the kernel has been shut down/);
+});

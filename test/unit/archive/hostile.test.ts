@@ -3,6 +3,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { S_IFLNK } from '../../../src/abi/stat.ts';
+import { ArchiveError } from '../../../src/archive/archive-error.ts';
 import { directory, file, hardLink, joined, symlink, tarOf, zipOf } from './make.ts';
 import { Place } from './support.ts';
 
@@ -214,4 +215,32 @@ describe('damaged', () => {
     });
     await expect(place.unpack('/missing', tarOf([]))).rejects.toMatchObject({ code: 'ENOENT' });
   });
+
+  test.each(['tar', 'gzip', 'zip'])('any bytes turned: %s', { timeout: 60_000 }, async (format) => {
+    await place.mkdir('/from/d');
+    await place.put('/from/d/f', 'text '.repeat(300));
+    await place.t.symlink('f', '/from/d/l');
+    await place.run(place.fs.link('/from/d/f', '/from/again'));
+    await place.run(place.fs.setxattr('/from/d', 'user.x', Uint8Array.of(0, 255), XATTR));
+    const packed = await place.pack('/from', format === 'zip' ? 'zip' : 'tar');
+    const whole = format === 'gzip' ? Uint8Array.from(gzipSync(packed)) : packed;
+    let random = 1;
+    const next = (limit: number): number => {
+      random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0;
+      return (random >>> 8) % limit;
+    };
+    for (let round = 0; round < 300; round++) {
+      const bytes = Uint8Array.from(whole);
+      for (let count = next(4) + 1; count > 0; count--) bytes[next(bytes.length)] = next(256);
+      const failure: unknown = await unpack(bytes).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      // One of ours, or none.
+      if (failure !== undefined)
+        expect([round, failure]).toEqual([round, expect.any(ArchiveError)]);
+    }
+  });
 });
+
+const XATTR = { flags: 0, follow: true };
