@@ -28,10 +28,14 @@ const LAYERS = {
       'codemirror',
     ],
   },
-  'src/index.ts': { imports: ['worker', 'src/abi', 'src/lib'], typesOnly: ['src/api.ts'] },
+  'src/index.ts': {
+    imports: ['worker', 'src/abi', 'src/lib'],
+    typesOnly: ['src/api.ts', 'src/archive'],
+  },
   worker: {
     imports: [
       'src/wasi',
+      'src/archive',
       'src/kernel',
       'src/syscalls',
       'src/vfs',
@@ -44,11 +48,12 @@ const LAYERS = {
     typesOnly: ['src/api.ts'],
     packages: ['comlink'],
   },
-  'src/api.ts': { imports: [], typesOnly: ['src/abi', 'src/lib'] },
+  'src/api.ts': { imports: [], typesOnly: ['src/archive', 'src/abi', 'src/lib'] },
   'src/wasi': {
     imports: ['src/syscalls', 'src/abi', 'src/lib'],
     packages: ['@bjorn3/browser_wasi_shim'],
   },
+  'src/archive': { imports: ['src/syscalls', 'src/abi', 'src/lib'] },
   'src/kernel': {
     imports: ['src/syscalls', 'src/vfs', 'src/fs', 'src/store', 'src/auth', 'src/abi', 'src/lib'],
   },

@@ -3,6 +3,8 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import type { Archives } from './archive/options.ts';
+
 /** A filesystem to mount. `source` names the store (idbfs); options depend on the type. */
 export type MountSpec =
   | {
@@ -176,7 +178,7 @@ export interface MountInfo {
   readonly commit: CommitState | null;
 }
 
-export interface Kernel {
+export interface Kernel extends Archives {
   readonly fs: FileSystem;
   /** How spawn() runs programs by default on this page. */
   readonly isolation: Isolation;

@@ -14,11 +14,13 @@ export class FsError extends Error {
   /** The second path of rename, link, symlink and copies. */
   readonly dest: string | undefined;
 
-  constructor(code: string, syscall: string, path?: string, dest?: string) {
+  /** `detail`: what else there is to say. */
+  constructor(code: string, syscall: string, path?: string, dest?: string, detail?: string) {
     const known = linuxerr[code as ErrnoName] as (typeof linuxerr)[ErrnoName] | undefined;
     const where = path === undefined ? '' : ` '${path}'`;
     const to = dest === undefined ? '' : ` -> '${dest}'`;
-    super(`${code}: ${known?.meaning ?? 'unknown error'}, ${syscall}${where}${to}`);
+    const more = detail === undefined ? '' : `: ${detail}`;
+    super(`${code}: ${known?.meaning ?? 'unknown error'}, ${syscall}${where}${to}${more}`);
     this.code = code;
     this.errno = -(known?.errno ?? 0);
     this.syscall = syscall;

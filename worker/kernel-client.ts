@@ -21,10 +21,12 @@ import type {
   StdoutSpec,
   Terminal,
 } from '../src/api.ts';
-import { FsError, KernelError } from './fs-error.ts';
+import type { ArchiveSummary, ExportOptions, ImportOptions } from '../src/archive/options.ts';
+import { exportArchive, importArchive } from './archive-client.ts';
+import { KernelError } from './fs-error.ts';
 import { FileSystemClient } from './file-system.ts';
+import { valueOf } from './outcome.ts';
 import type {
-  Failure,
   KernelService,
   KillSignal,
   Outcome,
@@ -104,18 +106,6 @@ class KernelWorker {
     this.#service[releaseProxy]();
     this.#worker.terminate();
   }
-}
-
-/** Errors: an FsError with the given call and paths, or a KernelError. */
-function valueOf<T>(outcome: Outcome<T>, syscall: string, path?: string, dest?: string): T {
-  if (outcome.failure === undefined) return outcome.value;
-  throw errorOf(outcome.failure, syscall, path, dest);
-}
-
-function errorOf(failure: Failure, syscall: string, path?: string, dest?: string): Error {
-  return failure.kind === 'errno'
-    ? new FsError(failure.code, syscall, path, dest)
-    : new KernelError(failure.message, failure.reason);
 }
 
 function defaultIsolation(): Isolation {
@@ -254,6 +244,18 @@ class KernelClient implements Kernel {
     const server = new SocketServerClient(this.#worker, valueOf(outcome, 'bind', path), path);
     options.signal?.addEventListener('abort', () => void server.close(), { once: true });
     return server;
+  }
+
+  exportArchive(path: string, options: ExportOptions): ReadableStream<Uint8Array> {
+    return exportArchive(this.#worker, ++this.#lastCall, path, options);
+  }
+
+  importArchive(
+    path: string,
+    source: ReadableStream<Uint8Array> | Blob | Uint8Array,
+    options: ImportOptions = {},
+  ): Promise<ArchiveSummary> {
+    return importArchive(this.#worker, ++this.#lastCall, path, { ...options, source });
   }
 
   mounts(): Promise<MountInfo[]> {

@@ -9,6 +9,8 @@ import type {
   MountOptions,
   MountSpec,
 } from '../src/api.ts';
+import type { ArchiveSummary } from '../src/archive/options.ts';
+import { ArchiveError } from '../src/archive/archive-error.ts';
 import { LinuxError, linuxerr } from '../src/abi/errno.ts';
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../src/abi/fcntl.ts';
 import { Credentials } from '../src/auth/credentials.ts';
@@ -27,13 +29,17 @@ import { type Exit, ProgramExit, type SignalName } from '../src/wasi/exit.ts';
 import { UnsuitableModule } from '../src/wasi/instantiate.ts';
 import { Wasi } from '../src/wasi/wasi.ts';
 import { findJspi, runInline } from './inline-task.ts';
+import { ArchiveHost } from './archive-host.ts';
 import { ModuleCache, type Progress } from './module-cache.ts';
 import { ProcessPool } from './process-pool.ts';
 import type {
   ConnectionStreams,
+  ExportRequest,
   Failure,
+  ImportRequest,
   KernelService,
   KillSignal,
+  OnArchiveProgress,
   Outcome,
   ProgramSpec,
   SpawnRequest,
@@ -97,6 +103,7 @@ export class KernelHost implements KernelService {
   #sys: Syscalls | undefined;
   /** Calls of kernel.fs that can be interrupted, by number. */
   readonly #interrupts = new Map<number, () => void>();
+  readonly #archives = new ArchiveHost(clock);
   readonly #listeners = new Map<number, SocketListener>();
   #lastListener = 0;
 
@@ -151,6 +158,9 @@ export class KernelHost implements KernelService {
 
   #failureOf(error: unknown): Failure {
     if (error instanceof LinuxError) return { kind: 'errno', code: error.code };
+    if (error instanceof ArchiveError) {
+      return { kind: 'errno', code: error.code, detail: error.message };
+    }
     if (error instanceof StoreError) {
       return { kind: 'error', message: error.message, reason: error.reason };
     }
@@ -185,6 +195,23 @@ export class KernelHost implements KernelService {
 
   interrupt(call: number): void {
     this.#interrupts.get(call)?.();
+    this.#archives.interrupt(call);
+  }
+
+  // Archives.
+
+  exportArchive(
+    request: ExportRequest,
+    onProgress: OnArchiveProgress | undefined,
+  ): Promise<Outcome<void>> {
+    return this.#outcome(() => this.#archives.export(this.#booted().kernel, request, onProgress));
+  }
+
+  importArchive(
+    request: ImportRequest,
+    onProgress: OnArchiveProgress | undefined,
+  ): Promise<Outcome<ArchiveSummary>> {
+    return this.#outcome(() => this.#archives.import(this.#booted().kernel, request, onProgress));
   }
 
   // Sockets.
@@ -360,6 +387,7 @@ export class KernelHost implements KernelService {
       const { kernel } = this.#booted();
       for (const { kill } of this.#processes.values()) kill('SIGKILL');
       await Promise.all([...this.#processes.values()].map(({ exited }) => exited));
+      await this.#archives.shutdown();
       this.#pool.terminateAll();
       this.#kernel = undefined;
       await runAsync(kernel.shutdown());

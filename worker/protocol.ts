@@ -10,12 +10,13 @@ import type {
   MountOptions,
   MountSpec,
 } from '../src/api.ts';
+import type { ArchiveFormat, ArchiveProgress, ArchiveSummary } from '../src/archive/options.ts';
 import type { Exit } from '../src/wasi/exit.ts';
 import type { User } from '../src/wasi/host-functions.ts';
 
 /** Why a call failed, in a form that can be cloned. */
 export type Failure =
-  | { readonly kind: 'errno'; readonly code: string }
+  | { readonly kind: 'errno'; readonly code: string; readonly detail?: string }
   | { readonly kind: 'error'; readonly message: string; readonly reason: string | undefined };
 
 /**
@@ -73,14 +74,41 @@ export interface SpawnRequest {
   readonly isolation: Isolation;
 }
 
+/** `call`: a number by which it can be interrupted. Streams are transferred. */
+export interface ExportRequest {
+  readonly call: number;
+  readonly path: string;
+  readonly format: ArchiveFormat;
+  readonly target: WritableStream<Uint8Array>;
+}
+
+export interface ImportRequest {
+  readonly call: number;
+  readonly path: string;
+  readonly source: ReadableStream<Uint8Array> | Blob;
+  readonly format: ArchiveFormat | undefined;
+  readonly preserveOwner: boolean;
+}
+
+export type OnArchiveProgress = (progress: ArchiveProgress) => void;
+
 export type KillSignal = 'SIGKILL' | 'SIGINT' | 'SIGTERM';
 
 export interface KernelService {
   boot(options: Omit<BootOptions, 'signal'>): Promise<Outcome<void>>;
   /** Calls an operation of FileService; `call` is a number by which it can be interrupted. */
   fs(name: string, args: readonly unknown[], call?: number): Promise<Outcome<unknown>>;
-  /** What a call waits for is given up: it fails with EINTR. */
+  /** What a call waits for is given up: it fails with EINTR. So does an export or import. */
   interrupt(call: number): void;
+  /** Resolves when the target has everything, and is closed. */
+  exportArchive(
+    request: ExportRequest,
+    onProgress: OnArchiveProgress | undefined,
+  ): Promise<Outcome<void>>;
+  importArchive(
+    request: ImportRequest,
+    onProgress: OnArchiveProgress | undefined,
+  ): Promise<Outcome<ArchiveSummary>>;
   /** Makes a socket at a path and listens there. Resolves with a number for accept(). */
   listen(path: string, mode: number): Promise<Outcome<number>>;
   /** Resolves with null once the listener is closed. */

@@ -98,3 +98,12 @@ export const DEVFS_MAGIC = 0x1373;
 export function makeDev(major: number, minor: number): number {
   return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
+
+/** Linux: include/linux/kdev_t.h new_decode_dev(). */
+export function devMajor(dev: number): number {
+  return (dev >>> 8) & 0xfff;
+}
+
+export function devMinor(dev: number): number {
+  return (dev & 0xff) | ((dev >>> 12) & 0xfff00);
+}

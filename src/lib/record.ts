@@ -1,9 +1,10 @@
 // Records: fixed layouts of fields as bytes, from a table of their fields in order. Little-endian.
 
 /**
- * Kinds of fields: an unsigned integer of 8, 16 or 32 bits, or an integer up to 2^53 (a double).
+ * Kinds of fields: an unsigned integer of 8, 16, 32 or 64 bits (a number: exact up to 2^53), or an
+ * integer up to 2^53 (a double).
  */
-export type FieldKind = 'u8' | 'u16' | 'u32' | 'f64';
+export type FieldKind = 'u8' | 'u16' | 'u32' | 'u64' | 'f64';
 
 export type FieldTable = readonly (readonly [name: string, kind: FieldKind])[];
 
@@ -12,7 +13,7 @@ export type RecordValues<Table extends FieldTable> = {
   readonly [Name in Table[number][0]]: number;
 };
 
-const SIZES: Readonly<Record<FieldKind, number>> = { u8: 1, u16: 2, u32: 4, f64: 8 };
+const SIZES: Readonly<Record<FieldKind, number>> = { u8: 1, u16: 2, u32: 4, u64: 8, f64: 8 };
 
 export class RecordCodec<const Table extends FieldTable> {
   readonly #table: Table;
@@ -34,6 +35,7 @@ export class RecordCodec<const Table extends FieldTable> {
       if (kind === 'u8') view.setUint8(at, value);
       else if (kind === 'u16') view.setUint16(at, value, true);
       else if (kind === 'u32') view.setUint32(at, value, true);
+      else if (kind === 'u64') view.setBigUint64(at, BigInt(value), true);
       else view.setFloat64(at, value, true);
       at += SIZES[kind];
     }
@@ -51,6 +53,7 @@ export class RecordCodec<const Table extends FieldTable> {
       if (kind === 'u8') values[name] = view.getUint8(at);
       else if (kind === 'u16') values[name] = view.getUint16(at, true);
       else if (kind === 'u32') values[name] = view.getUint32(at, true);
+      else if (kind === 'u64') values[name] = Number(view.getBigUint64(at, true));
       else values[name] = view.getFloat64(at, true);
       at += SIZES[kind];
     }

@@ -3,7 +3,7 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import type { Stat, Statfs, Statx } from '../abi/stat.ts';
-import { STATX_BASIC_STATS, STATX_BTIME } from '../abi/stat.ts';
+import { devMajor, devMinor, STATX_BASIC_STATS, STATX_BTIME } from '../abi/stat.ts';
 import type { Timespec } from '../lib/clock.ts';
 import { encodeUtf8 } from '../lib/text.ts';
 import type { DirentRecord, Flock, PollFd } from '../syscalls/table.ts';
@@ -38,10 +38,10 @@ export function storeStatx(
   storeTime(memory, at + 80, stat.btime);
   storeTime(memory, at + 96, stat.ctime);
   storeTime(memory, at + 112, stat.mtime);
-  memory.setU32(at + 128, majorOf(stat.rdev));
-  memory.setU32(at + 132, minorOf(stat.rdev));
-  memory.setU32(at + 136, majorOf(stat.dev));
-  memory.setU32(at + 140, minorOf(stat.dev));
+  memory.setU32(at + 128, devMajor(stat.rdev));
+  memory.setU32(at + 132, devMinor(stat.rdev));
+  memory.setU32(at + 136, devMajor(stat.dev));
+  memory.setU32(at + 140, devMinor(stat.dev));
   memory.setSize(at + 144, stat.mountId ?? 0);
 }
 
@@ -49,15 +49,6 @@ export function storeStatx(
 function storeTime(memory: GuestMemory, at: number, { sec, nsec }: Timespec): void {
   memory.setU64(at, BigInt.asUintN(64, BigInt(sec)));
   memory.setU32(at + 8, nsec);
-}
-
-/** Linux: include/linux/kdev_t.h new_decode_dev(). */
-function majorOf(dev: number): number {
-  return (dev >>> 8) & 0xfff;
-}
-
-function minorOf(dev: number): number {
-  return (dev & 0xff) | ((dev >>> 12) & 0xfff00);
 }
 
 /** struct burrow_statfs: the fields of struct statfs, each 64 bits wide. */
