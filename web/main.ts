@@ -47,7 +47,7 @@ async function bootKernel(switches: Switches): Promise<Kernel> {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       onDataLoss = 'fail';
-      if (hasReason(error, 'locked')) {
+      if (hasReason(error, 'locked') || hasReason(error, 'damaged')) {
         const choice = await showBootFailure(message, [
           { label: 'Retry' },
           { label: 'Open another filesystem' },
@@ -68,8 +68,11 @@ async function bootKernel(switches: Switches): Promise<Kernel> {
   }
 }
 
-/** 'locked': another tab has the filesystem. 'data-loss': the browser lost it, it can only go. */
-function hasReason(error: unknown, reason: 'locked' | 'data-loss'): boolean {
+/**
+ * 'locked': another tab has the filesystem. 'damaged': it can't be read. 'data-loss': the browser
+ * lost it, it can only go.
+ */
+function hasReason(error: unknown, reason: 'locked' | 'damaged' | 'data-loss'): boolean {
   return error instanceof KernelError && error.reason === reason;
 }
 

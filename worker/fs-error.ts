@@ -33,9 +33,9 @@ export class FsError extends Error {
 export class KernelError extends Error {
   override readonly name = 'KernelError';
   /**
-   * 'locked': another tab has the store open. 'data-loss': the browser lost it. 'unknown-format': a
-   * newer version wrote it. 'unavailable': the browser offers no storage. 'stopped': the kernel is
-   * gone. Otherwise undefined.
+   * 'locked': another tab has the store open. 'data-loss': the browser lost it. 'damaged': what is
+   * stored can't be read. 'unknown-format': a newer version wrote it. 'unavailable': the browser
+   * offers no storage. 'stopped': the kernel is gone. Otherwise undefined.
    */
   readonly reason: string | undefined;
 

@@ -118,8 +118,8 @@ async function openEngine(
 function damaged(source: string): StoreError {
   return new StoreError(
     'damaged',
-    `The superblock of the filesystem "${source}" is damaged: nothing that is stored can be found ` +
-      'without it. Nothing was changed. Restore it from a copy if there is one.',
+    `The superblock of the filesystem "${source}" is damaged: nothing that is stored can be ` +
+      'found without it. Nothing was changed. Restore it from a copy if there is one.',
   );
 }
 

@@ -1,6 +1,6 @@
-// The engine under random histories of system calls: what its device held after any commit is whole,
-// mounts, and is a state that the filesystem really had when the commit began; nothing that was
-// synced by then is missing.
+// The engine under random histories of system calls: what its device held after any commit is
+// whole, mounts, and is a state that the filesystem really had when the commit began; nothing that
+// was synced by then is missing.
 
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';

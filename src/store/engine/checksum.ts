@@ -5,6 +5,6 @@ import type { Checksum } from './node-cache.ts';
 
 /** Compiles a small wasm module. */
 export async function loadChecksum(): Promise<Checksum> {
-  const { h32Raw } = await xxhash();
-  return (bytes) => h32Raw(bytes, 0);
+  const api = await xxhash();
+  return (bytes) => api.h32Raw(bytes, 0);
 }

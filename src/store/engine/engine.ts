@@ -1,4 +1,5 @@
-// The engine: a store on any PageDevice. README.md says what it writes and what survives which crash.
+// The engine: a store on any PageDevice. README.md says what it writes and what survives which
+// crash.
 //
 // A commit makes new nodes and records at places that are free, and then one superblock that leads
 // to them: until the device has that, nothing has changed. Commits run one after the other, and on

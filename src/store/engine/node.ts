@@ -133,7 +133,7 @@ function valueBytes(value: LeafValue | Child): number {
 }
 
 /** Bytes that a node takes. */
-export function nodeBytes({ keys, values }: TreeNode): number {
+function nodeBytes({ keys, values }: TreeNode): number {
   let size = NODE_HEADER_BYTES;
   let previous = '';
   values.forEach((value, i) => {
@@ -341,7 +341,8 @@ export class Reader {
     if (!this.#has(wide ? count * 2 : count)) return '';
     const units: number[] = [];
     for (let i = 0; i < count; i++) units.push(wide ? this.u16() : this.u8());
-    return Reflect.apply(String.fromCharCode, undefined, units) as string;
+    // Unlike a spread argument, this doesn't run through the array's iterator.
+    return Reflect.apply(String.fromCharCode, undefined, units);
   }
 
   /** A view. */

@@ -1,10 +1,10 @@
 // Objects: their pieces in the tree, and the records that hold their data.
 //
 // A piece is a run of units of an object: either an extent, which is part of a record at some place
-// of the device, or a single unit with little in it, kept in the tree. Its key is the object, U+0000
-// and the first unit. Records are never changed: overwriting part of an extent leaves pieces of what
-// is left of it. A record goes when no piece is part of it; the number of those that are is kept in
-// the meta tree, except where it is one.
+// of the device, or a single unit with little in it, kept in the tree. Its key is the object,
+// U+0000 and the first unit. Records are never changed: overwriting part of an extent leaves pieces
+// of what is left of it. A record goes when no piece is part of it; the number of those that are is
+// kept in the meta tree, except where it is one.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
@@ -88,7 +88,7 @@ function pieceIn({ key, value }: Entry): Piece {
   return { unit: unitOf(key), value };
 }
 
-export function unitCount({ value }: Piece): number {
+function unitCount({ value }: Piece): number {
   return value instanceof Extent ? value.unitCount : 1;
 }
 
@@ -284,8 +284,9 @@ class Plan {
       pieces++;
     };
     for (let i = 0; i < units; i++) {
-      const { value: block, done } = blocks.next();
-      if (done === true) break;
+      const next = blocks.next();
+      if (next.done === true) break;
+      const block = next.value;
       bytes.set(block.bytes, i * UNIT_SIZE);
       const follows =
         start?.object === block.object && start.unit + checksums.length === block.unit;

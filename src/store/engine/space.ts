@@ -2,8 +2,8 @@
 // free once it has ended well.
 //
 // On the medium: pages that list the runs that were free at some commit, and in the superblock what
-// was taken and given back since. The pages are read when the first commit needs them. What there is
-// beyond `end` has never been used.
+// was taken and given back since. The pages are read when the first commit needs them. What there
+// is beyond `end` has never been used.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { assert } from '../../lib/assert.ts';

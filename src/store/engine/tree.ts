@@ -1,6 +1,6 @@
-// The ordered map: a B+tree whose nodes are never changed. A commit writes new ones from the changed
-// leaves up to the root (tree-edit.ts); whoever still reads below the old root goes on to see the
-// old state, and starts again from the new root if a node it needs was given up meanwhile.
+// The ordered map: a B+tree whose nodes are never changed. A commit writes new ones from the
+// changed leaves up to the root (tree-edit.ts); whoever still reads below the old root goes on to
+// see the old state, and starts again from the new root if a node it needs was given up meanwhile.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { assert } from '../../lib/assert.ts';

@@ -1,6 +1,6 @@
-// The upgrade of a store of format 1: everything in it is written anew beside what is there, and one
-// transaction puts the new superblock in the place of the old and takes the old records away. Until
-// then the store is as it was; what an upgrade that was interrupted has written is removed.
+// The upgrade of a store of format 1: everything in it is written anew beside what is there, and
+// one transaction puts the new superblock in the place of the old and takes the old records away.
+// Until then the store is as it was; what an upgrade that was interrupted has written is removed.
 //
 // Format 1 had, in the same object store, leaf pages by "page:" and their first key (leaf-page.ts),
 // and chunks of 32 KiB by [object, index] or as items behind U+FFFF (chunk.ts).
@@ -60,12 +60,7 @@ export async function upgradeFormat1(
     const write = async (batch: Batch): Promise<void> => {
       await runAsync(engine.commit(batch, { durability: 'relaxed' }));
     };
-    await readAll(
-      { database, KeyRange },
-      pages,
-      (key, record) => pageBatch(String(key), record),
-      write,
-    );
+    await readAll({ database, KeyRange }, pages, pageBatch, write);
     await readAll({ database, KeyRange }, chunks, chunkBatch, write);
     const next = device.superblock;
     await database.write('strict', (store) => {
@@ -124,7 +119,8 @@ function joined(batches: readonly Batch[]): Batch {
   };
 }
 
-function pageBatch(key: string, record: unknown): Batch {
+function pageBatch(key: IDBValidKey, record: unknown): Batch {
+  if (typeof key !== 'string') throw linuxerr.EIO;
   const { keys, values } = decodeLeafPage(key.slice(PAGE_PREFIX.length), record);
   const items = new Map<string, Uint8Array>();
   const writes: { object: number; run: Run }[] = [];

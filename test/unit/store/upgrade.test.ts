@@ -12,7 +12,7 @@ type Records = readonly (readonly [key: IDBValidKey, value: unknown])[];
 
 /** The records of a database as a version of Burrow left them, bytes as { base64 }. */
 function readImage(name: string): Records {
-  const path = new URL(`images/${name}.json.gz`, import.meta.url);
+  const path = new URL(`images/${name}`, import.meta.url);
   const image = JSON.parse(gunzipSync(readFileSync(path)).toString()) as Records;
   return image.map(([key, value]) => {
     const { base64 } = value as { base64?: string };
@@ -53,7 +53,7 @@ async function checkFiles(store: Store): Promise<void> {
 
 describe('format 1', () => {
   test('everything in a store is there after the upgrade, and nothing else', async () => {
-    const origin = await originOf(readImage('format-1'));
+    const origin = await originOf(readImage('format-1.json.gz'));
     await checkFiles(await origin.open());
     await origin.check();
     const keys = [...(await origin.dump()).keys()].map((key) => JSON.parse(key) as IDBValidKey);
@@ -65,7 +65,7 @@ describe('format 1', () => {
   });
 
   test('an upgrade that was interrupted is begun anew', async () => {
-    const image = readImage('format-1');
+    const image = readImage('format-1.json.gz');
     const whole = await originOf(image);
     await runAsync((await whole.open()).close());
     const places = [...(await whole.dump())].filter(([key]) => /^\d/.test(key));
@@ -79,7 +79,7 @@ describe('format 1', () => {
   });
 
   test('without room for both nothing is changed, and the next try may do better', async () => {
-    const origin = await originOf(readImage('format-1'));
+    const origin = await originOf(readImage('format-1.json.gz'));
     const before = await origin.dump();
     failNextTransaction('QuotaExceededError');
     await expect(origin.open()).rejects.toMatchObject({
@@ -91,7 +91,7 @@ describe('format 1', () => {
   });
 
   test('what can’t be read is said, and nothing is changed', async () => {
-    const origin = await originOf(readImage('format-1'));
+    const origin = await originOf(readImage('format-1.json.gz'));
     await origin.tamper((records) => records.put(new Uint8Array(9), 'page:'));
     const page = (await origin.dump()).get('"page:"');
     await expect(origin.open()).rejects.toMatchObject({

@@ -5,10 +5,10 @@ import { runAsync } from '../../../../src/lib/op.ts';
 import { checkDevice } from '../../../../src/store/engine/check.ts';
 import { loadChecksum } from '../../../../src/store/engine/checksum.ts';
 import { Engine } from '../../../../src/store/engine/engine.ts';
-import { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
+import type { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
 import type { PageDevice } from '../../../../src/store/engine/page-device.ts';
 
-export const checksum = await loadChecksum();
+const checksum = await loadChecksum();
 
 export function openEngine(device: PageDevice, cacheBytes = 1 << 20): Promise<Engine> {
   return runAsync(Engine.open({ device, checksum, cacheBytes }));
