@@ -73,7 +73,7 @@ export class NodeCache {
         return this.#checksum(bytes) === of.checksum ? { child: of, bytes } : undefined;
       });
       const [first, ...rest] = nodes;
-      // Those read ahead are decoded when they are wanted, if they are damaged; not now.
+      // Of those read ahead, what is missing or damaged is told to whoever wants it.
       for (const each of rest) if (each !== undefined) this.#insertNew(each.child, each.bytes);
       return first === undefined ? undefined : this.#insertNew(first.child, first.bytes);
     } finally {
