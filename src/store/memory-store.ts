@@ -5,6 +5,7 @@ import { linuxerr } from '../abi/errno.ts';
 import type { LinuxError } from '../abi/errno.ts';
 import { waitFor } from '../lib/op.ts';
 import type { Op } from '../lib/op.ts';
+import { lowerBound } from './engine/node.ts';
 import { checkBatch, checkKey, checkObject, checkOffset } from './preconditions.ts';
 import { BLOCK_SIZE } from './store.ts';
 import type { Batch, Durability, Item, Run, ScanOptions, Store, StoreUsage } from './store.ts';
@@ -189,15 +190,4 @@ function usedBytes({ items, objects }: MemoryStoreSnapshot): number {
 
 function sortedFrom(blocks: Blocks | undefined, first: number): number[] {
   return [...(blocks?.keys() ?? [])].filter((index) => index >= first).sort((a, b) => a - b);
-}
-
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] ?? '') < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -10,6 +10,8 @@ export const INTERNAL_PREFIX = '\uffff';
 export function checkKey(key: string): void {
   assert(key.length <= ITEM_KEY_MAX, 'store key too long');
   assert(key < INTERNAL_PREFIX, 'store key starts with U+FFFF');
+  // Pieces of objects have such keys.
+  assert(key.charCodeAt(4) !== 0, 'store key with U+0000 after four units');
 }
 
 export function checkObject(object: number): void {

@@ -6,6 +6,9 @@
 // It knows nothing of paths, inodes or directories. store/README.md says what the implementations
 // are and what they write; nothing here depends on it.
 //
+// An object's pieces lie beside the items whose keys begin with its number (number-key.ts); no key
+// may go on with U+0000 there.
+//
 // Ordering: keys compare by UTF-16 code units, which is what JavaScript's `<` and IndexedDB both
 // do. Crash: after any crash the store holds exactly the state of the last commit whose transaction
 // completed; a strict commit that resolved is never lost by us.

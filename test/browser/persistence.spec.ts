@@ -192,7 +192,7 @@ test('a newer format is refused and left as it is', async ({ page }) => {
     reason: 'unknown-format',
     message: expect.stringContaining('found format version 99') as unknown,
   });
-  expect(await setVersion(1)).toBe(99);
+  expect(await setVersion(2)).toBe(99);
   await startKernel(page, SOURCE);
   expect(await page.evaluate(() => kernel.fs.readFile('/file', 'utf8'))).toBe('precious');
 });

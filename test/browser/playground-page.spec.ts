@@ -138,7 +138,7 @@ test('a filesystem of a newer format is refused', async ({ page }) => {
         const opening = indexedDB.open(name);
         opening.onsuccess = () => {
           const transaction = opening.result.transaction('records', 'readwrite');
-          const superblock = { magic: 'burrow', formatVersion: 2 };
+          const superblock = { magic: 'burrow', formatVersion: 99 };
           transaction.objectStore('records').put(superblock, 'superblock');
           transaction.oncomplete = () => {
             opening.result.close();
@@ -149,7 +149,7 @@ test('a filesystem of a newer format is refused', async ({ page }) => {
       }),
   );
   await page.goto('/');
-  await expect(page.locator(SCREEN)).toContainText('found format version 2, and this version');
+  await expect(page.locator(SCREEN)).toContainText('found format version 99, and this version');
   await expect(page.locator(SCREEN).getByRole('button')).toHaveText(['Retry']);
 });
 

@@ -9,6 +9,7 @@ import { linuxerr } from '../../abi/errno.ts';
 import type { Timespec } from '../../lib/clock.ts';
 import { RecordCodec } from '../../lib/record.ts';
 import { decodeUtf8, encodeUtf8 } from '../../lib/text.ts';
+import { numberFromKey, numberKey } from '../../store/number-key.ts';
 import type { Inode } from '../shared/inode.ts';
 
 export const ROOT_INO = 1;
@@ -26,19 +27,6 @@ export function isKnownFormat(version: number): boolean {
 const HAS_XATTRS = 1;
 
 const KIND = { filesystem: 'f', orphan: 'o', inode: 'i', entryByName: 'n', entryByCookie: 'p' };
-
-/** 64 bits as four UTF-16 units, so that keys sort by number. */
-function numberKey(value: number): string {
-  const high = Math.floor(value / 2 ** 32);
-  const low = value % 2 ** 32;
-  return String.fromCharCode(high >>> 16, high & 0xffff, low >>> 16, low & 0xffff);
-}
-
-function numberFromKey(key: string, at: number): number {
-  let value = 0;
-  for (let unit = 0; unit < 4; unit++) value = value * 0x10000 + key.charCodeAt(at + unit);
-  return value;
-}
 
 export const filesystemKey = numberKey(FILESYSTEM_INO) + KIND.filesystem;
 

@@ -3,6 +3,7 @@
 
 import { LinuxError } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
+import { numberKey } from '../number-key.ts';
 import type { Checksum } from './node-cache.ts';
 import {
   type Child,
@@ -13,7 +14,7 @@ import {
   type LeafNode,
   type TreeNode,
 } from './node.ts';
-import { numberKey, objectOf, recordPlace, unitOf } from './objects.ts';
+import { objectOf, recordPlace, unitOf } from './objects.ts';
 import { type PageDevice, type Place, UNIT_SIZE, unitsOf, wholePlace } from './page-device.ts';
 import { countIn } from './record-uses.ts';
 import { decodeRootBlock, EMPTY_ROOT_BLOCK, type RootBlock } from './root-block.ts';

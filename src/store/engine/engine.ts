@@ -6,7 +6,6 @@
 // their own: an operation that is interrupted while it waits for one doesn't stop it.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { assert } from '../../lib/assert.ts';
 import { type Op, runAsync, waitFor } from '../../lib/op.ts';
 import { checkBatch, checkKey, checkObject, checkOffset } from '../preconditions.ts';
 import {
@@ -84,7 +83,7 @@ export class Engine implements Store {
   }
 
   *get(key: string): Op<Uint8Array | undefined> {
-    checkItemKey(key);
+    checkKey(key);
     this.#checkOpen();
     const value = yield* this.#items.get(key);
     return value instanceof Uint8Array ? value : undefined;
@@ -151,7 +150,6 @@ export class Engine implements Store {
 
   *commit(batch: Batch, { durability }: { readonly durability: Durability }): Op<void> {
     checkBatch(batch);
-    for (const key of batch.items.keys()) checkItemKey(key);
     this.#checkOpen();
     if (this.#isClosing) throw linuxerr.EIO;
     const committed = this.#lastCommit.then(() => runAsync(this.#commitNext(batch, durability)));
@@ -240,10 +238,4 @@ function toWrite({ child, bytes }: TreeEdit['written'][number]): {
 
 function byKey([a]: Change, [b]: Change): number {
   return a < b ? -1 : 1;
-}
-
-function checkItemKey(key: string): void {
-  checkKey(key);
-  // Pieces of objects have such keys.
-  assert(key.charCodeAt(4) !== 0, 'store key with U+0000 after four units');
 }

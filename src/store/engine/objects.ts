@@ -9,6 +9,7 @@
 import { linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
+import { numberFromKey, numberKey } from '../number-key.ts';
 import { BLOCK_SIZE, type Batch, type Run } from '../store.ts';
 import type { Checksum } from './node-cache.ts';
 import { Extent, InlineData } from './node.ts';
@@ -38,12 +39,6 @@ export interface ObjectsEdit {
   readonly newUses: ReadonlyMap<number, number>;
 }
 
-export function numberKey(value: number): string {
-  const high = Math.floor(value / 2 ** 32);
-  const low = value % 2 ** 32;
-  return String.fromCharCode(high >>> 16, high & 0xffff, low >>> 16, low & 0xffff);
-}
-
 function pieceKey(object: number, unit: number): string {
   // The first of its units is U+0000.
   return numberKey(object) + numberKey(unit);
@@ -51,18 +46,12 @@ function pieceKey(object: number, unit: number): string {
 
 /** The object of a piece's key. */
 export function objectOf(key: string): number {
-  return numberIn(key, 0);
+  return numberFromKey(key, 0);
 }
 
 /** The first unit in a piece's key. */
 export function unitOf(key: string): number {
-  return numberIn(key, 4);
-}
-
-function numberIn(key: string, from: number): number {
-  let value = 0;
-  for (let i = from; i < from + 4; i++) value = value * 0x10000 + key.charCodeAt(i);
-  return value;
+  return numberFromKey(key, 4);
 }
 
 /** Pieces that have units in [from, to), in order. All are of one moment. */

@@ -3,8 +3,9 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
+import { numberKey } from '../number-key.ts';
 import { Reader, Writer } from './node.ts';
-import { numberKey, type ObjectsEdit } from './objects.ts';
+import type { ObjectsEdit } from './objects.ts';
 import { type Place, UNIT_SIZE } from './page-device.ts';
 import type { Tree } from './tree.ts';
 import type { Change } from './tree-edit.ts';

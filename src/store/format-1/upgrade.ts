@@ -45,6 +45,11 @@ export async function upgradeFormat1(
   const chunks = KeyRange.lowerBound([]);
   const numbers = KeyRange.bound(-Infinity, Infinity);
   try {
+    const pageCount = await database.records('relaxed')('readonly', (store) =>
+      promisifyRequest(store.count(pages)),
+    );
+    // There are two at least. What else may be here is nothing to be removed.
+    if (pageCount === 0) throw linuxerr.EIO;
     await database.write('relaxed', (store) => {
       store.delete(numbers);
       store.delete(UPGRADE_KEY);

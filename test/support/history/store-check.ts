@@ -13,6 +13,7 @@ import {
   type StoredInode,
 } from '../../../src/fs/idbfs/items.ts';
 import { xattrObject } from '../../../src/fs/idbfs/xattr-blob.ts';
+import { numberFromKey } from '../../../src/store/number-key.ts';
 import type { MemoryStoreSnapshot } from '../../../src/store/memory-store.ts';
 
 interface Entry {
@@ -37,14 +38,14 @@ class StoreReader {
   }
 
   #take(key: string, value: Uint8Array): void {
-    const ino = numberAt(key, 0);
+    const ino = numberFromKey(key, 0);
     const rest = key.slice(5);
     if (key === filesystemKey) this.nextIno = decodeFilesystem(value).nextIno;
     else if (key === inodeKey(ino)) this.inodes.set(ino, decodeInode(value));
     else if (key[4] === 'n') this.directory(ino).byName.set(rest, decodeName(value));
     else if (key[4] === 'p') {
-      this.directory(ino).byCookie.set(numberAt(key, 5), decodePosition(value));
-    } else if (key[4] === 'o') this.orphans.add(numberAt(key, 5));
+      this.directory(ino).byCookie.set(numberFromKey(key, 5), decodePosition(value));
+    } else if (key[4] === 'o') this.orphans.add(numberFromKey(key, 5));
     else this.problems.push(`an item of no known kind: ${JSON.stringify(key)}`);
   }
 
@@ -55,12 +56,6 @@ class StoreReader {
     this.directories.set(ino, made);
     return made;
   }
-}
-
-function numberAt(key: string, at: number): number {
-  let value = 0;
-  for (let unit = 0; unit < 4; unit++) value = value * 0x10000 + key.charCodeAt(at + unit);
-  return value;
 }
 
 /**

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { runAsync } from '../../../src/lib/op.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { Scene } from '../../support/scene.ts';
-import { failNextTransaction, Origin } from './support.ts';
+import { bytes, commit, failNextTransaction, Origin } from './support.ts';
 
 type Records = readonly (readonly [key: IDBValidKey, value: unknown])[];
 
@@ -88,6 +88,20 @@ describe('format 1', () => {
     });
     expect(await origin.dump()).toEqual(before);
     await checkFiles(await origin.open());
+  });
+
+  test('a store that only says it is of format 1 is left alone', async () => {
+    const origin = new Origin();
+    const store = await origin.open();
+    await commit(store, { items: [['a', bytes(10)]], writes: [[1, 0, bytes(9000)]] });
+    await runAsync(store.close());
+    const superblock = (await origin.dump()).get('"superblock"') as object;
+    await origin.tamper((records) =>
+      records.put({ ...superblock, formatVersion: 1 }, 'superblock'),
+    );
+    const before = await origin.dump();
+    await expect(origin.open()).rejects.toMatchObject({ reason: 'damaged' });
+    expect(await origin.dump()).toEqual(before);
   });
 
   test('what can’t be read is said, and nothing is changed', async () => {
