@@ -102,6 +102,7 @@ async function openEngine(
     const superblock = isOld ? await upgradeFormat1(found, upgrade) : found;
     const device = new IdbDevice({
       database,
+      KeyRange: idb.KeyRange,
       superblock,
       superblockKey: SUPERBLOCK_KEY,
       estimate,

@@ -56,8 +56,21 @@ export class CrashFile implements AccessHandle {
     return this.#current.length;
   }
 
+  truncate(size: number): void {
+    this.#operate();
+    // Lasts at once, as what comes later may not: the worse case.
+    this.#durable = this.#durable.slice(0, size);
+    this.#current = this.#current.slice(0, size);
+    this.#pending = this.#pending.filter(({ at, bytes }) => at + bytes.length <= size);
+  }
+
   close(): void {
     // Closing flushes nothing.
+  }
+
+  /** Another file with the same in it. */
+  copy(): CrashFile {
+    return new CrashFile(this.#current.slice());
   }
 
   /** The file after a crash. `random` gives a number in [0, 1). */

@@ -11,62 +11,21 @@ import { loadChecksum } from '../../src/store/engine/checksum.ts';
 import { Engine } from '../../src/store/engine/engine.ts';
 import { OpfsDevice } from '../../src/store/engine/opfs-device.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
-import { BLOCK_SIZE, type Batch, type Store } from '../../src/store/store.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../support/history/settings.ts';
+import { anyBatch, contentOf, randomOf, toBatch } from './any-batch.ts';
 import { CrashFile } from './crash-file.ts';
 
 vi.setConfig({ testTimeout: FUZZ_TIMEOUT });
 
 const checksum = await loadChecksum();
-const OBJECT = 7;
-const BLOCKS = 30;
 
 function open(handle: CrashFile): { device: OpfsDevice; engine: Promise<Engine> } {
-  const device = new OpfsDevice({ handle, checksum });
+  const device = new OpfsDevice({ handle, checksum, name: 'test' });
   return { device, engine: runAsync(Engine.open({ device, checksum, cacheBytes: 20_000 })) };
 }
 
-/** Everything that a store holds, as text. */
-async function contentOf(store: Store): Promise<string> {
-  const items = await runAsync(store.scan({ from: '', to: '\uffff', limit: Infinity }));
-  const runs = await runAsync(store.read(OBJECT, 0, BLOCKS * BLOCK_SIZE));
-  const blocks = new Map<number, number>();
-  for (const { offset, bytes } of runs) {
-    for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
-      blocks.set((offset + at) / BLOCK_SIZE, bytes[at] ?? 0);
-    }
-  }
-  const sorted = [...blocks].sort(([a], [b]) => a - b);
-  return JSON.stringify([items.map(({ key, value }) => [key, value.length, value[0]]), sorted]);
-}
-
-const item = fc.tuple(fc.nat(200), fc.option(fc.integer({ min: 1, max: 250 }), { nil: undefined }));
-const write = fc.record({ block: fc.nat(BLOCKS - 1), count: fc.integer({ min: 1, max: 8 }) });
-const batch = fc.record({ items: fc.array(item, { maxLength: 60 }), write, seed: fc.nat(254) });
-
-interface BatchValues {
-  readonly items: readonly (readonly [number, number | undefined])[];
-  readonly write: { readonly block: number; readonly count: number };
-  readonly seed: number;
-}
-
-function toBatch({ items, write: { block, count }, seed }: BatchValues): Batch {
-  const size = Math.min(count, BLOCKS - block) * BLOCK_SIZE;
-  const bytes = new Uint8Array(size).fill(seed + 1);
-  return {
-    items: new Map(
-      items.map(([number, length]) => [
-        `key ${String(number)}`,
-        length === undefined ? undefined : new Uint8Array(length * 8).fill(seed),
-      ]),
-    ),
-    discards: [],
-    writes: [{ object: OBJECT, run: { offset: block * BLOCK_SIZE, bytes } }],
-  };
-}
-
 const step = fc.record({
-  batch,
+  batch: anyBatch,
   /** Operations of the file that succeed, and what comes then. */
   end: fc.option(fc.record({ after: fc.nat(12), how: fc.constantFrom('crash', 'fail', 'full') }), {
     nil: undefined,
@@ -122,11 +81,3 @@ test('shows the last commit or the one under way, whole', async () => {
   expect(failures).toBeGreaterThan(200);
   expect(keptAfterCrash).toBeGreaterThan(3);
 });
-
-function randomOf(seed: number): () => number {
-  let state = seed | 1;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}

@@ -7,7 +7,8 @@
 // | 64 KiB to 128 KiB  | superblock slot 1                                         |
 // | from 128 KiB on    | the units, by address                                     |
 //
-// | slot | u32 magic "BRW2", u32 checksum of what follows, u48 sequence number, u32 size, superblock |
+// | slot | u32 magic "BRRW", u32 checksum of what follows, u16 format version, u48 sequence number, |
+// |      | u32 size, superblock                                                                    |
 //
 // A commit writes its places, flushes, writes the superblock into the slot that the last one didn't
 // use, and flushes again. Of two whole slots the one of the higher number counts.
@@ -15,14 +16,15 @@
 import { linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Durability, StoreUsage } from '../store.ts';
+import { FORMAT_VERSION, unknownFormat } from '../superblock.ts';
 import type { Checksum } from './node-cache.ts';
 import { Reader, Writer } from './node.ts';
 import { type DeviceBatch, type PageDevice, type Portion, UNIT_SIZE } from './page-device.ts';
 
-const MAGIC = 0x32575242;
+const MAGIC = 0x57525242;
 const SLOT_SIZE = 64 * 1024;
 const UNITS_START = 2 * SLOT_SIZE;
-const SLOT_HEADER_SIZE = 18;
+const SLOT_HEADER_SIZE = 20;
 /** Of the slot: what the checksum doesn't cover. */
 const CHECKED_FROM = 8;
 
@@ -32,12 +34,15 @@ export interface AccessHandle {
   write(buffer: Uint8Array, options: { at: number }): number;
   flush(): void;
   getSize(): number;
+  truncate(size: number): void;
   close(): void;
 }
 
 export interface OpfsDeviceOptions {
   readonly handle: AccessHandle;
   readonly checksum: Checksum;
+  /** What messages call it. */
+  readonly name: string;
   /** Called once it is closed. */
   readonly onClosed?: (() => void) | undefined;
 }
@@ -49,15 +54,18 @@ interface Slot {
 }
 
 export class OpfsDevice implements PageDevice {
+  readonly isTransactional = false;
   readonly #handle: AccessHandle;
   readonly #checksum: Checksum;
+  readonly #name: string;
   readonly #onClosed: (() => void) | undefined;
   /** The last that was committed. */
   #slot: Slot | undefined;
   #isOpen = true;
 
-  /** Errors: EIO if the file can't be read. */
-  constructor({ handle, checksum, onClosed }: OpfsDeviceOptions) {
+  /** Errors: EIO if the file can't be read; StoreError 'unknown-format'. */
+  constructor({ handle, checksum, name, onClosed }: OpfsDeviceOptions) {
+    this.#name = name;
     this.#handle = handle;
     this.#checksum = checksum;
     this.#onClosed = onClosed;
@@ -76,12 +84,17 @@ export class OpfsDevice implements PageDevice {
     const reader = new Reader(bytes.subarray(0, count));
     const isOurs = reader.u32() === MAGIC;
     const checksum = reader.u32();
+    const version = reader.u16();
     const sequence = reader.u48();
     const size = reader.u32();
     const superblock = reader.take(size);
     if (!isOurs || reader.hasFailed) return undefined;
     const checked = bytes.subarray(CHECKED_FROM, SLOT_HEADER_SIZE + size);
-    return this.#checksum(checked) === checksum ? { index, sequence, superblock } : undefined;
+    if (this.#checksum(checked) !== checksum) return undefined;
+    if (version !== FORMAT_VERSION) {
+      throw unknownFormat(this.#name, `format version ${version} in the file`);
+    }
+    return { index, sequence, superblock };
   }
 
   *readSuperblock(): Op<Uint8Array | undefined> {
@@ -105,13 +118,14 @@ export class OpfsDevice implements PageDevice {
     }
   }
 
-  *commit({ writes, superblock }: DeviceBatch, _durability: Durability): Op<void> {
+  *commit({ writes, clears = [], superblock }: DeviceBatch, _durability: Durability): Op<void> {
     this.#checkOpen();
     const index = this.#slot?.index === 0 ? 1 : 0;
     const sequence = (this.#slot?.sequence ?? 0) + 1;
     const writer = new Writer(SLOT_HEADER_SIZE + superblock.length);
     writer.u32(MAGIC);
     writer.offset = CHECKED_FROM;
+    writer.u16(FORMAT_VERSION);
     writer.u48(sequence);
     writer.u32(superblock.length);
     writer.copy(superblock);
@@ -119,6 +133,10 @@ export class OpfsDevice implements PageDevice {
     writer.u32(this.#checksum(writer.bytes.subarray(CHECKED_FROM)));
     let isSlotTouched = false;
     try {
+      // Only what is cleared as a whole gets shorter: a file has no holes to punch.
+      if (clears.some(({ address, units }) => address === 0 && units === Infinity)) {
+        this.#handle.truncate(UNITS_START);
+      }
       for (const { address, bytes } of writes) {
         this.#writeAt(bytes, UNITS_START + address * UNIT_SIZE);
       }
@@ -151,6 +169,16 @@ export class OpfsDevice implements PageDevice {
 
   #writeAt(bytes: Uint8Array, at: number): void {
     if (this.#handle.write(bytes, { at }) !== bytes.length) throw linuxerr.EIO;
+  }
+
+  *rewrite(address: number, bytes: Uint8Array): Op<void> {
+    this.#checkOpen();
+    try {
+      this.#writeAt(bytes, UNITS_START + address * UNIT_SIZE);
+      this.#handle.flush();
+    } catch {
+      throw linuxerr.EIO;
+    }
   }
 
   *usage(): Op<StoreUsage> {

@@ -57,6 +57,7 @@ export async function upgradeFormat1(
     const superblock = newSuperblock({ source, createdAt });
     const device = new IdbDevice({
       database,
+      KeyRange,
       superblock,
       superblockKey: UPGRADE_KEY,
       estimate: undefined,

@@ -155,6 +155,7 @@ export class Origin {
     const database = new Database(await this.connect());
     const device = new IdbDevice({
       database,
+      KeyRange: IDBKeyRange,
       superblock,
       superblockKey: SUPERBLOCK_KEY,
       estimate: undefined,
