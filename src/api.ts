@@ -57,10 +57,17 @@ export interface IdbfsOptions {
   /** How long to wait for another tab to release the store, in milliseconds. Default: 5000. */
   readonly lockTimeout?: number;
   /**
-   * What to do when the browser reports that it lost the database: 'fail' (default) refuses to
-   * mount and says so; 'format' starts an empty filesystem, which gives up what was lost.
+   * What to do when something that was stored is lost or damaged and no other copy has it: 'fail'
+   * (default) refuses to mount and says so; 'format' starts an empty filesystem if nothing is left;
+   * 'accept' goes on with what is left, if there is something.
    */
-  readonly onDataLoss?: 'fail' | 'format';
+  readonly onDataLoss?: 'fail' | 'format' | 'accept';
+  /**
+   * 'mirrored' (default): in IndexedDB and in a file of OPFS beside it, where the browser has OPFS:
+   * what one of them loses is restored from the other. Takes twice the room. 'indexeddb': there
+   * alone; a file that is there is copied back and removed.
+   */
+  readonly media?: 'mirrored' | 'indexeddb';
 }
 
 export interface BootOptions {

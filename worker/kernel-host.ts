@@ -80,16 +80,23 @@ function randomFraction(): number {
   return (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32;
 }
 
+function random48(): number {
+  const [low = 0, high = 0] = crypto.getRandomValues(new Uint32Array(2));
+  return (high % 2 ** 16) * 2 ** 32 + low;
+}
+
 const platform: KernelPlatform = {
   clock,
   fillRandom,
   openStore: (source, options) =>
     openIdbStore({
       source,
+      session: random48(),
       clock,
       cacheBytes: Math.floor((options.cacheSize ?? CACHE_SIZE_DEFAULT) * METADATA_CACHE_SHARE),
       lockTimeoutMs: options.lockTimeout,
       onDataLoss: options.onDataLoss,
+      media: options.media,
     }),
 };
 

@@ -82,7 +82,26 @@ export interface StoreUsage {
   readonly available: number;
 }
 
+/** Of a store that is kept on two media. */
+export interface MirrorStatus {
+  /** The side that reads come from. */
+  readonly leader: string;
+  readonly follower: string;
+  /**
+   * 'whole': both have everything, but for `behindBytes`. 'resilvering': the follower is being made
+   * anew. 'degraded': only the leader is written; `reason` says why.
+   */
+  readonly state: 'whole' | 'resilvering' | 'degraded';
+  readonly behindBytes: number;
+  /** Of what is being made anew. */
+  readonly copiedBytes: number;
+  readonly reason: string | undefined;
+}
+
 export interface Store {
+  /** Undefined: it is kept on one. */
+  readonly mirror?: MirrorStatus | undefined;
+
   /**
    * The value of a key, or undefined.
    *

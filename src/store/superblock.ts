@@ -23,6 +23,8 @@ export interface Superblock {
   readonly root?: Uint8Array;
   /** False from the first commit of a session on, until it ends in order. */
   readonly isClean?: boolean;
+  /** The file in OPFS holds the same, or what came after. */
+  readonly isMirrored?: boolean;
   /** The browser lost what was here. Nothing else is, until the user agrees to start afresh. */
   readonly lost?: { readonly at: number; readonly message: string };
 }

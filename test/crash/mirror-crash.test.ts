@@ -80,14 +80,14 @@ class World {
   async becomeWhole(): Promise<void> {
     for (let i = 0; i < 1000; i++) {
       await runAsync(this.device.settled());
-      if (this.device.status.state === 'whole') return;
+      if (this.device.mirrorStatus.state === 'whole') return;
       if (i === 500) {
         await this.close();
         await this.open();
       }
       await new Promise(setImmediate);
     }
-    expect(this.device.status.state).toBe('whole');
+    expect(this.device.mirrorStatus.state).toBe('whole');
   }
 
   async close(): Promise<void> {
@@ -219,7 +219,7 @@ async function run(
         isDone = false;
       });
       world.file.operationsLeft = Infinity;
-      if (world.device.status.state === 'degraded') counts.degraded++;
+      if (world.device.mirrorStatus.state === 'degraded') counts.degraded++;
       if (isDone) return [after];
       // A file whose superblock may or may not be there has been given up.
       if (world.device.isOpen) return [before];
@@ -243,7 +243,7 @@ async function run(
     else world.loseMemory(event.loss, random);
   }
   await world.open();
-  if (world.device.status.state === 'resilvering') counts.resilvered++;
+  if (world.device.mirrorStatus.state === 'resilvering') counts.resilvered++;
   return [after];
 }
 
@@ -264,7 +264,11 @@ test('nothing that was committed is lost with either side', async () => {
         if (each.seed % 4 === 0) world.keepCopies();
       }
       await world.becomeWhole();
-      expect(world.device.status).toMatchObject({ state: 'whole', leader: 'file', behindBytes: 0 });
+      expect(world.device.mirrorStatus).toMatchObject({
+        state: 'whole',
+        leader: 'file',
+        behindBytes: 0,
+      });
       expect(await contentOf(world.engine)).toBe(await contentOf(model));
       expect(await runAsync(world.device.scrub())).toMatchObject({ isComplete: true, lost: 0 });
       await world.close();

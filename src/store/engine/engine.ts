@@ -13,6 +13,7 @@ import {
   type Batch,
   type Durability,
   type Item,
+  type MirrorStatus,
   type Run,
   type ScanOptions,
   type Store,
@@ -95,6 +96,10 @@ export class Engine implements Store {
     this.#meta = new Tree(this.#cache, block.meta);
     this.#space = new Space(block.space);
     this.#last = last;
+  }
+
+  get mirror(): MirrorStatus | undefined {
+    return this.#device.mirrorStatus;
   }
 
   /** Memory that cached nodes take now. */

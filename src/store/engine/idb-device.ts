@@ -18,6 +18,8 @@ export interface IdbDeviceOptions {
   readonly superblock: Superblock;
   /** Where the superblock goes. */
   readonly superblockKey: string;
+  /** Is there another copy, of which the superblock is to tell? */
+  readonly isMirrored: boolean;
   readonly estimate: (() => Promise<StorageEstimate>) | undefined;
   /** Called once it is closed. */
   readonly onClosed?: (() => Promise<void>) | undefined;
@@ -95,12 +97,13 @@ export class IdbDevice implements PageDevice {
   }
 
   *commit({ writes, frees, clears, superblock }: DeviceBatch, durability: Durability): Op<void> {
-    const { database, KeyRange, superblockKey } = this.#options;
+    const { database, KeyRange, superblockKey, isMirrored } = this.#options;
     const { lost: _, ...rest } = this.#superblock;
     const next: Superblock = {
       ...rest,
       formatVersion: FORMAT_VERSION,
       isClean: false,
+      isMirrored,
       root: superblock,
     };
     const committed = database.write(durability, (store) => {

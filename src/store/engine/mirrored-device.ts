@@ -7,7 +7,7 @@
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Op, runAsync, waitFor, WaitQueue } from '../../lib/op.ts';
-import type { Durability, StoreUsage } from '../store.ts';
+import type { Durability, MirrorStatus, StoreUsage } from '../store.ts';
 import { Follower } from './follower.ts';
 import type { Checksum } from './node-cache.ts';
 import type { DeviceBatch, PageDevice, Place, Portion } from './page-device.ts';
@@ -20,21 +20,6 @@ export interface Side {
   readonly device: PageDevice;
   /** What users know it by: 'OPFS', 'IndexedDB'. */
   readonly name: string;
-}
-
-export interface MirrorStatus {
-  /** The side that reads come from. */
-  readonly leader: string;
-  readonly follower: string;
-  /**
-   * 'whole': both have everything, but for `behindBytes`. 'resilvering': the follower is being made
-   * anew. 'degraded': only the leader is written; `reason` says why.
-   */
-  readonly state: 'whole' | 'resilvering' | 'degraded';
-  readonly behindBytes: number;
-  /** Of what is being made anew. */
-  readonly copiedBytes: number;
-  readonly reason: string | undefined;
 }
 
 export interface MirroredDeviceOptions {
@@ -101,7 +86,7 @@ export class MirroredDevice implements PageDevice {
     if (follower !== 'whole') this.#startResilver();
   }
 
-  get status(): MirrorStatus {
+  get mirrorStatus(): MirrorStatus {
     return {
       leader: this.#leader.name,
       follower: this.#followerName,

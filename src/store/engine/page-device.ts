@@ -5,7 +5,7 @@
 // Nothing that a committed state uses is ever overwritten: that is what makes a commit atomic.
 
 import type { Op } from '../../lib/op.ts';
-import type { Durability, StoreUsage } from '../store.ts';
+import type { Durability, MirrorStatus, StoreUsage } from '../store.ts';
 
 /** What addresses count, in bytes. */
 export const UNIT_SIZE = 4096;
@@ -53,6 +53,9 @@ export interface PageDevice {
    * commit has something that the batch gives up: several commits can be made one.
    */
   readonly isTransactional: boolean;
+
+  /** Of a device that is two. */
+  readonly mirrorStatus?: MirrorStatus;
 
   /** The superblock of the last commit; undefined if there was none. */
   readSuperblock(): Op<Uint8Array | undefined>;

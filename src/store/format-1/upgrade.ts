@@ -60,6 +60,7 @@ export async function upgradeFormat1(
       KeyRange,
       superblock,
       superblockKey: UPGRADE_KEY,
+      isMirrored: false,
       estimate: undefined,
     });
     const engine = await runAsync(Engine.open({ device, checksum, cacheBytes: 4 << 20 }));

@@ -79,10 +79,13 @@ export class Origin {
   factory = new IDBFactory();
   readonly locks = new FakeLocks();
   readonly markers = new FakeMarkers();
+  #sessions = 0;
 
   open(options: Partial<IdbStoreOptions> = {}): Promise<Engine> {
     return openIdbStore({
       source: SOURCE,
+      session: ++this.#sessions,
+      files: null,
       idb: { factory: this.factory, KeyRange: IDBKeyRange },
       locks: this.locks,
       markers: this.markers,
@@ -158,6 +161,7 @@ export class Origin {
       KeyRange: IDBKeyRange,
       superblock,
       superblockKey: SUPERBLOCK_KEY,
+      isMirrored: false,
       estimate: undefined,
     });
     const report = await runAsync(checkDevice(device, await loadChecksum()));
