@@ -174,6 +174,25 @@ export interface CommitState {
   readonly lastCommit: number | null;
   /** Why the last commit failed, or null. */
   readonly error: string | null;
+  /** Null: it is kept in IndexedDB alone. */
+  readonly mirror: MirrorState | null;
+}
+
+/** State of a filesystem that is kept in IndexedDB and in OPFS. */
+export interface MirrorState {
+  /** 'OPFS' or 'IndexedDB': where reads come from, and what has a commit first. */
+  readonly leader: string;
+  readonly follower: string;
+  /**
+   * 'whole': both have everything, but for `behindBytes`. 'resilvering': the follower is being made
+   * anew from the leader. 'degraded': only the leader is written; `reason` says why.
+   */
+  readonly state: 'whole' | 'resilvering' | 'degraded';
+  /** What the follower is about to get, in bytes. */
+  readonly behindBytes: number;
+  /** Of what is being made anew. */
+  readonly copiedBytes: number;
+  readonly reason: string | null;
 }
 
 export interface MountInfo {

@@ -4,6 +4,7 @@ import { transfer } from 'comlink';
 import type {
   BootOptions,
   CommitState,
+  MirrorState,
   ExitStatus,
   MountInfo,
   MountOptions,
@@ -419,7 +420,12 @@ function commitState(status: CommitStatus): CommitState {
     commits: status.commitCount,
     lastCommit: status.lastCommitMs ?? null,
     error: status.lastError ?? null,
+    mirror: mirrorState(status.mirror),
   };
+}
+
+function mirrorState(status: CommitStatus['mirror']): MirrorState | null {
+  return status === undefined ? null : { ...status, reason: status.reason ?? null };
 }
 
 /** Opens the preopens, in order, from descriptor 3 on. Errors: those of opening a directory. */
