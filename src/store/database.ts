@@ -13,8 +13,8 @@ import { checkSuperblock, newSuperblock, unknownFormat } from './superblock.ts';
 import type { Superblock } from './superblock.ts';
 
 /**
- * What to do where something was lost: refuse; begin with nothing if nothing is left; go on with what
- * is left.
+ * What to do where something was lost: refuse; begin with nothing if nothing is left; go on with
+ * what is left.
  */
 export type OnDataLoss = 'fail' | 'format' | 'accept';
 

@@ -1,7 +1,7 @@
 // The store of a browser. README.md says what it writes and what survives which crash.
 //
-// engine/ does the work, on the media that media.ts opens; here is what comes before: the platform's
-// parts and the lock.
+// engine/ does the work, on the media that media.ts opens; here is what comes before: the
+// platform's parts and the lock.
 
 import { linuxerr } from '../abi/errno.ts';
 import { type Clock, RealClock } from '../lib/clock.ts';

@@ -1,6 +1,6 @@
-// LevelDB, below IndexedDB in Chromium, goes on writing to the log of a process that was killed, behind
-// a record that may be torn; the open after the next then finds a checksum mismatch and throws the
-// whole database away. Writing about 2.4 MB makes LevelDB begin a new log.
+// LevelDB, below IndexedDB in Chromium, goes on writing to the log of a process that was killed,
+// behind a record that may be torn; the open after the next then finds a checksum mismatch and
+// throws the whole database away. Writing about 2.4 MB makes LevelDB begin a new log.
 
 import type { Database } from './database.ts';
 import type { IndexedDb } from './records.ts';

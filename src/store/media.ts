@@ -1,6 +1,6 @@
-// The media of a store: a database of IndexedDB and, where there is OPFS, a file beside it that holds
-// the same. Chromium now and then loses all of an origin's databases when it is killed; the file
-// stays. engine/mirrored-device.ts keeps the two together.
+// The media of a store: a database of IndexedDB and, where there is OPFS, a file beside it that
+// holds the same. Chromium now and then loses all of an origin's databases when it is killed; the
+// file stays. engine/mirrored-device.ts keeps the two together.
 
 import { LinuxError } from '../abi/errno.ts';
 import { type Clock, timespecToMs } from '../lib/clock.ts';
@@ -158,7 +158,8 @@ async function bringBack(
   if (state !== 'whole') {
     throw new StoreError(
       'unavailable',
-      `The filesystem "${source}" could not be copied from OPFS to IndexedDB: ${reason ?? state}. ` +
+      `The filesystem "${source}" could not be copied from OPFS to IndexedDB: ` +
+        `${reason ?? state}. ` +
         "Nothing was removed. Open it without media: 'indexeddb'.",
     );
   }
@@ -170,8 +171,8 @@ async function bringBack(
 function fileIsMissing(source: string): StoreError {
   return new StoreError(
     'unavailable',
-    `The filesystem "${source}" is kept in IndexedDB and in OPFS, and there is no OPFS here now: what ` +
-      'was written last may only be there. Open it where it was written, or, to go on without ' +
+    `The filesystem "${source}" is kept in IndexedDB and in OPFS, and there is no OPFS here ` +
+      'now: what was written last may only be there. Open it where it was written, or, to go on without ' +
       "that, with onDataLoss: 'accept'.",
   );
 }

@@ -1,6 +1,6 @@
-// CrashFile: a file behind a synchronous access handle whose writes last only once they are flushed.
-// It can fail at any of its operations, and crash: what was not flushed then may be there, be gone,
-// or be there in part, each write for itself.
+// CrashFile: a file behind a synchronous access handle whose writes last only once they are
+// flushed. It can fail at any of its operations, and crash: what was not flushed then may be there,
+// be gone, or be there in part, each write for itself.
 
 import type { AccessHandle } from '../../src/store/engine/opfs-device.ts';
 

@@ -1,6 +1,6 @@
 // The engine on a file that crashes: whatever of the unflushed writes is there afterwards, and
-// wherever the crash or a failure came, the store is that of the last commit or of the one under way,
-// whole.
+// wherever the crash or a failure came, the store is that of the last commit or of the one under
+// way, whole.
 
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';

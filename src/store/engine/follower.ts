@@ -1,5 +1,6 @@
-// Follower: the side of a mirror that gets each commit after the other one has it, in the same order
-// and as soon as it can. Where the medium writes a batch as a whole, those that wait become one.
+// Follower: the side of a mirror that gets each commit after the other one has it, in the same
+// order and as soon as it can. Where the medium writes a batch as a whole, those that wait become
+// one.
 
 import { LinuxError } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';

@@ -1,5 +1,5 @@
-// The lineage of a state: the sessions that made its commits, and the checksums of the states before
-// it. Two copies that were found apart are compared by it: is one what the other was before?
+// The lineage of a state: the sessions that made its commits, and the checksums of the states
+// before it. Two copies that were found apart are compared by it: is one what the other was before?
 //
 // A session is the time from one opening to the next. Only one tab has a store open, so within a
 // session the commits are a line; a copy that missed some of them and was then written without the

@@ -1,5 +1,6 @@
-// Catching up: brings a side of a mirror up to date that is as the other one was a few commits ago, in one commit:
-// what it lacks is found by comparing the trees, whose nodes know of which commit they are.
+// Catching up: brings a side of a mirror up to date that is as the other one was a few commits ago,
+// in one commit: what it lacks is found by comparing the trees, whose nodes know of which commit
+// they are.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
@@ -23,8 +24,8 @@ export interface CatchUpOptions {
 }
 
 /**
- * 'done'; 'large': nothing was done, the side is to be made anew; 'damaged': nothing was done, as the
- * newer side can't be read where the older has nothing.
+ * 'done'; 'large': nothing was done, the side is to be made anew; 'damaged': nothing was done, as
+ * the newer side can't be read where the older has nothing.
  *
  * Errors: those of the older side's commit.
  */
@@ -48,7 +49,8 @@ export function* catchUp(options: CatchUpOptions): Op<'done' | 'large' | 'damage
 }
 
 /**
- * What makes the older side as the newer; undefined if that is too much, or if the older is damaged.
+ * What makes the older side as the newer; undefined if that is too much, or if the older is
+ * damaged.
  *
  * Errors: EIO of the newer.
  */

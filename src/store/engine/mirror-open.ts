@@ -1,17 +1,17 @@
 // Opening a mirror: of two sides that were found, which one leads, and what becomes of the other.
 //
-// | sides                              | leads      | the other                                    |
-// | ---------------------------------- | ---------- | -------------------------------------------- |
-// | both are empty                     | preferred  | follows                                      |
-// | the same state                     | preferred  | follows                                      |
-// | one is what the other was lately   | the newer  | is brought up to date at once, in one commit |
-// | one is what the other was          | the newer  | is made anew in the background               |
-// | one is empty, incomplete, damaged  | the whole  | is made anew in the background               |
-// | each has commits the other lacks   | none: StoreError 'diverged'                               |
-// | neither is whole                   | none: StoreError 'damaged'                                |
+// | sides                             | leads     | the other                                    |
+// | --------------------------------- | --------- | -------------------------------------------- |
+// | both are empty                    | preferred | follows                                      |
+// | the same state                    | preferred | follows                                      |
+// | one is what the other was lately  | the newer | is brought up to date at once, in one commit |
+// | one is what the other was         | the newer | is made anew in the background               |
+// | one is empty, incomplete, damaged | the whole | is made anew in the background               |
+// | each has commits the other lacks  | none: StoreError 'diverged'                              |
+// | neither is whole                  | none: StoreError 'damaged'                               |
 //
-// If the newer one turns out to be damaged in what the older one lacks, that is StoreError 'damaged',
-// too. With `acceptsLoss` the newer one, or the one that is whole, leads in these cases.
+// If the newer one turns out to be damaged in what the older one lacks, that is StoreError
+// 'damaged', too. With `acceptsLoss` the newer one, or the one that is whole, leads in these cases.
 
 import { LinuxError } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
@@ -106,16 +106,16 @@ function neitherIsWhole(a: FoundSide, b: FoundSide): StoreError {
     `the copy in ${side.name} is ${'is' in side ? side.is : 'whole'}`;
   return new StoreError(
     'damaged',
-    `The filesystem can't be opened: ${say(a)}, ${say(b)}. Nothing was changed. Restore it from a ` +
-      'backup if there is one.',
+    `The filesystem can't be opened: ${say(a)}, ${say(b)}. Nothing was changed. Restore it ` +
+      'from a backup if there is one.',
   );
 }
 
 function diverged(newer: WholeSide, older: WholeSide): StoreError {
   return new StoreError(
     'diverged',
-    `The copies of the filesystem in ${newer.name} and ${older.name} have been changed apart from ` +
-      `each other (${newer.block.generation} and ${older.block.generation} commits). Nothing was ` +
+    `The copies of the filesystem in ${newer.name} and ${older.name} have been changed apart ` +
+      `from each other (${newer.block.generation} and ${older.block.generation} commits). Nothing was ` +
       `changed. To go on with the one in ${newer.name} and give up what only the other has, open ` +
       "it with onDataLoss: 'accept'.",
   );
@@ -125,8 +125,8 @@ function newerIsDamaged(newer: WholeSide, older: WholeSide): StoreError {
   const count = newer.block.generation - older.block.generation;
   return new StoreError(
     'damaged',
-    `The copy of the filesystem in ${newer.name} is damaged, and the one in ${older.name} lacks its ` +
-      `last ${count} commits. Nothing was changed. To go on without these, open it with ` +
+    `The copy of the filesystem in ${newer.name} is damaged, and the one in ${older.name} lacks ` +
+      `its last ${count} commits. Nothing was changed. To go on without these, open it with ` +
       "onDataLoss: 'accept'.",
   );
 }

@@ -1,6 +1,6 @@
-// MirroredDevice: two devices that hold the same. One leads: it has a commit before the commit ends.
-// The other follows, at once and in order (follower.ts). If one fails, the store goes on with the
-// other; one that lacks much is made anew in the background (resilver.ts).
+// MirroredDevice: two devices that hold the same. One leads: it has a commit before the commit
+// ends. The other follows, at once and in order (follower.ts). If one fails, the store goes on with
+// the other; one that lacks much is made anew in the background (resilver.ts).
 //
 // Which of two states that were found apart is the right one, mirror-open.ts decides.
 
@@ -203,7 +203,9 @@ export class MirroredDevice implements PageDevice {
     return true;
   }
 
-  /** False also closes what is left: what is written to a file that was removed is written nowhere. */
+  /**
+   * False also closes what is left: what is written to a file that was removed is written nowhere.
+   */
   *#isPresent(): Op<boolean> {
     const { isPresent } = this.#options;
     if (isPresent === undefined || (yield* waitFor(isPresent()))) return true;
@@ -283,7 +285,10 @@ export class MirroredDevice implements PageDevice {
     if (this.#leader !== preferred) this.#swap();
   }
 
-  /** Waits until no commit is under way, and keeps the next one back until what it returns is called. */
+  /**
+   * Waits until no commit is under way, and keeps the next one back until what it returns is
+   * called.
+   */
   *#hold(): Op<() => void> {
     while (this.#isCommitting || this.#isHeld) yield this.#idle;
     this.#isHeld = true;

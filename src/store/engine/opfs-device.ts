@@ -7,8 +7,8 @@
 // | 64 KiB to 128 KiB  | superblock slot 1                                         |
 // | from 128 KiB on    | the units, by address                                     |
 //
-// | slot | u32 magic "BRRW", u32 checksum of what follows, u16 format version, u48 sequence number, |
-// |      | u32 size, superblock                                                                    |
+// | slot | u32 magic "BRRW", u32 checksum of what follows, u16 format version, u48 sequence |
+// |      | number, u32 size, superblock                                                     |
 //
 // A commit writes its places, flushes, writes the superblock into the slot that the last one didn't
 // use, and flushes again. Of two whole slots the one of the higher number counts.

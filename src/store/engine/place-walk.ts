@@ -1,10 +1,10 @@
-// PlaceWalk: goes through all places of a state in bounded steps, while commits go on. It visits what
-// was there when it began and is still there when it comes by; what a commit writes meanwhile, it
-// leaves to those who see the commits.
+// PlaceWalk: goes through all places of a state in bounded steps, while commits go on. It visits
+// what was there when it began and is still there when it comes by; what a commit writes meanwhile,
+// it leaves to those who see the commits.
 //
-// A tree is walked by key: nodes may change between two steps, keys keep their order. What a leaf has
-// was written no later than the leaf, but no place says when it was written except for nodes: so the
-// records of a newer leaf are visited, too.
+// A tree is walked by key: nodes may change between two steps, keys keep their order. What a leaf
+// has was written no later than the leaf, but no place says when it was written except for nodes:
+// so the records of a newer leaf are visited, too.
 
 import { LinuxError } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
@@ -47,7 +47,7 @@ const CACHE_BYTES = 2 << 20;
 const ALL_DONE = Symbol('all done');
 
 /** The trees of a state, by name. */
-export function treesOf(block: RootBlock): ReadonlyMap<string, Root> {
+function treesOf(block: RootBlock): ReadonlyMap<string, Root> {
   return new Map([
     ['items', block.items],
     ['meta', block.meta],

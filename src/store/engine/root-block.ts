@@ -174,8 +174,8 @@ function checkFeatures({ incompatible, readOnlyCompatible }: Features): void {
   if (unknown === 0) return;
   throw new StoreError(
     'unknown-format',
-    'The filesystem was written by a later version of Burrow and uses what this one doesn’t know ' +
-      `(features 0x${unknown.toString(16)}). Nothing was changed. Open it with that version.`,
+    'The filesystem was written by a later version of Burrow and uses what this one doesn’t ' +
+      `know (features 0x${unknown.toString(16)}). Nothing was changed. Open it with that version.`,
   );
 }
 

@@ -1,6 +1,6 @@
-// Scrub: reads everything that is stored on both sides of a mirror and puts what is damaged on one of
-// them right from the other. Without it damage of the side that isn't read would stay unnoticed until
-// that side is all there is.
+// Scrub: reads everything that is stored on both sides of a mirror and puts what is damaged on one
+// of them right from the other. Without it damage of the side that isn't read would stay unnoticed
+// until that side is all there is.
 
 import { type Op, runAsync } from '../../lib/op.ts';
 import type { Checksum } from './node-cache.ts';

@@ -178,7 +178,7 @@ describe('one medium alone', () => {
   });
 });
 
-test('copies that were changed apart are left alone until it is said which one counts', async () => {
+test('copies that were changed apart are left alone until one of them is chosen', async () => {
   const origin = new MirroredOrigin();
   await origin.write('a');
   const file = origin.files.file.copy();
