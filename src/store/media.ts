@@ -172,7 +172,7 @@ function fileIsMissing(source: string): StoreError {
   return new StoreError(
     'unavailable',
     `The filesystem "${source}" is kept in IndexedDB and in OPFS, and there is no OPFS here ` +
-      'now: what was written last may only be there. Open it where it was written, or, to go on without ' +
-      "that, with onDataLoss: 'accept'.",
+      'now: what was written last may only be there. Open it where it was written, or, to go on ' +
+      "without that, with onDataLoss: 'accept'.",
   );
 }

@@ -13,6 +13,7 @@
 // do. Crash: after any crash the store holds exactly the state of the last commit whose transaction
 // completed; a strict commit that resolved is never lost by us.
 
+import type { MirrorStatus } from '../lib/mirror-status.ts';
 import type { Op } from '../lib/op.ts';
 
 /**
@@ -80,22 +81,6 @@ export interface StoreUsage {
   readonly used: number;
   /** Bytes that may still be added. */
   readonly available: number;
-}
-
-/** Of a store that is kept on two media. */
-export interface MirrorStatus {
-  /** The side that reads come from. */
-  readonly leader: string;
-  readonly follower: string;
-  /**
-   * 'whole': both have everything, but for `behindBytes`. 'resilvering': the follower is being made
-   * anew. 'degraded': only the leader is written; `reason` says why.
-   */
-  readonly state: 'whole' | 'resilvering' | 'degraded';
-  readonly behindBytes: number;
-  /** Of what is being made anew. */
-  readonly copiedBytes: number;
-  readonly reason: string | undefined;
 }
 
 export interface Store {

@@ -30,7 +30,7 @@ import type {
   SetStat,
   SetXattr,
 } from './options.ts';
-import type { MirrorStatus } from '../store/store.ts';
+import type { MirrorStatus } from '../lib/mirror-status.ts';
 import type { ResolvingPath } from './resolving-path.ts';
 
 /** State of the last commit of a filesystem that keeps something. */

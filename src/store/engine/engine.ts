@@ -7,13 +7,13 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
+import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import { type Op, runAsync, waitFor } from '../../lib/op.ts';
 import { checkBatch, checkKey, checkObject, checkOffset } from '../preconditions.ts';
 import {
   type Batch,
   type Durability,
   type Item,
-  type MirrorStatus,
   type Run,
   type ScanOptions,
   type Store,

@@ -6,8 +6,9 @@
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import { type Op, runAsync, waitFor, WaitQueue } from '../../lib/op.ts';
-import type { Durability, MirrorStatus, StoreUsage } from '../store.ts';
+import type { Durability, StoreUsage } from '../store.ts';
 import { Follower } from './follower.ts';
 import type { Checksum } from './node-cache.ts';
 import type { DeviceBatch, PageDevice, Place, Portion } from './page-device.ts';

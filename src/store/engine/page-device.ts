@@ -4,8 +4,9 @@
 // units of 4 KiB, and is written as a whole, once, before it is given up and may be written again.
 // Nothing that a committed state uses is ever overwritten: that is what makes a commit atomic.
 
+import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import type { Op } from '../../lib/op.ts';
-import type { Durability, MirrorStatus, StoreUsage } from '../store.ts';
+import type { Durability, StoreUsage } from '../store.ts';
 
 /** What addresses count, in bytes. */
 export const UNIT_SIZE = 4096;

@@ -56,7 +56,7 @@ async function checkFiles(store: Store): Promise<void> {
   await scene.close();
 }
 
-test('a store of format 2 is read as it is; the first commit makes it one of format 3', async () => {
+test('a store of format 2 is read as it is; a commit makes it one of format 3', async () => {
   const origin = await originOf(readImage('format-2.json.gz'));
   await runAsync((await origin.open()).close());
   expect((await origin.dump()).get('"superblock"')).toMatchObject({ formatVersion: 2 });
