@@ -115,9 +115,9 @@ function diverged(newer: WholeSide, older: WholeSide): StoreError {
   return new StoreError(
     'diverged',
     `The copies of the filesystem in ${newer.name} and ${older.name} have been changed apart ` +
-      `from each other (${newer.block.generation} and ${older.block.generation} commits). Nothing ` +
-      `was changed. To go on with the one in ${newer.name} and give up what only the other has, open ` +
-      "it with onDataLoss: 'accept'.",
+      `(${newer.block.generation} and ${older.block.generation} commits). Nothing was changed. ` +
+      `To go on with the one in ${newer.name} and give up what only the other has, open it with ` +
+      "onDataLoss: 'accept'.",
   );
 }
 
