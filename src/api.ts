@@ -3,6 +3,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import type { MountInfo } from './api-storage.ts';
 import type { Archives } from './archive/options.ts';
 
 /** A filesystem to mount. `source` names the store (idbfs); options depend on the type. */
@@ -160,48 +161,6 @@ export interface Process {
   readonly exited: Promise<ExitStatus>;
   /** Ends the program at once. Files it wrote stay as they are at that moment. */
   kill(signal?: 'SIGKILL' | 'SIGINT' | 'SIGTERM'): Promise<void>;
-}
-
-/** State of the last commit of a persistent filesystem, for a user interface. */
-export interface CommitState {
-  /** Bytes changed and not yet committed. */
-  readonly dirtyBytes: number;
-  /** True while a commit is under way. */
-  readonly committing: boolean;
-  /** Number of commits since the mount. */
-  readonly commits: number;
-  /** Time of the last finished commit in ms since 1970, or null. */
-  readonly lastCommit: number | null;
-  /** Why the last commit failed, or null. */
-  readonly error: string | null;
-  /** Null: it is kept in IndexedDB alone. */
-  readonly mirror: MirrorState | null;
-}
-
-/** State of a filesystem that is kept in IndexedDB and in OPFS. */
-export interface MirrorState {
-  /** 'OPFS' or 'IndexedDB': where reads come from, and what has a commit first. */
-  readonly leader: string;
-  readonly follower: string;
-  /**
-   * 'whole': both have everything, but for `behindBytes`. 'resilvering': the follower is being made
-   * anew from the leader. 'degraded': only the leader is written; `reason` says why.
-   */
-  readonly state: 'whole' | 'resilvering' | 'degraded';
-  /** What the follower is about to get, in bytes. */
-  readonly behindBytes: number;
-  /** Of what is being made anew. */
-  readonly copiedBytes: number;
-  readonly reason: string | null;
-}
-
-export interface MountInfo {
-  readonly path: string;
-  readonly type: string;
-  readonly source: string;
-  readonly readOnly: boolean;
-  /** Null for filesystems that keep nothing. */
-  readonly commit: CommitState | null;
 }
 
 export interface Kernel extends Archives {

@@ -1,15 +1,8 @@
 // KernelHost: the kernel worker's side of KernelService: the kernel, its programs and kernel.fs.
 
 import { transfer } from 'comlink';
-import type {
-  BootOptions,
-  CommitState,
-  MirrorState,
-  ExitStatus,
-  MountInfo,
-  MountOptions,
-  MountSpec,
-} from '../src/api.ts';
+import type { BootOptions, ExitStatus, MountOptions, MountSpec } from '../src/api.ts';
+import type { CommitState, MirrorState, MountInfo } from '../src/api-storage.ts';
 import type { ArchiveSummary } from '../src/archive/options.ts';
 import { ArchiveError } from '../src/archive/archive-error.ts';
 import { LinuxError, linuxerr } from '../src/abi/errno.ts';
