@@ -3,6 +3,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import type { MountInfo } from './api-storage.ts';
 import type { Archives } from './archive/options.ts';
 
 /** A filesystem to mount. `source` names the store (idbfs); options depend on the type. */
@@ -57,10 +58,17 @@ export interface IdbfsOptions {
   /** How long to wait for another tab to release the store, in milliseconds. Default: 5000. */
   readonly lockTimeout?: number;
   /**
-   * What to do when the browser reports that it lost the database: 'fail' (default) refuses to
-   * mount and says so; 'format' starts an empty filesystem, which gives up what was lost.
+   * What to do when something that was stored is lost or damaged and no other copy has it: 'fail'
+   * (default) refuses to mount and says so; 'format' starts an empty filesystem if nothing is left;
+   * 'accept' goes on with what is left, if there is something.
    */
-  readonly onDataLoss?: 'fail' | 'format';
+  readonly onDataLoss?: 'fail' | 'format' | 'accept';
+  /**
+   * 'mirrored' (default): in IndexedDB and in a file of OPFS beside it, where the browser has OPFS:
+   * what one of them loses is restored from the other. Takes twice the room. 'indexeddb': there
+   * alone; a file that is there is copied back and removed.
+   */
+  readonly media?: 'mirrored' | 'indexeddb';
 }
 
 export interface BootOptions {
@@ -153,29 +161,6 @@ export interface Process {
   readonly exited: Promise<ExitStatus>;
   /** Ends the program at once. Files it wrote stay as they are at that moment. */
   kill(signal?: 'SIGKILL' | 'SIGINT' | 'SIGTERM'): Promise<void>;
-}
-
-/** State of the last commit of a persistent filesystem, for a user interface. */
-export interface CommitState {
-  /** Bytes changed and not yet committed. */
-  readonly dirtyBytes: number;
-  /** True while a commit is under way. */
-  readonly committing: boolean;
-  /** Number of commits since the mount. */
-  readonly commits: number;
-  /** Time of the last finished commit in ms since 1970, or null. */
-  readonly lastCommit: number | null;
-  /** Why the last commit failed, or null. */
-  readonly error: string | null;
-}
-
-export interface MountInfo {
-  readonly path: string;
-  readonly type: string;
-  readonly source: string;
-  readonly readOnly: boolean;
-  /** Null for filesystems that keep nothing. */
-  readonly commit: CommitState | null;
 }
 
 export interface Kernel extends Archives {

@@ -32,8 +32,9 @@ export class StatusBar {
       navigator.storage.persisted(),
     ]);
     const commits = mounts.map((mount) => mount.commit).filter((commit) => commit !== null);
-    show('status-commit', describeCommit(joinCommits(commits)));
-    show('status-storage', describeStorage(statfs, estimate));
+    const commit = joinCommits(commits);
+    show('status-commit', describeCommit(commit));
+    show('status-storage', describeStorage(statfs, estimate, commit?.mirror ?? null));
     show('status-persistence', describePersistence(isPersisted));
   }
 

@@ -9,7 +9,6 @@ import type {
   FileSystem,
   Isolation,
   Kernel,
-  MountInfo,
   MountOptions,
   MountSpec,
   Process,
@@ -21,6 +20,7 @@ import type {
   StdoutSpec,
   Terminal,
 } from '../src/api.ts';
+import type { MountInfo } from '../src/api-storage.ts';
 import type { ArchiveSummary, ExportOptions, ImportOptions } from '../src/archive/options.ts';
 import { exportArchive, importArchive } from './archive-client.ts';
 import { KernelError } from './fs-error.ts';

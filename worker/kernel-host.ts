@@ -1,14 +1,8 @@
 // KernelHost: the kernel worker's side of KernelService: the kernel, its programs and kernel.fs.
 
 import { transfer } from 'comlink';
-import type {
-  BootOptions,
-  CommitState,
-  ExitStatus,
-  MountInfo,
-  MountOptions,
-  MountSpec,
-} from '../src/api.ts';
+import type { BootOptions, ExitStatus, MountOptions, MountSpec } from '../src/api.ts';
+import type { CommitState, MirrorState, MountInfo } from '../src/api-storage.ts';
 import type { ArchiveSummary } from '../src/archive/options.ts';
 import { ArchiveError } from '../src/archive/archive-error.ts';
 import { LinuxError, linuxerr } from '../src/abi/errno.ts';
@@ -80,16 +74,23 @@ function randomFraction(): number {
   return (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32;
 }
 
+function random48(): number {
+  const [low = 0, high = 0] = crypto.getRandomValues(new Uint32Array(2));
+  return (high % 2 ** 16) * 2 ** 32 + low;
+}
+
 const platform: KernelPlatform = {
   clock,
   fillRandom,
   openStore: (source, options) =>
     openIdbStore({
       source,
+      session: random48(),
       clock,
       cacheBytes: Math.floor((options.cacheSize ?? CACHE_SIZE_DEFAULT) * METADATA_CACHE_SHARE),
       lockTimeoutMs: options.lockTimeout,
       onDataLoss: options.onDataLoss,
+      media: options.media,
     }),
 };
 
@@ -412,7 +413,12 @@ function commitState(status: CommitStatus): CommitState {
     commits: status.commitCount,
     lastCommit: status.lastCommitMs ?? null,
     error: status.lastError ?? null,
+    mirror: mirrorState(status.mirror),
   };
+}
+
+function mirrorState(status: CommitStatus['mirror']): MirrorState | null {
+  return status === undefined ? null : { ...status, reason: status.reason ?? null };
 }
 
 /** Opens the preopens, in order, from descriptor 3 on. Errors: those of opening a directory. */

@@ -2,14 +2,8 @@
 // (KernelService); the kernel and its process workers exchange the messages below, and system calls
 // over shared memory (worker/syscall-channel.ts).
 
-import type {
-  BootOptions,
-  ExitStatus,
-  Isolation,
-  MountInfo,
-  MountOptions,
-  MountSpec,
-} from '../src/api.ts';
+import type { BootOptions, ExitStatus, Isolation, MountOptions, MountSpec } from '../src/api.ts';
+import type { MountInfo } from '../src/api-storage.ts';
 import type { ArchiveFormat, ArchiveProgress, ArchiveSummary } from '../src/archive/options.ts';
 import type { Exit } from '../src/wasi/exit.ts';
 import type { User } from '../src/wasi/host-functions.ts';

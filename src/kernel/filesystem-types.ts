@@ -33,7 +33,8 @@ export interface IdbfsMountOptions {
   readonly dirtyLimit?: number;
   readonly commitInterval?: number;
   readonly lockTimeout?: number;
-  readonly onDataLoss?: 'fail' | 'format';
+  readonly onDataLoss?: 'fail' | 'format' | 'accept';
+  readonly media?: 'mirrored' | 'indexeddb';
 }
 
 export interface FilesystemTypesOptions {

@@ -12,11 +12,19 @@ import type { Durability } from './store.ts';
 import { checkSuperblock, newSuperblock, unknownFormat } from './superblock.ts';
 import type { Superblock } from './superblock.ts';
 
+/**
+ * What to do where something was lost: refuse; begin with nothing if nothing is left; go on with
+ * what is left.
+ */
+export type OnDataLoss = 'fail' | 'format' | 'accept';
+
 export interface DatabaseOptions {
   readonly idb: IndexedDb;
   readonly markers: Markers | undefined;
   readonly source: string;
-  readonly onDataLoss: 'fail' | 'format';
+  readonly onDataLoss: OnDataLoss;
+  /** There is another copy: that the database was lost is no reason to refuse. */
+  readonly isMirrored: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -158,8 +166,8 @@ async function readSuperblock(database: Database, options: DatabaseOptions): Pro
     return checkSuperblock(found, databaseName(options));
   };
   const superblock = await read();
-  if (superblock.lost === undefined) return superblock;
-  if (options.onDataLoss === 'fail') throw dataLoss(options, superblock.lost);
+  if (superblock.lost === undefined || options.isMirrored) return superblock;
+  if (options.onDataLoss !== 'format') throw dataLoss(options, superblock.lost);
   await database.write('strict', (store) => {
     store.clear();
     format(store, options, undefined);

@@ -1,21 +1,20 @@
-// The store on IndexedDB. README.md says what it writes and what survives which crash.
+// The store of a browser. README.md says what it writes and what survives which crash.
 //
-// engine/ does the work, on a device that database.ts opens; here is what comes before: the
-// platform's parts, the lock, and the upgrade of older formats.
+// engine/ does the work, on the media that media.ts opens; here is what comes before: the
+// platform's parts and the lock.
 
 import { linuxerr } from '../abi/errno.ts';
-import { type Clock, RealClock, timespecToMs } from '../lib/clock.ts';
+import { type Clock, RealClock } from '../lib/clock.ts';
 import { runAsync } from '../lib/op.ts';
-import { openDatabase } from './database.ts';
+import type { OnDataLoss } from './database.ts';
 import { loadChecksum } from './engine/checksum.ts';
 import { Engine } from './engine/engine.ts';
-import { IdbDevice } from './engine/idb-device.ts';
-import { upgradeFormat1 } from './format-1/upgrade.ts';
 import { type Markers, OpfsMarkers } from './markers.ts';
-import { type IndexedDb, SUPERBLOCK_KEY } from './records.ts';
+import { type Media, type Medium, openMedia } from './media.ts';
+import { OpfsFiles, type StoreFiles } from './opfs-files.ts';
+import type { IndexedDb } from './records.ts';
 import { acquireSourceLock, type LockManagerLike, NO_LOCKS } from './source-lock.ts';
 import { StoreError } from './store-error.ts';
-import { FORMAT_1 } from './superblock.ts';
 
 const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
 const LOCK_TIMEOUT_MS_DEFAULT = 5000;
@@ -23,19 +22,27 @@ const LOCK_TIMEOUT_MS_DEFAULT = 5000;
 export interface IdbStoreOptions {
   /** Name of the store within this origin. */
   readonly source: string;
+  /** Random number of this session, of 48 bits. */
+  readonly session: number;
   /** Bound of the cache of decoded leaf pages, in bytes. Default: 16 MiB. */
   readonly cacheBytes?: number | undefined;
   /** How long to wait for another tab to close the store. Default: 5000. */
   readonly lockTimeoutMs?: number | undefined;
   /** Aborts waiting for the lock. */
   readonly signal?: AbortSignal | undefined;
-  /** 'fail' (default), or 'format': start an empty store where the browser lost one. */
-  readonly onDataLoss?: 'fail' | 'format' | undefined;
+  /** Default: 'fail'. */
+  readonly onDataLoss?: OnDataLoss | undefined;
+  /**
+   * 'mirrored' (default): on IndexedDB and, where there is OPFS, in a file beside it. 'indexeddb':
+   * there alone; a file that is there is copied back and removed.
+   */
+  readonly media?: Media | undefined;
   readonly clock?: Clock | undefined;
   /** The platform's parts that are to be replaced; null: do without. */
   readonly idb?: IndexedDb | undefined;
   readonly locks?: LockManagerLike | null | undefined;
   readonly markers?: Markers | null | undefined;
+  readonly files?: StoreFiles | null | undefined;
   readonly estimate?: (() => Promise<StorageEstimate>) | undefined;
 }
 
@@ -45,7 +52,8 @@ export interface IdbStoreOptions {
  * Errors:
  *  - StoreError 'unavailable' if the browser has no IndexedDB or no Web Locks, or refuses.
  *  - StoreError 'locked' if another tab has it open; the signal's reason if that came first.
- *  - StoreError 'unknown-format', 'data-loss'; 'damaged' if what leads to everything else is.
+ *  - StoreError 'unknown-format', 'data-loss'; 'damaged' if what leads to everything else is;
+ *    'diverged' if the copies on two media were changed apart.
  */
 export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
   const { source } = options;
@@ -82,35 +90,24 @@ async function openEngine(
   platform: PlatformParts,
   lock: { release: () => Promise<void>; setOnLost: (onLost: () => void) => void },
 ): Promise<Engine> {
+  const { source, onDataLoss = 'fail', media = 'mirrored' } = options;
+  const checksum = await loadChecksum();
   const clock = options.clock ?? new RealClock();
-  const { idb, estimate } = platform;
-  const { source } = options;
-  const { database, superblock: found } = await openDatabase({
-    idb,
-    markers: platform.markers ?? undefined,
-    source,
-    onDataLoss: options.onDataLoss ?? 'fail',
-    now: Math.floor(timespecToMs(clock.now())),
-  });
-  lock.setOnLost(() => {
-    database.close();
-  });
+  const settings = { source, onDataLoss, media, clock, checksum, onClosed: lock.release };
+  let medium: Medium | undefined;
   try {
-    const checksum = await loadChecksum();
-    const isOld = found.formatVersion === FORMAT_1;
-    const upgrade = { database, KeyRange: idb.KeyRange, checksum };
-    const superblock = isOld ? await upgradeFormat1(found, upgrade) : found;
-    const device = new IdbDevice({
-      database,
-      superblock,
-      superblockKey: SUPERBLOCK_KEY,
-      estimate,
-      onClosed: lock.release,
+    medium = await openMedia({ ...platform, ...settings });
+    lock.setOnLost(medium.abandon);
+    const { device } = medium;
+    const engine = Engine.open({
+      device,
+      checksum,
+      cacheBytes: options.cacheBytes ?? CACHE_BYTES_DEFAULT,
+      session: options.session,
     });
-    const cacheBytes = options.cacheBytes ?? CACHE_BYTES_DEFAULT;
-    return await runAsync(Engine.open({ device, checksum, cacheBytes }));
+    return await runAsync(engine);
   } catch (error) {
-    database.close();
+    medium?.abandon();
     throw error === linuxerr.EIO ? damaged(source) : error;
   }
 }
@@ -125,6 +122,7 @@ function damaged(source: string): StoreError {
 
 interface PlatformParts {
   readonly idb: IndexedDb;
+  readonly files: StoreFiles | null;
   readonly locks: LockManagerLike | null;
   readonly markers: Markers | null;
   readonly estimate: (() => Promise<StorageEstimate>) | undefined;
@@ -150,9 +148,12 @@ function platformParts(options: IdbStoreOptions): PlatformParts {
   const storage = navigator?.storage;
   const opfs = storage?.getDirectory === undefined ? null : (storage as StorageManager);
   const markers = opfs === null ? null : new OpfsMarkers(opfs);
+  const files =
+    opfs === null ? null : new OpfsFiles(opfs, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS_DEFAULT);
   return {
     idb,
     locks,
+    files: options.files === undefined ? files : options.files,
     markers: options.markers === undefined ? markers : options.markers,
     estimate: options.estimate ?? storage?.estimate?.bind(storage),
   };

@@ -11,6 +11,8 @@ export type StoreErrorReason =
   | 'data-loss'
   /** What is stored was changed by something else than Burrow, or by a fault of the disk. */
   | 'damaged'
+  /** Two copies of the store were changed apart from each other. */
+  | 'diverged'
   /** The browser offers no storage, or refused. */
   | 'unavailable';
 

@@ -13,6 +13,7 @@
 // do. Crash: after any crash the store holds exactly the state of the last commit whose transaction
 // completed; a strict commit that resolved is never lost by us.
 
+import type { MirrorStatus } from '../lib/mirror-status.ts';
 import type { Op } from '../lib/op.ts';
 
 /**
@@ -83,6 +84,9 @@ export interface StoreUsage {
 }
 
 export interface Store {
+  /** Undefined: it is kept on one. */
+  readonly mirror?: MirrorStatus | undefined;
+
   /**
    * The value of a key, or undefined.
    *

@@ -4,13 +4,16 @@ import { StoreError } from './store-error.ts';
 
 const MAGIC = 'burrow';
 /** Raised when an older version of Burrow could no longer read what this one writes. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
+/** As this one but for the end of the root block: read as it is, and 3 with the first commit. */
+export const FORMAT_2 = 2;
 /** The first format. A store of it is upgraded when it is opened: format-1/upgrade.ts. */
 export const FORMAT_1 = 1;
+const FORMATS: readonly unknown[] = [FORMAT_1, FORMAT_2, FORMAT_VERSION];
 
 export interface Superblock {
   readonly magic: typeof MAGIC;
-  readonly formatVersion: typeof FORMAT_VERSION | typeof FORMAT_1;
+  readonly formatVersion: typeof FORMAT_VERSION | typeof FORMAT_2 | typeof FORMAT_1;
   /** Names of additions to the format that a reader must know. This version knows of none. */
   readonly features: readonly string[];
   readonly source: string;
@@ -18,6 +21,10 @@ export interface Superblock {
   readonly createdAt: number;
   /** Where everything else begins: engine/root-block.ts. Missing: nothing was ever committed. */
   readonly root?: Uint8Array;
+  /** False from the first commit of a session on, until it ends in order. */
+  readonly isClean?: boolean;
+  /** The file in OPFS holds the same, or what came after. */
+  readonly isMirrored?: boolean;
   /** The browser lost what was here. Nothing else is, until the user agrees to start afresh. */
   readonly lost?: { readonly at: number; readonly message: string };
 }
@@ -44,9 +51,9 @@ export function checkSuperblock(found: unknown, database: string): Superblock {
   const block = (typeof found === 'object' ? found : undefined) as
     Partial<Record<keyof Superblock, unknown>> | null | undefined;
   if (block?.magic !== MAGIC) throw unknownFormat(database, 'not a filesystem of Burrow');
-  if (block.formatVersion !== FORMAT_VERSION && block.formatVersion !== FORMAT_1) {
+  if (!FORMATS.includes(block.formatVersion)) {
     const version = String(block.formatVersion);
-    const read = `${FORMAT_1} and ${FORMAT_VERSION}`;
+    const read = `${FORMAT_1} to ${FORMAT_VERSION}`;
     throw unknownFormat(database, `format version ${version}, and this version reads ${read}`);
   }
   if (!Array.isArray(block.features) || block.features.length > 0) {

@@ -30,6 +30,7 @@ import type {
   SetStat,
   SetXattr,
 } from './options.ts';
+import type { MirrorStatus } from '../lib/mirror-status.ts';
 import type { ResolvingPath } from './resolving-path.ts';
 
 /** State of the last commit of a filesystem that keeps something. */
@@ -40,6 +41,8 @@ export interface CommitStatus {
   /** Milliseconds since 1970, or undefined before the first. */
   readonly lastCommitMs: number | undefined;
   readonly lastError: string | undefined;
+  /** Of what is kept on two media. */
+  readonly mirror: MirrorStatus | undefined;
 }
 
 export interface Filesystem {

@@ -74,7 +74,7 @@ async function makeBurrow(source: string, count: number): Promise<Store> {
     fillRandom: (bytes: Uint8Array) => {
       crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
     },
-    openStore: () => openIdbStore({ source, clock }),
+    openStore: () => openIdbStore({ source, session: 1, clock }),
   };
   const boot = (): Promise<Kernel> => runAsync(Kernel.boot(platform, { type: 'idbfs', source }));
   let kernel = await boot();

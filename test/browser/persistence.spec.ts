@@ -3,6 +3,7 @@
 
 import type { Page } from 'playwright/test';
 import { expect, test } from 'playwright/test';
+import type { IdbfsOptions } from '../../src/api.ts';
 import type { Failure } from './support/in-page.ts';
 import { openKernelPage, startKernel } from './support/kernel-page.ts';
 
@@ -79,10 +80,7 @@ test('a program that runs while the page is left does no harm', async ({ page })
 });
 
 /** Boots on `source` and shuts down again; how that failed. */
-function bootFailure(
-  page: Page,
-  options: { lockTimeout?: number; onDataLoss?: 'fail' | 'format' } = {},
-): Promise<Failure | 'fulfilled'> {
+function bootFailure(page: Page, options: IdbfsOptions = {}): Promise<Failure | 'fulfilled'> {
   return page.evaluate(
     ([source, rest]) => {
       const mounts = { '/': { type: 'idbfs', source, options: rest } } as const;
@@ -161,8 +159,61 @@ function deleteDatabase(page: Page): Promise<void> {
   );
 }
 
-test('a database that the browser lost is not an empty filesystem', async ({ page }) => {
+/** What OPFS has of it. */
+async function removeFile(page: Page): Promise<void> {
+  await page.evaluate(async (source) => {
+    const root = await navigator.storage.getDirectory();
+    const folder = await root.getDirectoryHandle('burrow-stores');
+    await folder.removeEntry(source);
+  }, SOURCE);
+}
+
+test('a database that the browser lost is restored from OPFS', async ({ page }) => {
   await makeFilesystem(page);
+  const mirror = async (): Promise<unknown> => {
+    const state = await page.evaluate(async () => (await kernel.mounts())[0]?.commit?.mirror);
+    return state && { leader: state.leader, state: state.state };
+  };
+  for (let i = 0; i < 2; i++) {
+    await deleteDatabase(page);
+    await startKernel(page, SOURCE);
+    expect(await page.evaluate(() => kernel.fs.readFile('/file', 'utf8'))).toBe('precious');
+    // Both are whole again, so the next loss does no harm, either.
+    await expect.poll(mirror).toEqual({ leader: 'OPFS', state: 'whole' });
+    await page.evaluate(() => kernel.shutdown());
+  }
+  await removeFile(page);
+  await startKernel(page, SOURCE);
+  expect(await page.evaluate(() => kernel.fs.readFile('/file', 'utf8'))).toBe('precious');
+  await expect.poll(mirror).toEqual({ leader: 'OPFS', state: 'whole' });
+});
+
+test('a database that was closed under a mounted filesystem does no harm', async ({ page }) => {
+  await startKernel(page, SOURCE);
+  await page.evaluate(async () => {
+    await kernel.fs.writeFile('/before', 'before');
+    await kernel.sync();
+  });
+  // Another page deletes it; the kernel makes way.
+  await deleteDatabase(page);
+  await page.evaluate(async () => {
+    await kernel.fs.writeFile('/after', 'after');
+    await kernel.sync();
+  });
+  const states = await page.evaluate(async () => (await kernel.mounts())[0]?.commit?.mirror);
+  expect(states).toMatchObject({ leader: 'OPFS', state: 'degraded' });
+  await page.evaluate(() => kernel.shutdown());
+  await startKernel(page, SOURCE);
+  const texts = await page.evaluate(() =>
+    Promise.all(['/before', '/after'].map((path) => kernel.fs.readFile(path, 'utf8'))),
+  );
+  expect(texts).toEqual(['before', 'after']);
+});
+
+test('a database without a mirror that was lost is not an empty filesystem', async ({ page }) => {
+  const alone = { media: 'indexeddb' } as const;
+  await makeFilesystem(page);
+  expect(await bootFailure(page, alone)).toBe('fulfilled');
   await deleteDatabase(page);
   const lost = {
     name: 'KernelError',
@@ -171,11 +222,11 @@ test('a database that the browser lost is not an empty filesystem', async ({ pag
       /^The browser reports that it lost the database "burrow:spec" .*it is missing/,
     ) as unknown,
   };
-  expect(await bootFailure(page)).toEqual(lost);
+  expect(await bootFailure(page, alone)).toEqual(lost);
   // Asking again, or in a new page, doesn't make it empty.
-  expect(await bootFailure(page)).toEqual(lost);
+  expect(await bootFailure(page, alone)).toEqual(lost);
   await openKernelPage(page);
-  expect(await bootFailure(page)).toEqual(lost);
+  expect(await bootFailure(page, alone)).toEqual(lost);
   expect(await bootFailure(page, { onDataLoss: 'format' })).toBe('fulfilled');
   await startKernel(page, SOURCE);
   const found = await page.evaluate(() => kernel.fs.readdir('/'));
@@ -192,7 +243,7 @@ test('a newer format is refused and left as it is', async ({ page }) => {
     reason: 'unknown-format',
     message: expect.stringContaining('found format version 99') as unknown,
   });
-  expect(await setVersion(2)).toBe(99);
+  expect(await setVersion(3)).toBe(99);
   await startKernel(page, SOURCE);
   expect(await page.evaluate(() => kernel.fs.readFile('/file', 'utf8'))).toBe('precious');
 });

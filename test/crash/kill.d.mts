@@ -7,6 +7,8 @@ export interface KillCounts {
   readonly lost: number;
   /** The browser lost the database, and boot() said so. */
   readonly dataLoss: number;
+  /** One of two media had nothing, or too little, and got it from the other. */
+  readonly restored: number;
 }
 
 /** Kills a browser so often, right after something was synced, and looks what is left. */
@@ -15,6 +17,8 @@ export function killRounds(options: {
   /** Of the development server. */
   readonly address: string;
   readonly seed?: number;
+  /** Default: 'mirrored'. */
+  readonly media?: 'mirrored' | 'indexeddb';
   /** Gets a line a round. */
   readonly say?: (line: string) => void;
 }): Promise<KillCounts>;

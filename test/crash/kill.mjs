@@ -1,10 +1,11 @@
 // Kills a browser, all of its processes at once, right after something was synced, opens it again
 // and looks whether everything that was synced is there and whole.
 //
-//   node test/crash/kill.mjs [--rounds 20] [--seed 1]
+//   node test/crash/kill.mjs [--rounds 20] [--seed 1] [--media mirrored|indexeddb]
 //
-// A browser may also lose the whole database by itself, and Chromium now and then does; that is
-// counted by itself, and only if boot() says that it happened.
+// A browser may also lose the whole database by itself, and Chromium now and then does. With the
+// mirror that is counted, and everything must be there all the same; without it, it is counted by
+// itself, and only if boot() says that it happened.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,6 +26,7 @@ const SOURCE = 'crash';
 /** The browser is killed when between so many and so many things have been synced. */
 const SYNCED_MIN = 3;
 const SYNCED_MAX = 60;
+const SAMPLE_SIZE = 200;
 
 const FLAGS = [
   '--headless',
@@ -135,10 +137,25 @@ async function writeForever({ round, seed }) {
   }
 }
 
-/** Runs in the page: why the kernel didn't start, or what is wrong with what was synced. */
-async function checkSynced({ synced, source }) {
-  const failure = await globalThis.inPage.failureOf(globalThis.inPage.start(source));
-  if (failure !== 'fulfilled') return { reason: failure.reason, wrong: [failure.message] };
+/** Runs in the page: starts a kernel; 'fulfilled', or why it didn't start. */
+async function start({ source, media }) {
+  const { boot, failureOf } = globalThis.inPage;
+  const mounts = { '/': { type: 'idbfs', source, options: { media } } };
+  const booting = boot({ mounts });
+  const outcome = await failureOf(booting);
+  if (outcome === 'fulfilled') globalThis.kernel = await booting;
+  return outcome;
+}
+
+/**
+ * Runs in the page, after `start`, whose failure `failure` is: why the kernel didn't start, which
+ * medium had lost what it had, or what is wrong with what was synced.
+ */
+async function checkSynced({ synced, failure }) {
+  if (failure !== undefined) return { reason: failure.reason, wrong: [failure.message] };
+  const [{ commit }] = await globalThis.kernel.mounts();
+  const { leader, state, follower } = commit.mirror ?? {};
+  const isAnew = state === 'resilvering' || leader === 'IndexedDB';
   /** The number of a file's content, or -1 if it is not whole. */
   const indexOf = (bytes) => {
     if (bytes.length < 8) return -1;
@@ -159,16 +176,22 @@ async function checkSynced({ synced, source }) {
     const isThere = kind === 'replaced' ? found >= index : found === index;
     if (!isThere) wrong.push(`${path} should be number ${index} and is ${found}`);
   }
-  return { reason: undefined, wrong };
+  return { reason: undefined, wrong, lostMedium: isAnew ? follower : undefined };
 }
 
 /**
  * Kills a browser `rounds` times and counts what came of it. `address`: of the development server.
  * `say` gets a line a round.
  */
-export async function killRounds({ rounds, address, seed = 1, say = () => undefined }) {
+export async function killRounds({
+  rounds,
+  address,
+  seed = 1,
+  media = 'mirrored',
+  say = () => undefined,
+}) {
   const executable = await ensureBrowser();
-  const counts = { rounds, clean: 0, lost: 0, dataLoss: 0 };
+  const counts = { rounds, clean: 0, lost: 0, dataLoss: 0, restored: 0 };
   let profile = await makeProfile();
   /** Of all rounds on this profile. */
   let synced = [];
@@ -179,11 +202,18 @@ export async function killRounds({ rounds, address, seed = 1, say = () => undefi
       let browser = await Chromium.start(executable, profile);
       try {
         let page = await browser.openPage(address);
-        const { reason, wrong } = await page.evaluate(checkSynced, { synced, source: SOURCE });
+        const failure = await startIn(page, media);
+        const wanted = round === rounds ? synced : sample(synced, seed + round);
+        const { reason, wrong, lostMedium } = await page.evaluate(checkSynced, {
+          synced: wanted,
+          failure,
+        });
         const end = reason === 'data-loss' ? 'dataLoss' : wrong.length > 0 ? 'lost' : 'clean';
         if (round > 0) {
           counts[end] += 1;
-          say(`round ${round}: ${added.length} synced, ${end}${describe(wrong)}`);
+          if (lostMedium !== undefined) counts.restored += 1;
+          const restored = lostMedium === undefined ? '' : `, ${lostMedium} is restored`;
+          say(`round ${round}: ${added.length} synced, ${end}${restored}${describe(wrong)}`);
         }
         if (end !== 'clean') {
           await browser.kill();
@@ -191,7 +221,7 @@ export async function killRounds({ rounds, address, seed = 1, say = () => undefi
           [profile, synced] = [await makeProfile(), []];
           browser = await Chromium.start(executable, profile);
           page = await browser.openPage(address);
-          await page.evaluate((source) => globalThis.inPage.start(source).then(() => {}), SOURCE);
+          await startIn(page, media);
         }
         added = round < rounds ? await writeSome(page, round, seed + round) : [];
         synced.push(...added);
@@ -203,6 +233,20 @@ export async function killRounds({ rounds, address, seed = 1, say = () => undefi
     await removeProfile(profile);
   }
   return counts;
+}
+
+/** Resolves to why the kernel didn't start, or to undefined. */
+async function startIn(page, media) {
+  const failure = await page.evaluate(start, { source: SOURCE, media });
+  return failure === 'fulfilled' ? undefined : failure;
+}
+
+/** What is looked at between two rounds: the last ones, and some of those before. */
+function sample(synced, seed) {
+  const random = makeRandom(seed);
+  const older = synced.slice(0, -SAMPLE_SIZE);
+  const some = older.filter(() => random() < SAMPLE_SIZE / older.length);
+  return [...some, ...synced.slice(-SAMPLE_SIZE)];
 }
 
 const describe = (wrong) =>
@@ -261,19 +305,21 @@ async function main() {
     options: {
       rounds: { type: 'string', default: '20' },
       seed: { type: 'string', default: '1' },
+      media: { type: 'string', default: 'mirrored' },
     },
   });
   const { address, stop } = await serve();
   try {
-    const { rounds, clean, lost, dataLoss } = await killRounds({
+    const { rounds, clean, lost, dataLoss, restored } = await killRounds({
       rounds: Number(values.rounds),
       seed: Number(values.seed),
+      media: values.media,
       address,
       say: print,
     });
     print(
       `${rounds} rounds, ${clean} clean, ${lost} lost, ` +
-        `${dataLoss} dataLoss reported by the browser`,
+        `${dataLoss} dataLoss reported by the browser, ${restored} restored from the other medium`,
     );
     process.exitCode = lost > 0 ? 1 : 0;
   } finally {

@@ -1,6 +1,6 @@
 // What the status bar says, from the state it shows.
 
-import type { CommitState, Isolation, StatFs } from '../../src/index.ts';
+import type { CommitState, Isolation, MirrorState, StatFs } from '../../src/index.ts';
 import { formatBytes } from './format.ts';
 
 export interface StatusText {
@@ -64,13 +64,37 @@ export function joinCommits(commits: readonly CommitState[]): CommitState | null
       commits: sum.commits + commit.commits,
       lastCommit: Math.max(sum.lastCommit ?? 0, commit.lastCommit ?? 0) || null,
       error: sum.error ?? commit.error,
+      mirror: worse(sum.mirror, commit.mirror),
     }),
     first,
   );
 }
 
-/** Used and available space, from the filesystem and what the browser says of the whole origin. */
-export function describeStorage(statfs: StatFs, estimate: StorageEstimate): StatusText {
+/** Of two states of filesystems the one that is to be told of. */
+function worse(a: MirrorState | null, b: MirrorState | null): MirrorState | null {
+  if (a === null || b === null) return a ?? b;
+  return a.state === 'whole' ? b : a;
+}
+
+/** Where the files are kept. */
+function describeMirror(mirror: MirrorState | null): string {
+  if (mirror === null) return 'Kept in IndexedDB alone.';
+  const { leader, follower, state, copiedBytes, reason } = mirror;
+  if (state === 'whole') return `Kept twice: in ${leader} and in ${follower}.`;
+  const what = `Kept in ${leader}; the copy in ${follower}`;
+  if (state === 'resilvering') return `${what} is being made anew (${formatBytes(copiedBytes)}).`;
+  return `${what} is not up to date: ${reason ?? 'it failed'}.`;
+}
+
+/**
+ * Used and available space, from the filesystem and what the browser says of the whole origin, and
+ * where it is kept.
+ */
+export function describeStorage(
+  statfs: StatFs,
+  estimate: StorageEstimate,
+  mirror: MirrorState | null,
+): StatusText {
   const used = (statfs.blocks - statfs.bfree) * statfs.bsize;
   const available = statfs.bavail * statfs.bsize;
   const { usage = 0, quota = 0 } = estimate;
@@ -78,8 +102,9 @@ export function describeStorage(statfs: StatFs, estimate: StorageEstimate): Stat
     text: `${formatBytes(used)} used, ${formatBytes(available)} available`,
     title:
       `The filesystem: ${formatBytes(used)} used, ${formatBytes(available)} available. ` +
-      `The browser counts ${formatBytes(usage)} of ${formatBytes(quota)} for this origin.`,
-    tone: available === 0 ? 'bad' : 'plain',
+      `The browser counts ${formatBytes(usage)} of ${formatBytes(quota)} for this origin. ` +
+      describeMirror(mirror),
+    tone: available === 0 || mirror?.state === 'degraded' ? 'bad' : 'plain',
   };
 }
 

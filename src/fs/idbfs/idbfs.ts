@@ -164,7 +164,7 @@ export class Idbfs extends LocalFilesystem {
   }
 
   override get commitStatus(): CommitStatus {
-    return this.#writeBack.status;
+    return { ...this.#writeBack.status, mirror: this.#store.mirror };
   }
 
   // Inodes.

@@ -60,7 +60,7 @@ export class WriteBack {
     this.#options = options;
   }
 
-  get status(): CommitStatus {
+  get status(): Omit<CommitStatus, 'mirror'> {
     return {
       dirtyBytes: this.#source.dirtyBytes + this.#source.committingBytes,
       isCommitting: this.#isRunning,

@@ -6,6 +6,8 @@
 // their own: an operation that is interrupted while it waits for one doesn't stop it.
 
 import { linuxerr } from '../../abi/errno.ts';
+import { assertDefined } from '../../lib/assert.ts';
+import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import { type Op, runAsync, waitFor } from '../../lib/op.ts';
 import { checkBatch, checkKey, checkObject, checkOffset } from '../preconditions.ts';
 import {
@@ -19,10 +21,12 @@ import {
 } from '../store.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
 import { Extent, type InlineData } from './node.ts';
-import { nextPiece, type Piece, piecesOf, planObjects, portionOf } from './objects.ts';
-import { type PageDevice, UNIT_SIZE } from './page-device.ts';
+import { nextPiece, type Piece, piecesOf, planObjects, portionOf, recordPlace } from './objects.ts';
+import { mendPlace, type PageDevice, type Portion, UNIT_SIZE } from './page-device.ts';
 import { planUses } from './record-uses.ts';
+import { nextLineage } from './lineage.ts';
 import {
+  checksumOfRootBlock,
   decodeRootBlock,
   EMPTY_ROOT_BLOCK,
   encodeRootBlock,
@@ -37,6 +41,8 @@ export interface EngineOptions {
   readonly checksum: Checksum;
   /** Bound of the cache of nodes, in bytes. */
   readonly cacheBytes: number;
+  /** Random number of this session, of 48 bits: lineage.ts. */
+  readonly session?: number | undefined;
 }
 
 /** What a commit under way does. */
@@ -45,6 +51,14 @@ interface CommitPlan {
   readonly meta: TreeEdit;
   readonly space: SpaceCommit;
   readonly block: RootBlock;
+  readonly superblock: Uint8Array;
+}
+
+/** The root block of the last commit. */
+interface LastBlock {
+  readonly block: RootBlock;
+  /** Undefined: nothing was ever committed. */
+  readonly checksum: number | undefined;
 }
 
 export class Engine implements Store {
@@ -54,7 +68,8 @@ export class Engine implements Store {
   readonly #items: Tree;
   readonly #meta: Tree;
   readonly #space: Space;
-  #generation: number;
+  readonly #session: number | undefined;
+  #last: LastBlock;
   /** Settles when all commits called so far have. Never rejects. */
   #lastCommit: Promise<unknown> = Promise.resolve();
   #isClosing = false;
@@ -62,19 +77,29 @@ export class Engine implements Store {
   /** Errors: EIO if the device fails, or if its superblock is damaged. */
   static *open(options: EngineOptions): Op<Engine> {
     const bytes = yield* options.device.readSuperblock();
-    const block = bytes === undefined ? EMPTY_ROOT_BLOCK : decodeRootBlock(bytes, options.checksum);
-    return new Engine(options, block);
+    if (bytes === undefined) {
+      return new Engine(options, { block: EMPTY_ROOT_BLOCK, checksum: undefined });
+    }
+    const block = decodeRootBlock(bytes, options.checksum);
+    if (block.isIncomplete) throw linuxerr.EIO;
+    return new Engine(options, { block, checksum: checksumOfRootBlock(bytes) });
   }
 
-  private constructor(options: EngineOptions, block: RootBlock) {
-    const { device, checksum, cacheBytes } = options;
+  private constructor(options: EngineOptions, last: LastBlock) {
+    const { device, checksum, cacheBytes, session } = options;
+    const { block } = last;
     this.#device = device;
+    this.#session = session;
     this.#checksum = checksum;
     this.#cache = new NodeCache({ device, checksum, limit: cacheBytes });
     this.#items = new Tree(this.#cache, block.items);
     this.#meta = new Tree(this.#cache, block.meta);
     this.#space = new Space(block.space);
-    this.#generation = block.generation;
+    this.#last = last;
+  }
+
+  get mirror(): MirrorStatus | undefined {
+    return this.#device.mirrorStatus;
   }
 
   /** Memory that cached nodes take now. */
@@ -124,11 +149,22 @@ export class Engine implements Store {
     const portions = extents.map(({ unit, value }) => portionOf(unit, value, from, to));
     const found = yield* this.#device.read(portions);
     for (const [i, { unit, value, first }] of extents.entries()) {
-      const bytes = found[i];
-      if (bytes === undefined || !this.#isWhole(bytes, value, first - unit)) return undefined;
+      let bytes = found[i];
+      if (bytes === undefined || !this.#isWhole(bytes, value, first - unit)) {
+        bytes = yield* this.#mend(value, assertDefined(portions[i]), first - unit);
+        if (bytes === undefined) return undefined;
+      }
       runs.push({ offset: first * UNIT_SIZE, bytes });
     }
     return runs.length === extents.length ? runs : runs.sort((a, b) => a.offset - b.offset);
+  }
+
+  /** The same from another copy, if there is one. */
+  *#mend(extent: Extent, { from, to }: Portion, first: number): Op<Uint8Array | undefined> {
+    const record = yield* mendPlace(this.#device, recordPlace(extent), (bytes) =>
+      this.#isWhole(bytes.subarray(from, to), extent, first),
+    );
+    return record?.slice(from, to);
   }
 
   #isWhole(bytes: Uint8Array, { checksums }: Extent, firstUnit: number): boolean {
@@ -180,7 +216,7 @@ export class Engine implements Store {
       throw error;
     }
     this.#space.commit(plan.space);
-    this.#generation = plan.block.generation;
+    this.#last = { block: plan.block, checksum: checksumOfRootBlock(plan.superblock) };
     for (const [tree, edit] of [
       [this.#items, plan.items],
       [this.#meta, plan.meta],
@@ -192,7 +228,8 @@ export class Engine implements Store {
   }
 
   *#write(batch: Batch, durability: Durability): Op<CommitPlan> {
-    const generation = this.#generation + 1;
+    const { block: last, checksum: lastChecksum } = this.#last;
+    const generation = last.generation + 1;
     const checksum = this.#checksum;
     const allocate = (units: number): number => this.#space.allocate(units);
     const edit = function* (this: Engine, tree: Tree, unsorted: readonly Change[]): Op<TreeEdit> {
@@ -207,7 +244,13 @@ export class Engine implements Store {
     const meta = yield* edit(this.#meta, uses.changes);
     const frees = [...items.freed, ...meta.freed, ...uses.frees];
     const space = this.#space.finish(frees, { checksum, generation });
-    const block = { generation, space: space.state, items: items.root, meta: meta.root };
+    const session = this.#session;
+    const lineage =
+      session === undefined
+        ? last.lineage
+        : nextLineage(last.lineage, { session, generation, checksum: lastChecksum });
+    const roots = { items: items.root, meta: meta.root };
+    const block = { ...last, generation, space: space.state, ...roots, lineage };
     const writes = [
       ...objects.writes,
       ...items.written.map(toWrite),
@@ -216,7 +259,7 @@ export class Engine implements Store {
     ];
     const superblock = encodeRootBlock(block, checksum);
     yield* this.#device.commit({ writes, frees: space.frees, superblock }, durability);
-    return { items, meta, space, block };
+    return { items, meta, space, block, superblock };
   }
 
   #checkOpen(): void {

@@ -4,7 +4,8 @@ import { promisifyRequest } from 'idb-keyval';
 import { type Op, waitFor } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
 import type { Durability, StoreUsage } from '../store.ts';
-import type { Superblock } from '../superblock.ts';
+import type { IndexedDb } from '../records.ts';
+import { FORMAT_VERSION, type Superblock } from '../superblock.ts';
 import type { DeviceBatch, PageDevice, Portion } from './page-device.ts';
 
 /** Records from this size on are kept for a while: the next read may want another part. */
@@ -13,15 +14,19 @@ const RECENT_BYTES_MAX = 4 << 20;
 
 export interface IdbDeviceOptions {
   readonly database: Database;
+  readonly KeyRange: IndexedDb['KeyRange'];
   readonly superblock: Superblock;
   /** Where the superblock goes. */
   readonly superblockKey: string;
+  /** Is there another copy, of which the superblock is to tell? */
+  readonly isMirrored: boolean;
   readonly estimate: (() => Promise<StorageEstimate>) | undefined;
   /** Called once it is closed. */
   readonly onClosed?: (() => Promise<void>) | undefined;
 }
 
 export class IdbDevice implements PageDevice {
+  readonly isTransactional = true;
   readonly #options: IdbDeviceOptions;
   #superblock: Superblock;
   /** By address; oldest use first. */
@@ -91,10 +96,20 @@ export class IdbDevice implements PageDevice {
     this.#recentBytes -= record.length;
   }
 
-  *commit({ writes, frees, superblock }: DeviceBatch, durability: Durability): Op<void> {
-    const { database, superblockKey } = this.#options;
-    const next = { ...this.#superblock, root: superblock };
+  *commit({ writes, frees, clears, superblock }: DeviceBatch, durability: Durability): Op<void> {
+    const { database, KeyRange, superblockKey, isMirrored } = this.#options;
+    const { lost: _, ...rest } = this.#superblock;
+    const next: Superblock = {
+      ...rest,
+      formatVersion: FORMAT_VERSION,
+      isClean: false,
+      isMirrored,
+      root: superblock,
+    };
     const committed = database.write(durability, (store) => {
+      for (const { address, units } of clears ?? []) {
+        store.delete(KeyRange.bound(address, address + units, false, true));
+      }
       for (const { address } of frees) store.delete(address);
       for (const { address, bytes } of writes) store.put(bytes, address);
       store.put(next, superblockKey);
@@ -107,6 +122,16 @@ export class IdbDevice implements PageDevice {
     }
     this.#superblock = next;
     for (const { address } of frees) this.#forget(address);
+    if (clears !== undefined) for (const address of this.#recent.keys()) this.#forget(address);
+  }
+
+  *rewrite(address: number, bytes: Uint8Array): Op<void> {
+    const { database } = this.#options;
+    const written = database.write('relaxed', (store) => {
+      store.put(bytes, address);
+    });
+    this.#forget(address);
+    yield* waitFor(written);
   }
 
   *usage(): Op<StoreUsage> {
@@ -120,8 +145,16 @@ export class IdbDevice implements PageDevice {
   }
 
   *close(): Op<void> {
-    this.#options.database.close();
-    const { onClosed } = this.#options;
+    const { database, superblockKey, onClosed } = this.#options;
+    if (database.isOpen && this.#superblock.isClean === false) {
+      const ended = { ...this.#superblock, isClean: true };
+      // If that fails, the next opening is a little slower.
+      const written = database.write('relaxed', (store) => {
+        store.put(ended, superblockKey);
+      });
+      yield* waitFor(written.catch(() => undefined));
+    }
+    database.close();
     if (onClosed !== undefined) yield* waitFor(onClosed());
   }
 }

@@ -8,8 +8,10 @@ import type { Durability, StoreUsage } from '../store.ts';
 import {
   type DeviceBatch,
   type PageDevice,
+  type Place,
   type Portion,
   SUPERBLOCK_SIZE_MAX,
+  type UnitRange,
   UNIT_SIZE,
   unitsOf,
 } from './page-device.ts';
@@ -19,6 +21,8 @@ export interface MemoryDeviceOptions {
   readonly yields?: boolean;
   /** Commits that would need more fail with ENOSPC, in bytes. Default: no limit. */
   readonly capacityBytes?: number;
+  /** Default: no. */
+  readonly isTransactional?: boolean;
 }
 
 /** What a device held at some moment. */
@@ -28,6 +32,7 @@ export interface DeviceImage {
 }
 
 export class MemoryDevice implements PageDevice {
+  readonly isTransactional: boolean;
   readonly #yields: boolean;
   readonly #capacityBytes: number;
   #superblock: Uint8Array | undefined;
@@ -43,6 +48,7 @@ export class MemoryDevice implements PageDevice {
 
   constructor(options: MemoryDeviceOptions = {}) {
     const { yields = false, capacityBytes = Number.MAX_SAFE_INTEGER } = options;
+    this.isTransactional = options.isTransactional ?? false;
     this.#yields = yields;
     this.#capacityBytes = capacityBytes;
   }
@@ -98,26 +104,50 @@ export class MemoryDevice implements PageDevice {
     });
   }
 
-  *commit({ writes, frees, superblock }: DeviceBatch, _durability: Durability): Op<void> {
+  *commit(
+    { writes, frees, clears = [], superblock }: DeviceBatch,
+    _durability: Durability,
+  ): Op<void> {
     yield* this.#begin();
     assert(superblock.length <= SUPERBLOCK_SIZE_MAX, 'superblock too large');
     const failure = this.#nextFailure;
     this.#nextFailure = undefined;
     if (failure !== undefined) throw failure;
+    for (const range of clears) this.#clear(range);
     const grown = writes.reduce((sum, { bytes }) => sum + unitsOf(bytes.length) * UNIT_SIZE, 0);
     if (this.#usedBytes + grown > this.#capacityBytes) throw linuxerr.ENOSPC;
+    if (this.isTransactional) this.#free(frees);
     for (const { address, bytes } of writes) {
       this.#take(address, bytes.length);
       this.#places.set(address, bytes.slice());
     }
+    if (!this.isTransactional) this.#free(frees);
+    this.#superblock = superblock.slice();
+    this.#history?.push(this.image);
+  }
+
+  #free(frees: readonly Place[]): void {
     for (const { address, sizeBytes } of frees) {
       this.#places.delete(address);
       for (let i = 0; i < unitsOf(sizeBytes); i++) {
-        assert(this.#taken.delete(address + i), 'a place freed that is not in use');
+        const wasTaken = this.#taken.delete(address + i);
+        // Like IndexedDB, which deletes what isn't there.
+        assert(wasTaken || this.isTransactional, 'a place freed that is not in use');
       }
     }
-    this.#superblock = superblock.slice();
-    this.#history?.push(this.image);
+  }
+
+  #clear({ address, units }: UnitRange): void {
+    for (const [at, bytes] of this.#places) {
+      if (at < address || at >= address + units) continue;
+      this.#places.delete(at);
+      for (let i = 0; i < unitsOf(bytes.length); i++) this.#taken.delete(at + i);
+    }
+  }
+
+  *rewrite(address: number, bytes: Uint8Array): Op<void> {
+    yield* this.#begin();
+    this.#places.set(address, bytes.slice());
   }
 
   #take(address: number, sizeBytes: number): void {

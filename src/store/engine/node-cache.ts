@@ -3,7 +3,7 @@
 
 import { type Op, WaitQueue } from '../../lib/op.ts';
 import { type Child, decodeNode, type TreeNode } from './node.ts';
-import { type PageDevice, type Place, wholePlace } from './page-device.ts';
+import { mendPlace, type PageDevice, type Place, wholePlace } from './page-device.ts';
 
 /** Of the bytes of a node or of a block of data. */
 export type Checksum = (bytes: Uint8Array) => number;
@@ -75,7 +75,9 @@ export class NodeCache {
       const [first, ...rest] = nodes;
       // Of those read ahead, what is missing or damaged is told to whoever wants it.
       for (const each of rest) if (each !== undefined) this.#insertNew(each.child, each.bytes);
-      return first === undefined ? undefined : this.#insertNew(first.child, first.bytes);
+      const isWhole = (read: Uint8Array): boolean => this.#checksum(read) === child.checksum;
+      const bytes = first?.bytes ?? (yield* mendPlace(this.#device, child, isWhole));
+      return bytes === undefined ? undefined : this.#insertNew(child, bytes);
     } finally {
       for (const { address } of wanted) this.#loading.delete(address);
       ended.wakeAll();

@@ -4,6 +4,7 @@
 // units of 4 KiB, and is written as a whole, once, before it is given up and may be written again.
 // Nothing that a committed state uses is ever overwritten: that is what makes a commit atomic.
 
+import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Durability, StoreUsage } from '../store.ts';
 
@@ -24,11 +25,19 @@ export interface Portion extends Place {
   readonly to: number;
 }
 
+export interface UnitRange {
+  readonly address: number;
+  /** Infinity: all from there on. */
+  readonly units: number;
+}
+
 export interface DeviceBatch {
   /** At places that neither the last commit uses nor the one before. */
   readonly writes: readonly { readonly address: number; readonly bytes: Uint8Array }[];
   /** Places that are not used from this commit on. */
   readonly frees: readonly Place[];
+  /** Units in which whatever there is goes, before the writes: of a copy that is made anew. */
+  readonly clears?: readonly UnitRange[];
   /** What is found at the next opening. At most SUPERBLOCK_SIZE_MAX. */
   readonly superblock: Uint8Array;
 }
@@ -39,6 +48,15 @@ export const SUPERBLOCK_SIZE_MAX = 60_000;
 export interface PageDevice {
   /** False once it was closed, by us or by the platform: everything fails with EIO. */
   readonly isOpen: boolean;
+
+  /**
+   * Is a batch written as a whole by the medium itself? Then it may also write where the last
+   * commit has something that the batch gives up: several commits can be made one.
+   */
+  readonly isTransactional: boolean;
+
+  /** Of a device that is two. */
+  readonly mirrorStatus?: MirrorStatus;
 
   /** The superblock of the last commit; undefined if there was none. */
   readSuperblock(): Op<Uint8Array | undefined>;
@@ -63,6 +81,21 @@ export interface PageDevice {
    */
   commit(batch: DeviceBatch, durability: Durability): Op<void>;
 
+  /**
+   * Puts a place that is in use back to what it was. The engine never does; a mirror does, with a
+   * side that is damaged.
+   *
+   * Errors: EIO.
+   */
+  rewrite(address: number, bytes: Uint8Array): Op<void>;
+
+  /**
+   * For a place that `read` showed other than it was written: looks for one that satisfies
+   * `isWhole` where there is another copy, puts it in the place of the damaged one and returns it.
+   * Missing: there is one copy only.
+   */
+  mend?(place: Place, isWhole: (bytes: Uint8Array) => boolean): Op<Uint8Array | undefined>;
+
   /** Space in use and left. */
   usage(): Op<StoreUsage>;
 
@@ -76,4 +109,13 @@ export function unitsOf(sizeBytes: number): number {
 
 export function wholePlace({ address, sizeBytes }: Place): Portion {
   return { address, sizeBytes, from: 0, to: sizeBytes };
+}
+
+/** `mend` of a device that has it. */
+export function* mendPlace(
+  device: PageDevice,
+  place: Place,
+  isWhole: (bytes: Uint8Array) => boolean,
+): Op<Uint8Array | undefined> {
+  return device.mend === undefined ? undefined : yield* device.mend(place, isWhole);
 }

@@ -8,7 +8,15 @@
 // | u16   | number of space pages; each a child                                             |
 // | u16   | number of changes of the space since; each: address u48, units u32, isFree u8   |
 // | root  | of the items and objects                                                        |
-// | root  | of the engine's own items (meta.ts)                                             |
+// | root  | of the engine's own items (record-uses.ts)                                      |
+// |       | what follows is missing in format 2                                             |
+// | u32   | features that a reader may ignore                                               |
+// | u32   | features without which a reader may read only: this version doesn't mount it    |
+// | u32   | features without which nothing can be read                                      |
+// | u8    | 1 if this is a copy that isn't whole yet (resilver.ts)                          |
+// | u16   | number of sessions, the last 64; each: id u48, generation of its first commit   |
+// |       | u48                                                                             |
+// | u16   | number of checksums of root blocks before this one, the last 64; each u32       |
 //
 // | root  | u8: 0 = a child follows; 1 = u32 size, and the node itself                      |
 //
@@ -25,6 +33,8 @@ import {
   writeChild,
   Writer,
 } from './node.ts';
+import { StoreError } from '../store-error.ts';
+import { EMPTY_LINEAGE, type Lineage } from './lineage.ts';
 import type { Checksum } from './node-cache.ts';
 import type { SpaceState } from './space.ts';
 import { EMPTY_SPACE } from './space.ts';
@@ -35,6 +45,17 @@ export interface RootBlock {
   readonly space: SpaceState;
   readonly items: Root;
   readonly meta: Root;
+  readonly features: Features;
+  /** A mirror makes this copy, and has not finished. */
+  readonly isIncomplete: boolean;
+  readonly lineage: Lineage;
+}
+
+/** What the format has beyond its version, as bits. No bit has a meaning yet. */
+export interface Features {
+  readonly compatible: number;
+  readonly readOnlyCompatible: number;
+  readonly incompatible: number;
 }
 
 export const EMPTY_ROOT_BLOCK: RootBlock = {
@@ -42,20 +63,30 @@ export const EMPTY_ROOT_BLOCK: RootBlock = {
   space: EMPTY_SPACE,
   items: EMPTY_ROOT,
   meta: EMPTY_ROOT,
+  features: { compatible: 0, readOnlyCompatible: 0, incompatible: 0 },
+  isIncomplete: false,
+  lineage: EMPTY_LINEAGE,
 };
 
 const CHECKSUM_BYTES = 4;
 const FIXED_BYTES = CHECKSUM_BYTES + 6 + 6 + 2 + 2;
 const SPACE_CHANGE_BYTES = 11;
 const ROOT_HEADER_BYTES = 5;
+const FEATURES_BYTES = 13;
+const SESSION_BYTES = 12;
 
 export function encodeRootBlock(block: RootBlock, checksum: Checksum): Uint8Array {
-  const { generation, space } = block;
+  const { generation, space, lineage } = block;
   const { end, pages, log } = space;
   const roots = [encodeRoot(block.items), encodeRoot(block.meta)];
   const size = roots.reduce(
     (sum, root) => sum + root.length,
-    FIXED_BYTES + pages.length * CHILD_BYTES + log.length * SPACE_CHANGE_BYTES,
+    FIXED_BYTES +
+      pages.length * CHILD_BYTES +
+      log.length * SPACE_CHANGE_BYTES +
+      FEATURES_BYTES +
+      (2 + lineage.sessions.length * SESSION_BYTES) +
+      (2 + lineage.recent.length * CHECKSUM_BYTES),
   );
   const writer = new Writer(size);
   writer.offset = CHECKSUM_BYTES;
@@ -70,9 +101,29 @@ export function encodeRootBlock(block: RootBlock, checksum: Checksum): Uint8Arra
     writer.u8(Number(isFree));
   }
   for (const root of roots) writer.copy(root);
+  writeRest(writer, block);
   writer.offset = 0;
   writer.u32(checksum(writer.bytes.subarray(CHECKSUM_BYTES)));
   return writer.bytes;
+}
+
+function writeRest(writer: Writer, { features, isIncomplete, lineage }: RootBlock): void {
+  writer.u32(features.compatible);
+  writer.u32(features.readOnlyCompatible);
+  writer.u32(features.incompatible);
+  writer.u8(Number(isIncomplete));
+  writer.u16(lineage.sessions.length);
+  for (const { id, from } of lineage.sessions) {
+    writer.u48(id);
+    writer.u48(from);
+  }
+  writer.u16(lineage.recent.length);
+  for (const checksum of lineage.recent) writer.u32(checksum);
+}
+
+/** Of bytes that are a root block: what the next one keeps of it. */
+export function checksumOfRootBlock(bytes: Uint8Array): number {
+  return new Reader(bytes).u32();
 }
 
 function encodeRoot(root: Root): Uint8Array {
@@ -90,7 +141,10 @@ function encodeRoot(root: Root): Uint8Array {
   return writer.bytes;
 }
 
-/** Errors: EIO if the bytes are not those of a root block. */
+/**
+ * Errors: EIO if the bytes are not those of a root block; StoreError 'unknown-format' if they need
+ * a reader that knows more.
+ */
 export function decodeRootBlock(bytes: Uint8Array, checksum: Checksum): RootBlock {
   const reader = new Reader(bytes);
   const isWhole = reader.u32() === checksum(bytes.subarray(CHECKSUM_BYTES));
@@ -108,8 +162,34 @@ export function decodeRootBlock(bytes: Uint8Array, checksum: Checksum): RootBloc
   }
   const block = { generation, space: { end, pages, log } };
   const roots = { items: readRoot(reader), meta: readRoot(reader) };
+  const isFormat2 = reader.offset === bytes.length;
+  const { features, isIncomplete, lineage } = isFormat2 ? EMPTY_ROOT_BLOCK : readRest(reader);
   if (reader.hasFailed || reader.offset !== bytes.length) throw linuxerr.EIO;
-  return { ...block, ...roots };
+  checkFeatures(features);
+  return { ...block, ...roots, features, isIncomplete, lineage };
+}
+
+function checkFeatures({ incompatible, readOnlyCompatible }: Features): void {
+  const unknown = incompatible | readOnlyCompatible;
+  if (unknown === 0) return;
+  throw new StoreError(
+    'unknown-format',
+    'The filesystem was written by a later version of Burrow and uses what this one doesn’t ' +
+      `know (features 0x${unknown.toString(16)}). Nothing was changed. Open it with that version.`,
+  );
+}
+
+function readRest(reader: Reader): Pick<RootBlock, 'features' | 'isIncomplete' | 'lineage'> {
+  const [compatible, readOnlyCompatible, incompatible] = [reader.u32(), reader.u32(), reader.u32()];
+  const isIncomplete = reader.u8() === 1;
+  const sessions: { id: number; from: number }[] = [];
+  for (let left = reader.u16(); left > 0 && !reader.hasFailed; left--) {
+    sessions.push({ id: reader.u48(), from: reader.u48() });
+  }
+  const recent: number[] = [];
+  for (let left = reader.u16(); left > 0 && !reader.hasFailed; left--) recent.push(reader.u32());
+  const features = { compatible, readOnlyCompatible, incompatible };
+  return { features, isIncomplete, lineage: { sessions, recent } };
 }
 
 function readRoot(reader: Reader): Root {

@@ -6,11 +6,11 @@
 // is beyond `end` has never been used.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { assert } from '../../lib/assert.ts';
+import { assert, assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Checksum } from './node-cache.ts';
 import { type Child, Reader, Writer } from './node.ts';
-import { type PageDevice, type Place, unitsOf, wholePlace } from './page-device.ts';
+import { mendPlace, type PageDevice, type Place, unitsOf, wholePlace } from './page-device.ts';
 
 /** Free units. */
 interface Run {
@@ -71,6 +71,16 @@ export class Space {
     return this.#runs ?? [];
   }
 
+  /** Is nothing at this address? Only once it was read. */
+  isFree(address: number): boolean {
+    if (address >= this.#end) return true;
+    const runs = this.runs;
+    const index = indexOf(runs, address);
+    const before = runs[index - 1];
+    const isWithin = before !== undefined && address < before.address + before.units;
+    return isWithin || runs[index]?.address === address;
+  }
+
   /** Below `end`. Only once it was read. */
   get freeUnits(): number {
     return (this.#runs ?? []).reduce((sum, { units }) => sum + units, 0);
@@ -83,9 +93,13 @@ export class Space {
     const runs: Run[] = [];
     const found = pages.length === 0 ? [] : yield* device.read(pages.map(wholePlace));
     for (const [i, bytes] of found.entries()) {
-      if (bytes === undefined || checksum(bytes) !== pages[i]?.checksum) throw linuxerr.EIO;
-      const reader = new Reader(bytes);
-      while (reader.offset < bytes.length && !reader.hasFailed) {
+      const page = assertDefined(pages[i]);
+      const isWhole = (read: Uint8Array): boolean => checksum(read) === page.checksum;
+      const isGood = bytes !== undefined && isWhole(bytes);
+      const whole = isGood ? bytes : yield* mendPlace(device, page, isWhole);
+      if (whole === undefined) throw linuxerr.EIO;
+      const reader = new Reader(whole);
+      while (reader.offset < whole.length && !reader.hasFailed) {
         const run = { address: reader.u48(), units: reader.u32() };
         if (run.units > 0) runs.push(run);
       }

@@ -57,8 +57,10 @@ export async function upgradeFormat1(
     const superblock = newSuperblock({ source, createdAt });
     const device = new IdbDevice({
       database,
+      KeyRange,
       superblock,
       superblockKey: UPGRADE_KEY,
+      isMirrored: false,
       estimate: undefined,
     });
     const engine = await runAsync(Engine.open({ device, checksum, cacheBytes: 4 << 20 }));

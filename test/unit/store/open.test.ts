@@ -38,7 +38,7 @@ describe('format', () => {
     const store = await origin.open({ clock });
     const superblock = {
       magic: 'burrow',
-      formatVersion: 2,
+      formatVersion: 3,
       features: [],
       source: SOURCE,
       createdAt: 1234,
@@ -49,11 +49,16 @@ describe('format', () => {
     await commit(again, { items: [['a', bytes(1)]] });
     await runAsync(again.close());
     const root: unknown = expect.any(Uint8Array);
-    expect((await origin.dump()).get('"superblock"')).toEqual({ ...superblock, root });
+    expect((await origin.dump()).get('"superblock"')).toEqual({
+      ...superblock,
+      isClean: true,
+      isMirrored: false,
+      root,
+    });
   });
 
   test.each([
-    ['a later version', { formatVersion: 3 }, 'format version 3'],
+    ['a later version', { formatVersion: 4 }, 'format version 4'],
     ['unknown features', { features: ['checksums'] }, 'checksums'],
     ['another magic', { magic: 'warren' }, 'not a filesystem of Burrow'],
     ['a broken field', { root: 'many' }, 'root'],
@@ -262,7 +267,9 @@ describe('the lock', () => {
 
 describe('the platform', () => {
   test('a missing IndexedDB is said', async () => {
-    const { reason, message } = await refusal(openIdbStore({ source: SOURCE, locks: null }));
+    const { reason, message } = await refusal(
+      openIdbStore({ source: SOURCE, session: 1, locks: null }),
+    );
     expect(reason).toBe('unavailable');
     expect(message).toContain('IndexedDB');
   });
@@ -270,10 +277,10 @@ describe('the platform', () => {
   test('missing Web Locks are said, unless they are given up', async () => {
     const { factory } = new Origin();
     const idb = { factory, KeyRange: IDBKeyRange };
-    const { reason, message } = await refusal(openIdbStore({ source: SOURCE, idb }));
+    const { reason, message } = await refusal(openIdbStore({ source: SOURCE, session: 1, idb }));
     expect(reason).toBe('unavailable');
     expect(message).toContain('Web Locks');
-    const store = await openIdbStore({ source: SOURCE, idb, locks: null });
+    const store = await openIdbStore({ source: SOURCE, session: 1, idb, locks: null });
     expect(await allItems(store)).toEqual([]);
   });
 

@@ -79,10 +79,13 @@ export class Origin {
   factory = new IDBFactory();
   readonly locks = new FakeLocks();
   readonly markers = new FakeMarkers();
+  #sessions = 0;
 
   open(options: Partial<IdbStoreOptions> = {}): Promise<Engine> {
     return openIdbStore({
       source: SOURCE,
+      session: ++this.#sessions,
+      files: null,
       idb: { factory: this.factory, KeyRange: IDBKeyRange },
       locks: this.locks,
       markers: this.markers,
@@ -155,8 +158,10 @@ export class Origin {
     const database = new Database(await this.connect());
     const device = new IdbDevice({
       database,
+      KeyRange: IDBKeyRange,
       superblock,
       superblockKey: SUPERBLOCK_KEY,
+      isMirrored: false,
       estimate: undefined,
     });
     const report = await runAsync(checkDevice(device, await loadChecksum()));

@@ -14,10 +14,15 @@ type Records = readonly (readonly [key: IDBValidKey, value: unknown])[];
 function readImage(name: string): Records {
   const path = new URL(`images/${name}`, import.meta.url);
   const image = JSON.parse(gunzipSync(readFileSync(path)).toString()) as Records;
-  return image.map(([key, value]) => {
-    const { base64 } = value as { base64?: string };
-    return [key, base64 === undefined ? value : new Uint8Array(Buffer.from(base64, 'base64'))];
-  });
+  return image.map(([key, value]) => [key, withBytes(value)]);
+}
+
+/** With bytes in the place of { base64 }, also one level below. */
+function withBytes(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const { base64 } = value as { base64?: string };
+  if (base64 !== undefined) return new Uint8Array(Buffer.from(base64, 'base64'));
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withBytes(each)]));
 }
 
 async function originOf(image: Records): Promise<Origin> {
@@ -50,6 +55,15 @@ async function checkFiles(store: Store): Promise<void> {
   await t.createFile('/new', 'new');
   await scene.close();
 }
+
+test('a store of format 2 is read as it is; a commit makes it one of format 3', async () => {
+  const origin = await originOf(readImage('format-2.json.gz'));
+  await runAsync((await origin.open()).close());
+  expect((await origin.dump()).get('"superblock"')).toMatchObject({ formatVersion: 2 });
+  await checkFiles(await origin.open());
+  await origin.check();
+  expect((await origin.dump()).get('"superblock"')).toMatchObject({ formatVersion: 3 });
+});
 
 describe('format 1', () => {
   test('everything in a store is there after the upgrade, and nothing else', async () => {

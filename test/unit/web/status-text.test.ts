@@ -1,7 +1,7 @@
 // What the status bar and progress lines say.
 
 import { describe, expect, test } from 'vitest';
-import type { CommitState } from '../../../src/index.ts';
+import type { CommitState, MirrorState } from '../../../src/index.ts';
 import { progressLine } from '../../../web/install/progress-text.ts';
 import { formatBytes, fractionOf } from '../../../web/ui/format.ts';
 import {
@@ -17,6 +17,7 @@ const SAVED: CommitState = {
   commits: 1,
   lastCommit: 1000,
   error: null,
+  mirror: null,
 };
 
 test.each([
@@ -73,7 +74,28 @@ test('storage is told in bytes', () => {
     files: 0,
     ffree: 0,
   };
-  expect(describeStorage(statfs, {}).text).toBe('1.0 MB used, 2.0 MB available');
+  expect(describeStorage(statfs, {}, null).text).toBe('1.0 MB used, 2.0 MB available');
+  const whole: MirrorState = {
+    leader: 'OPFS',
+    follower: 'IndexedDB',
+    state: 'whole',
+    behindBytes: 0,
+    copiedBytes: 0,
+    reason: null,
+  };
+  const degraded = { ...whole, state: 'degraded', reason: 'IndexedDB failed: EIO' } as const;
+  const resilvering = { ...whole, state: 'resilvering', copiedBytes: 5_000_000 } as const;
+  const titles = [null, whole, resilvering, degraded].map((mirror) =>
+    describeStorage(statfs, {}, mirror).title.replace(/.* origin\. /, ''),
+  );
+  expect(titles).toEqual([
+    'Kept in IndexedDB alone.',
+    'Kept twice: in OPFS and in IndexedDB.',
+    'Kept in OPFS; the copy in IndexedDB is being made anew (5.0 MB).',
+    'Kept in OPFS; the copy in IndexedDB is not up to date: IndexedDB failed: EIO.',
+  ]);
+  const commits = [whole, degraded].map((mirror) => ({ ...SAVED, mirror }));
+  expect(joinCommits(commits)?.mirror).toBe(degraded);
 });
 
 test('isolation says why it is inline', () => {

@@ -1,0 +1,43 @@
+// The public API's types: how mounted filesystems are, and what they keep.
+
+/** State of the last commit of a persistent filesystem, for a user interface. */
+export interface CommitState {
+  /** Bytes changed and not yet committed. */
+  readonly dirtyBytes: number;
+  /** True while a commit is under way. */
+  readonly committing: boolean;
+  /** Number of commits since the mount. */
+  readonly commits: number;
+  /** Time of the last finished commit in ms since 1970, or null. */
+  readonly lastCommit: number | null;
+  /** Why the last commit failed, or null. */
+  readonly error: string | null;
+  /** Null: it is kept in IndexedDB alone. */
+  readonly mirror: MirrorState | null;
+}
+
+/** State of a filesystem that is kept in IndexedDB and in OPFS. */
+export interface MirrorState {
+  /** 'OPFS' or 'IndexedDB': where reads come from, and what has a commit first. */
+  readonly leader: string;
+  readonly follower: string;
+  /**
+   * 'whole': both have everything, but for `behindBytes`. 'resilvering': the follower is being made
+   * anew from the leader. 'degraded': only the leader is written; `reason` says why.
+   */
+  readonly state: 'whole' | 'resilvering' | 'degraded';
+  /** What the follower is about to get, in bytes. */
+  readonly behindBytes: number;
+  /** Of what is being made anew. */
+  readonly copiedBytes: number;
+  readonly reason: string | null;
+}
+
+export interface MountInfo {
+  readonly path: string;
+  readonly type: string;
+  readonly source: string;
+  readonly readOnly: boolean;
+  /** Null for filesystems that keep nothing. */
+  readonly commit: CommitState | null;
+}

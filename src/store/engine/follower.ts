@@ -1,0 +1,145 @@
+// Follower: the side of a mirror that gets each commit after the other one has it, in the same
+// order and as soon as it can. Where the medium writes a batch as a whole, those that wait become
+// one.
+
+import { LinuxError } from '../../abi/errno.ts';
+import { assertDefined } from '../../lib/assert.ts';
+import { type Op, runAsync, WaitQueue } from '../../lib/op.ts';
+import type { Durability } from '../store.ts';
+import type { DeviceBatch, PageDevice, Place, UnitRange } from './page-device.ts';
+
+interface Waiting {
+  readonly batch: DeviceBatch;
+  readonly durability: Durability;
+}
+
+/** Batches that become one. */
+const MERGED_BYTES_MAX = 8 << 20;
+
+export class Follower {
+  readonly device: PageDevice;
+  #waiting: Waiting[] = [];
+  #isRunning = false;
+  #failure: LinuxError | undefined;
+  #backlogBytes = 0;
+  readonly #progress = new WaitQueue();
+  readonly #onFailed: (error: LinuxError) => void;
+
+  /** `onFailed` is called once: nothing is written from then on. */
+  constructor(device: PageDevice, onFailed: (error: LinuxError) => void) {
+    this.device = device;
+    this.#onFailed = onFailed;
+  }
+
+  /** What it doesn't have yet, in bytes. */
+  get backlogBytes(): number {
+    return this.#backlogBytes;
+  }
+
+  /** Why it has given up. */
+  get failure(): LinuxError | undefined {
+    return this.#failure;
+  }
+
+  /** Woken when a batch is there, or when it has failed. */
+  get progress(): WaitQueue {
+    return this.#progress;
+  }
+
+  /** The batch's bytes must not change any more. */
+  push(batch: DeviceBatch, durability: Durability): void {
+    if (this.#failure !== undefined) return;
+    this.#waiting.push({ batch, durability });
+    this.#backlogBytes += sizeOf(batch);
+    void this.#run();
+  }
+
+  /** Waits until it has all that was pushed, or has failed. */
+  *drained(): Op<void> {
+    while (this.#isRunning) yield this.#progress;
+  }
+
+  /** It gets nothing any more. */
+  fail(error: LinuxError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#waiting = [];
+    this.#backlogBytes = 0;
+    this.#onFailed(error);
+    this.#progress.wakeAll();
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      while (this.#waiting.length > 0) {
+        const next = this.#take();
+        try {
+          await runAsync(this.device.commit(merged(next), strictest(next)));
+        } catch (error) {
+          if (!(error instanceof LinuxError)) throw error;
+          this.fail(error);
+        }
+        if (this.#failure !== undefined) break;
+        for (const { batch } of next) this.#backlogBytes -= sizeOf(batch);
+        this.#progress.wakeAll();
+      }
+    } finally {
+      this.#isRunning = false;
+      this.#progress.wakeAll();
+    }
+  }
+
+  /** What is written next, as one batch. */
+  #take(): Waiting[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { batch } of this.#waiting) {
+      bytes += sizeOf(batch);
+      const fits = this.device.isTransactional && bytes <= MERGED_BYTES_MAX;
+      if (count > 0 && !fits) break;
+      count++;
+    }
+    return this.#waiting.splice(0, count);
+  }
+}
+
+function sizeOf({ writes, superblock }: DeviceBatch): number {
+  return writes.reduce((sum, { bytes }) => sum + bytes.length, superblock.length);
+}
+
+function strictest(batches: readonly Waiting[]): Durability {
+  return batches.some(({ durability }) => durability === 'strict') ? 'strict' : 'relaxed';
+}
+
+/** What several batches, one after the other, come to. */
+function merged(batches: readonly Waiting[]): DeviceBatch {
+  const last = assertDefined(batches.at(-1)).batch;
+  if (batches.length === 1) return last;
+  const writes = new Map<number, Uint8Array>();
+  const frees = new Map<number, Place>();
+  const clears: UnitRange[] = [];
+  for (const { batch } of batches) {
+    for (const range of batch.clears ?? []) {
+      clears.push(range);
+      if (range.units === Infinity) deleteFrom(writes, range.address);
+      else for (let i = 0; i < range.units; i++) writes.delete(range.address + i);
+    }
+    for (const place of batch.frees) {
+      // What was written and given up meanwhile was never there.
+      if (!writes.delete(place.address)) frees.set(place.address, place);
+    }
+    for (const { address, bytes } of batch.writes) writes.set(address, bytes);
+  }
+  return {
+    clears,
+    writes: Array.from(writes, ([address, bytes]) => ({ address, bytes })),
+    frees: [...frees.values()],
+    superblock: last.superblock,
+  };
+}
+
+function deleteFrom(writes: Map<number, Uint8Array>, address: number): void {
+  for (const each of writes.keys()) if (each >= address) writes.delete(each);
+}

@@ -1,0 +1,199 @@
+// A device on a file of the origin private file system, behind a synchronous access handle: nothing
+// here waits.
+//
+// | bytes              | what                                                      |
+// | ------------------ | --------------------------------------------------------- |
+// | 0 to 64 KiB        | superblock slot 0                                         |
+// | 64 KiB to 128 KiB  | superblock slot 1                                         |
+// | from 128 KiB on    | the units, by address                                     |
+//
+// | slot | u32 magic "BRRW", u32 checksum of what follows, u16 format version, u48 sequence |
+// |      | number, u32 size, superblock                                                     |
+//
+// A commit writes its places, flushes, writes the superblock into the slot that the last one didn't
+// use, and flushes again. Of two whole slots the one of the higher number counts.
+
+import { linuxerr } from '../../abi/errno.ts';
+import type { Op } from '../../lib/op.ts';
+import type { Durability, StoreUsage } from '../store.ts';
+import { FORMAT_VERSION, unknownFormat } from '../superblock.ts';
+import type { Checksum } from './node-cache.ts';
+import { Reader, Writer } from './node.ts';
+import { type DeviceBatch, type PageDevice, type Portion, UNIT_SIZE } from './page-device.ts';
+
+const MAGIC = 0x57525242;
+const SLOT_SIZE = 64 * 1024;
+const UNITS_START = 2 * SLOT_SIZE;
+const SLOT_HEADER_SIZE = 20;
+/** Of the slot: what the checksum doesn't cover. */
+const CHECKED_FROM = 8;
+
+/** The part of FileSystemSyncAccessHandle that is used. */
+export interface AccessHandle {
+  read(buffer: Uint8Array, options: { at: number }): number;
+  write(buffer: Uint8Array, options: { at: number }): number;
+  flush(): void;
+  getSize(): number;
+  truncate(size: number): void;
+  close(): void;
+}
+
+export interface OpfsDeviceOptions {
+  readonly handle: AccessHandle;
+  readonly checksum: Checksum;
+  /** What messages call it. */
+  readonly name: string;
+  /** Called once it is closed. */
+  readonly onClosed?: (() => void) | undefined;
+}
+
+interface Slot {
+  readonly index: number;
+  readonly sequence: number;
+  readonly superblock: Uint8Array;
+}
+
+export class OpfsDevice implements PageDevice {
+  readonly isTransactional = false;
+  readonly #handle: AccessHandle;
+  readonly #checksum: Checksum;
+  readonly #name: string;
+  readonly #onClosed: (() => void) | undefined;
+  /** The last that was committed. */
+  #slot: Slot | undefined;
+  #isOpen = true;
+
+  /** Errors: EIO if the file can't be read; StoreError 'unknown-format'. */
+  constructor({ handle, checksum, name, onClosed }: OpfsDeviceOptions) {
+    this.#name = name;
+    this.#handle = handle;
+    this.#checksum = checksum;
+    this.#onClosed = onClosed;
+    const slots = [this.#readSlot(0), this.#readSlot(1)].filter((slot) => slot !== undefined);
+    const [first, second] = slots.sort((a, b) => b.sequence - a.sequence);
+    this.#slot = first ?? second;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  #readSlot(index: number): Slot | undefined {
+    const bytes = new Uint8Array(SLOT_SIZE);
+    const count = this.#readAt(bytes, index * SLOT_SIZE);
+    const reader = new Reader(bytes.subarray(0, count));
+    const isOurs = reader.u32() === MAGIC;
+    const checksum = reader.u32();
+    const version = reader.u16();
+    const sequence = reader.u48();
+    const size = reader.u32();
+    const superblock = reader.take(size);
+    if (!isOurs || reader.hasFailed) return undefined;
+    const checked = bytes.subarray(CHECKED_FROM, SLOT_HEADER_SIZE + size);
+    if (this.#checksum(checked) !== checksum) return undefined;
+    if (version !== FORMAT_VERSION) {
+      throw unknownFormat(this.#name, `format version ${version} in the file`);
+    }
+    return { index, sequence, superblock };
+  }
+
+  *readSuperblock(): Op<Uint8Array | undefined> {
+    return this.#slot?.superblock;
+  }
+
+  *read(portions: readonly Portion[]): Op<(Uint8Array | undefined)[]> {
+    this.#checkOpen();
+    return portions.map(({ address, from, to }) => {
+      const bytes = new Uint8Array(to - from);
+      const at = UNITS_START + address * UNIT_SIZE + from;
+      return this.#readAt(bytes, at) === bytes.length ? bytes : undefined;
+    });
+  }
+
+  #readAt(bytes: Uint8Array, at: number): number {
+    try {
+      return this.#handle.read(bytes, { at });
+    } catch {
+      throw linuxerr.EIO;
+    }
+  }
+
+  *commit({ writes, clears = [], superblock }: DeviceBatch, _durability: Durability): Op<void> {
+    this.#checkOpen();
+    const index = this.#slot?.index === 0 ? 1 : 0;
+    const sequence = (this.#slot?.sequence ?? 0) + 1;
+    const writer = new Writer(SLOT_HEADER_SIZE + superblock.length);
+    writer.u32(MAGIC);
+    writer.offset = CHECKED_FROM;
+    writer.u16(FORMAT_VERSION);
+    writer.u48(sequence);
+    writer.u32(superblock.length);
+    writer.copy(superblock);
+    writer.offset = CHECKED_FROM - 4;
+    writer.u32(this.#checksum(writer.bytes.subarray(CHECKED_FROM)));
+    let isSlotTouched = false;
+    try {
+      // Only what is cleared as a whole gets shorter: a file has no holes to punch.
+      if (clears.some(({ address, units }) => address === 0 && units === Infinity)) {
+        this.#handle.truncate(UNITS_START);
+      }
+      for (const { address, bytes } of writes) {
+        this.#writeAt(bytes, UNITS_START + address * UNIT_SIZE);
+      }
+      this.#handle.flush();
+      isSlotTouched = true;
+      this.#writeAt(writer.bytes, index * SLOT_SIZE);
+      this.#handle.flush();
+    } catch (error) {
+      if (isSlotTouched) this.#clearSlot(index);
+      throw error instanceof DOMException && error.name === 'QuotaExceededError'
+        ? linuxerr.ENOSPC
+        : linuxerr.EIO;
+    }
+    this.#slot = { index, sequence, superblock };
+  }
+
+  /**
+   * Of a commit that failed: it must not come up after a crash, as its places are used for others.
+   * A file that doesn't allow even that is given up.
+   */
+  #clearSlot(index: number): void {
+    try {
+      this.#writeAt(new Uint8Array(SLOT_HEADER_SIZE), index * SLOT_SIZE);
+      this.#handle.flush();
+    } catch {
+      this.#isOpen = false;
+      this.#handle.close();
+    }
+  }
+
+  #writeAt(bytes: Uint8Array, at: number): void {
+    if (this.#handle.write(bytes, { at }) !== bytes.length) throw linuxerr.EIO;
+  }
+
+  *rewrite(address: number, bytes: Uint8Array): Op<void> {
+    this.#checkOpen();
+    try {
+      this.#writeAt(bytes, UNITS_START + address * UNIT_SIZE);
+      this.#handle.flush();
+    } catch {
+      throw linuxerr.EIO;
+    }
+  }
+
+  *usage(): Op<StoreUsage> {
+    this.#checkOpen();
+    return { used: this.#handle.getSize(), available: Number.MAX_SAFE_INTEGER };
+  }
+
+  *close(): Op<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#handle.close();
+    this.#onClosed?.();
+  }
+
+  #checkOpen(): void {
+    if (!this.#isOpen) throw linuxerr.EIO;
+  }
+}
