@@ -1,10 +1,13 @@
 // A device on IndexedDB: a record for each place, by its address. A commit is one transaction.
 
 import { promisifyRequest } from 'idb-keyval';
+import { linuxerr } from '../../abi/errno.ts';
 import { type Op, waitFor } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
 import type { Durability, StoreUsage } from '../store.ts';
 import type { Superblock } from '../superblock.ts';
+import { Ballast } from './ballast.ts';
+import { type Estimate, OriginQuota } from './origin-quota.ts';
 import type { DeviceBatch, PageDevice, Portion } from './page-device.ts';
 
 /** Records from this size on are kept for a while: the next read may want another part. */
@@ -16,13 +19,15 @@ export interface IdbDeviceOptions {
   readonly superblock: Superblock;
   /** Where the superblock goes. */
   readonly superblockKey: string;
-  readonly estimate: (() => Promise<StorageEstimate>) | undefined;
+  readonly estimate: Estimate | undefined;
   /** Called once it is closed. */
   readonly onClosed?: (() => Promise<void>) | undefined;
 }
 
 export class IdbDevice implements PageDevice {
   readonly #options: IdbDeviceOptions;
+  readonly #ballast: Ballast;
+  readonly #quota: OriginQuota;
   #superblock: Superblock;
   /** By address; oldest use first. */
   readonly #recent = new Map<number, Uint8Array>();
@@ -32,6 +37,8 @@ export class IdbDevice implements PageDevice {
 
   constructor(options: IdbDeviceOptions) {
     this.#options = options;
+    this.#ballast = new Ballast(options.database);
+    this.#quota = new OriginQuota(options.estimate);
     this.#superblock = options.superblock;
   }
 
@@ -94,14 +101,15 @@ export class IdbDevice implements PageDevice {
   *commit({ writes, frees, superblock }: DeviceBatch, durability: Durability): Op<void> {
     const { database, superblockKey } = this.#options;
     const next = { ...this.#superblock, root: superblock };
-    const committed = database.write(durability, (store) => {
-      for (const { address } of frees) store.delete(address);
-      for (const { address, bytes } of writes) store.put(bytes, address);
-      store.put(next, superblockKey);
-    });
+    const write = (): Promise<void> =>
+      database.write(durability, (store) => {
+        for (const { address } of frees) store.delete(address);
+        for (const { address, bytes } of writes) store.put(bytes, address);
+        store.put(next, superblockKey);
+      });
     this.#version++;
     try {
-      yield* waitFor(committed);
+      yield* this.#withinQuota(write);
     } finally {
       this.#version++;
     }
@@ -109,14 +117,30 @@ export class IdbDevice implements PageDevice {
     for (const { address } of frees) this.#forget(address);
   }
 
+  /** If there is no room, what was reserved is. Errors: ENOSPC, EIO. */
+  *#withinQuota(write: () => Promise<void>): Op<void> {
+    try {
+      yield* waitFor(write());
+    } catch (error) {
+      if (error !== linuxerr.ENOSPC || !(yield* this.#ballast.drop())) throw error;
+      yield* waitFor(write());
+    }
+  }
+
   *usage(): Op<StoreUsage> {
-    const { estimate } = this.#options;
-    if (estimate === undefined) return { used: 0, available: Number.MAX_SAFE_INTEGER };
-    const { usage = 0, quota = Number.MAX_SAFE_INTEGER } = yield* waitFor(
-      // A browser that refuses to tell is like one that has no limit.
-      estimate().catch((): StorageEstimate => ({})),
-    );
-    return { used: usage, available: Math.max(0, quota - usage) };
+    yield* this.#ballast.load();
+    const { used, available } = yield* this.#quota.usage();
+    const { bytes } = this.#ballast;
+    return { used: Math.max(0, used - bytes), available: available + bytes };
+  }
+
+  get reservedBytes(): number {
+    return this.#ballast.bytes;
+  }
+
+  *reserve(bytes: number): Op<number> {
+    yield* this.#ballast.grow(bytes);
+    return this.#ballast.bytes;
   }
 
   *close(): Op<void> {

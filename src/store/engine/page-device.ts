@@ -63,8 +63,14 @@ export interface PageDevice {
    */
   commit(batch: DeviceBatch, durability: Durability): Op<void>;
 
-  /** Space in use and left. */
+  /** Space in use and left; what is reserved counts as left. */
   usage(): Op<StoreUsage>;
+
+  /** As Store.reservedBytes. */
+  readonly reservedBytes: number;
+
+  /** As Store.reserve(). Not during a commit. */
+  reserve(bytes: number): Op<number>;
 
   /** Gives up the medium. Idempotent. */
   close(): Op<void>;

@@ -1,0 +1,176 @@
+// SpaceReserve: room for what was written and is not committed yet, so that a full medium is told
+// by the call that finds no room, and not by a commit that comes too late. Linux: delayed
+// allocation reserves likewise (fs/ext4/inode.c, ext4_da_reserve_space()).
+//
+// The store holds room for commits to come (Store.reserve()). So much may be pending, less a part
+// that is kept for removals and for the nodes that every commit writes anew. Who needs more makes
+// the store hold more, or waits for a commit. If the store can't hold more, it is full: then what
+// doesn't fit is ENOSPC at once.
+
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Op } from '../../lib/op.ts';
+import type { Store } from '../../store/store.ts';
+import { BLOCK_SIZE } from '../shared/file-data.ts';
+
+/** Kept for removals and nodes, in bytes. */
+export const METADATA_RESERVE = 1 << 20;
+/** What is held at least once anything is written. */
+const RESERVE_MIN = METADATA_RESERVE + (1 << 20);
+/** Writers may be this many times the dirty limit ahead of the commits. */
+const DIRTY_LIMIT_FACTOR = 2;
+/** A piece of a write has to fit. */
+const PENDING_MIN = 2 << 20;
+/** What is pending takes a little more in the store: extents, checksums, names. */
+const OVERHEAD = 17 / 16;
+/** A store that was full is asked again after this time, in milliseconds. */
+const RETRY_MS = 1000;
+/** What a change of one inode may cost at most: a leaf of the tree of its own, in bytes. */
+const CHANGE_BYTES_MAX = 28 * 1024;
+
+/** What is not committed yet. */
+export interface Pending {
+  readonly hasChanges: boolean;
+  readonly dirtyBytes: number;
+  readonly committingBytes: number;
+  /** Inodes that the next commit would write or remove. */
+  readonly inodeCount: number;
+}
+
+export interface SpaceReserveOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly dirtyLimit: number;
+  /** Commits what is pending. Errors: ENOSPC, EIO. */
+  readonly commit: () => Op<void>;
+  /** Did the last commit fail? */
+  readonly isFailing: () => boolean;
+}
+
+export class SpaceReserve {
+  readonly #pending: Pending;
+  readonly #options: SpaceReserveOptions;
+  readonly #store: Store;
+  readonly #bytesMax: number;
+  /** What the store is to hold. */
+  #goal = 0;
+  #isFull = false;
+  #nextTryMs = 0;
+
+  constructor(pending: Pending, options: SpaceReserveOptions) {
+    this.#pending = pending;
+    this.#options = options;
+    this.#store = options.store;
+    const pendingMax = Math.max(DIRTY_LIMIT_FACTOR * options.dirtyLimit, PENDING_MIN);
+    this.#bytesMax = METADATA_RESERVE + Math.ceil(pendingMax * OVERHEAD);
+  }
+
+  /** The store could hold no more when it was asked last. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  get #pendingBytes(): number {
+    return this.#pending.dirtyBytes + this.#pending.committingBytes;
+  }
+
+  /** Bytes that may become pending. */
+  get #room(): number {
+    const held = this.#store.reservedBytes - METADATA_RESERVE;
+    return Math.floor(held / OVERHEAD) - this.#pendingBytes;
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.#room >= bytes;
+  }
+
+  /** Waits until there is room, if waiting helps. */
+  *makeRoom(bytes: number): Op<void> {
+    while (!this.hasRoom(bytes)) {
+      if (yield* this.#holdMore(bytes)) continue;
+      const isPending = this.#pending.hasChanges || this.#pending.committingBytes > 0;
+      if (this.hasRoom(bytes) || this.#options.isFailing() || !isPending) return;
+      const wasFull = this.#isFull;
+      // What it removes is room for others.
+      if (!(yield* this.#commit())) return;
+      yield* this.#hold(this.#goal);
+      if (wasFull && this.#isFull) return;
+    }
+  }
+
+  /** True if there is more room than before. */
+  *#holdMore(bytes: number): Op<boolean> {
+    const held = this.#store.reservedBytes;
+    const needed = METADATA_RESERVE + (this.#pendingBytes + bytes) * OVERHEAD;
+    const wanted = Math.ceil(Math.max(RESERVE_MIN, 2 * held, needed));
+    const goal = Math.min(wanted, this.#bytesMax);
+    const mustWait = this.#isFull && this.#options.clock.monotonicMs() < this.#nextTryMs;
+    if (held >= goal || mustWait) return false;
+    yield* this.#hold(goal);
+    return this.#store.reservedBytes > held;
+  }
+
+  *#hold(bytes: number): Op<void> {
+    this.#goal = Math.max(this.#goal, bytes);
+    try {
+      this.#isFull = (yield* this.#store.reserve(bytes)) < bytes;
+      this.#nextTryMs = this.#options.clock.monotonicMs() + RETRY_MS;
+    } catch (error) {
+      // The commits will tell.
+      if (!(error instanceof LinuxError)) throw error;
+    }
+  }
+
+  /** False if it failed: whoever syncs is told. */
+  *#commit(): Op<boolean> {
+    try {
+      yield* this.#options.commit();
+      return true;
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error;
+      return false;
+    }
+  }
+
+  /** A commit has ended well: it may have used what was held, or given room back. */
+  *committed(): Op<void> {
+    const isComplete = !this.#isFull && this.#store.reservedBytes >= this.#goal;
+    if (!isComplete) yield* this.#hold(this.#goal);
+  }
+
+  /** A commit has found no room. */
+  exhausted(): void {
+    this.#isFull = true;
+    this.#nextTryMs = 0;
+  }
+
+  /** How many of `blocks` there is room for. */
+  blocksThatFit(blocks: number): number {
+    if (!this.#isFull) return blocks;
+    return Math.max(0, Math.min(blocks, Math.floor(this.#room / BLOCK_SIZE)));
+  }
+
+  /** Errors: ENOSPC if the store is full. */
+  checkRoom(bytes: number): void {
+    if (this.#isFull && !this.hasRoom(bytes)) throw linuxerr.ENOSPC;
+  }
+
+  /**
+   * Where a store is full, removals come in commits so small that the reserve is enough for them.
+   */
+  *beforeRemoval(): Op<void> {
+    if (!this.#isFull || this.#options.isFailing()) return;
+    const cost = this.#pending.inodeCount * CHANGE_BYTES_MAX;
+    if (cost >= METADATA_RESERVE / 2) yield* this.#commit();
+  }
+
+  /**
+   * Of `available` bytes: how many there really are, how many of them nothing pending needs, and
+   * how many of those are for other things than removals.
+   */
+  spaceOf(available: number): { size: number; free: number; forWrites: number } {
+    const size = this.#isFull ? Math.min(available, this.#store.reservedBytes) : available;
+    const free = Math.max(0, size - this.#pendingBytes);
+    return { size, free, forWrites: Math.max(0, free - METADATA_RESERVE) };
+  }
+}
