@@ -78,6 +78,12 @@ export interface BootOptions {
    * Default: 16,384, as on Linux.
    */
   readonly inotifyQueueMax?: number;
+  /**
+   * Whether to ask the browser to keep this site's storage (navigator.storage.persist()) when the
+   * first idbfs is mounted. Default: true. Booting doesn't wait for the answer, which storage()
+   * tells.
+   */
+  readonly persist?: boolean;
   /** Aborts booting (for example while waiting for another tab's lock). */
   readonly signal?: AbortSignal;
 }
@@ -157,6 +163,13 @@ export interface Process {
 
 /** State of the last commit of a persistent filesystem, for a user interface. */
 export interface CommitState {
+  /**
+   * - 'good': changes are saved.
+   * - 'full': the browser gives the site no more storage. Writing fails with ENOSPC, removing works.
+   * - 'read-only': the browser failed to write. Changes fail with EROFS until it works again.
+   * - 'lost': the storage was deleted or taken over. Changes fail with EIO; load the page again.
+   */
+  readonly health: 'good' | 'full' | 'read-only' | 'lost';
   /** Bytes changed and not yet committed. */
   readonly dirtyBytes: number;
   /** True while a commit is under way. */
@@ -165,7 +178,7 @@ export interface CommitState {
   readonly commits: number;
   /** Time of the last finished commit in ms since 1970, or null. */
   readonly lastCommit: number | null;
-  /** Why the last commit failed, or null. */
+  /** Why the health isn't good and what to do about it, in words; or null. */
   readonly error: string | null;
 }
 
@@ -173,9 +186,26 @@ export interface MountInfo {
   readonly path: string;
   readonly type: string;
   readonly source: string;
+  /** By its options, or because its storage fails: see CommitState.health. */
   readonly readOnly: boolean;
   /** Null for filesystems that keep nothing. */
   readonly commit: CommitState | null;
+}
+
+/** What the browser says of this site's storage. */
+export interface StorageInfo {
+  /**
+   * True if the browser keeps it until the user deletes it; false if it may delete it when it runs
+   * out of space; null if it doesn't tell.
+   */
+  readonly persisted: boolean | null;
+  /** Bytes this site uses, all filesystems and everything else together; null if it doesn't tell. */
+  readonly usedBytes: number | null;
+  /**
+   * Bytes it may use, or null. Chromium leaves 10 GiB free whatever is used: what a filesystem has
+   * left tells kernel.fs.statfs().
+   */
+  readonly quotaBytes: number | null;
 }
 
 export interface Kernel extends Archives {
@@ -188,6 +218,8 @@ export interface Kernel extends Archives {
   /** Changes a mount's options in place, as mount -o remount does. */
   remount(path: string, options: MountOptions): Promise<void>;
   mounts(): Promise<MountInfo[]>;
+  /** Asks the browser. */
+  storage(): Promise<StorageInfo>;
   /**
    * Makes a socket at a path and listens there: a program that opens the file is connected. Rejects
    * with EADDRINUSE if there is a file.

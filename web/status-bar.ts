@@ -25,16 +25,15 @@ export class StatusBar {
 
   /** Asks kernel and browser how things are, and shows it. Rejects if the kernel has died. */
   async refresh(): Promise<void> {
-    const [mounts, statfs, estimate, isPersisted] = await Promise.all([
+    const [mounts, statfs, storage] = await Promise.all([
       this.#kernel.mounts(),
       this.#kernel.fs.statfs('/'),
-      navigator.storage.estimate(),
-      navigator.storage.persisted(),
+      this.#kernel.storage(),
     ]);
     const commits = mounts.map((mount) => mount.commit).filter((commit) => commit !== null);
     show('status-commit', describeCommit(joinCommits(commits)));
-    show('status-storage', describeStorage(statfs, estimate));
-    show('status-persistence', describePersistence(isPersisted));
+    show('status-storage', describeStorage(statfs, storage));
+    show('status-persistence', describePersistence(storage.persisted));
   }
 
   async #askPersistence(): Promise<void> {

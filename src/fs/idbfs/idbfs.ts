@@ -117,6 +117,7 @@ export class Idbfs extends LocalFilesystem {
     const fs = new Idbfs(options, nextIno, rootItem);
     if (header === undefined) yield* fs.#writeBack.flush('strict');
     else yield* fs.#removeOrphans();
+    yield* fs.#reserve.open({ isNew: header === undefined });
     return fs;
   }
 

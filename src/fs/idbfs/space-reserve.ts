@@ -65,6 +65,11 @@ export class SpaceReserve {
     this.#bytesMax = METADATA_RESERVE + Math.ceil(pendingMax * OVERHEAD);
   }
 
+  /** A new store begins to hold room; one that has been written to has held it since. */
+  *open({ isNew }: { readonly isNew: boolean }): Op<void> {
+    yield* this.#hold(isNew ? RESERVE_MIN : 0);
+  }
+
   /** The store could hold no more when it was asked last. */
   get isFull(): boolean {
     return this.#isFull;
@@ -86,10 +91,11 @@ export class SpaceReserve {
 
   /** Waits until there is room, if waiting helps. */
   *makeRoom(bytes: number): Op<void> {
-    while (!this.hasRoom(bytes)) {
+    // Of a store that fails nothing can be had until a commit has succeeded.
+    while (!this.hasRoom(bytes) && !this.#options.isFailing()) {
       if (yield* this.#holdMore(bytes)) continue;
       const isPending = this.#pending.hasChanges || this.#pending.committingBytes > 0;
-      if (this.hasRoom(bytes) || this.#options.isFailing() || !isPending) return;
+      if (this.hasRoom(bytes) || !isPending) return;
       const wasFull = this.#isFull;
       // What it removes is room for others.
       if (!(yield* this.#commit())) return;
