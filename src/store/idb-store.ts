@@ -19,6 +19,8 @@ import { FORMAT_1 } from './superblock.ts';
 
 const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
 const LOCK_TIMEOUT_MS_DEFAULT = 5000;
+/** Opening takes as long as the browser needs to read its log. */
+const OPEN_TIMEOUT_MS_DEFAULT = 30_000;
 
 export interface IdbStoreOptions {
   /** Name of the store within this origin. */
@@ -27,6 +29,8 @@ export interface IdbStoreOptions {
   readonly cacheBytes?: number | undefined;
   /** How long to wait for another tab to close the store. Default: 5000. */
   readonly lockTimeoutMs?: number | undefined;
+  /** How long the browser may take to open the database. Default: 30,000. */
+  readonly openTimeoutMs?: number | undefined;
   /** Aborts waiting for the lock. */
   readonly signal?: AbortSignal | undefined;
   /** 'fail' (default), or 'format': start an empty store where the browser lost one. */
@@ -90,6 +94,8 @@ async function openEngine(
     markers: platform.markers ?? undefined,
     source,
     onDataLoss: options.onDataLoss ?? 'fail',
+    clock,
+    openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS_DEFAULT,
     now: Math.floor(timespecToMs(clock.now())),
   });
   lock.setOnLost(() => {

@@ -21,8 +21,11 @@ export interface ChangesOwner {
   nextIno(): number;
   /** Called after every change. */
   changed(): void;
-  /** These inodes are as in the store, as far as they have not changed again. */
-  committed(inodes: Iterable<Inode>): void;
+  /**
+   * These inodes are as in the store, as far as they have not changed again. `hasRemoved`: data of
+   * the store went.
+   */
+  committed(inodes: Iterable<Inode>, how: { readonly hasRemoved: boolean }): void;
 }
 
 interface CommittingChunk {
@@ -246,7 +249,8 @@ export class Changes implements CommitSource, DirtyTracker {
       data.storedChunks = Math.max(data.storedChunks, chunk.index + 1);
       data.generation++;
     }
-    this.#owner.committed(commit.inodes);
+    const hasRemoved = commit.discards.size > 0 || commit.holes.size > 0;
+    this.#owner.committed(commit.inodes, { hasRemoved });
   }
 
   #fail(commit: Commit, error: LinuxError): void {

@@ -8,8 +8,7 @@
 // one doesn't get to.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { NAME_MAX } from '../../abi/limits.ts';
-import { direntType, IDBFS_MAGIC, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
+import { direntType, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
@@ -139,8 +138,8 @@ export class Idbfs extends LocalFilesystem {
       changed: () => {
         this.#writeBack.changed();
       },
-      committed: (inodes) => {
-        this.#committed(inodes);
+      committed: (inodes, how) => {
+        this.#committed(inodes, how);
       },
     });
     const dirtyLimit = options.dirtyLimit ?? DIRTY_LIMIT_DEFAULT;
@@ -170,8 +169,8 @@ export class Idbfs extends LocalFilesystem {
   }
 
   /** A commit has ended well. */
-  #committed(inodes: Iterable<Inode>): void {
-    startOp(this.#reserve.committed(), {
+  #committed(inodes: Iterable<Inode>, how: { readonly hasRemoved: boolean }): void {
+    startOp(this.#reserve.committed(how), {
       resolve: () => undefined,
       // A bug: nobody handles this rejection.
       reject: (error) => void Promise.reject(error as Error),
@@ -478,20 +477,7 @@ export class Idbfs extends LocalFilesystem {
     }
   }
 
-  override *statfs(): Op<Statfs> {
-    const { used, available } = yield* this.#store.usage();
-    const { size, free, forWrites } = this.#reserve.spaceOf(available);
-    return {
-      type: IDBFS_MAGIC,
-      bsize: BLOCK_SIZE,
-      blocks: Math.ceil(used / BLOCK_SIZE) + Math.floor(size / BLOCK_SIZE),
-      bfree: Math.floor(free / BLOCK_SIZE),
-      bavail: Math.floor(forWrites / BLOCK_SIZE),
-      // Inodes take space like everything else: there are as many as fit.
-      files: 0,
-      ffree: 0,
-      namelen: NAME_MAX,
-      flags: 0,
-    };
+  override statfs(): Op<Statfs> {
+    return this.#reserve.statfs();
   }
 }

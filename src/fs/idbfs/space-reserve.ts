@@ -8,8 +8,10 @@
 // doesn't fit is ENOSPC at once.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
+import { NAME_MAX } from '../../abi/limits.ts';
+import { IDBFS_MAGIC, type Statfs } from '../../abi/stat.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { Op } from '../../lib/op.ts';
+import { type Op, WaitQueue } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
 import { BLOCK_SIZE } from '../shared/file-data.ts';
 
@@ -23,7 +25,9 @@ const DIRTY_LIMIT_FACTOR = 2;
 const PENDING_MIN = 2 << 20;
 /** What is pending takes a little more in the store: extents, checksums, names. */
 const OVERHEAD = 17 / 16;
-/** A store that was full is asked again after this time, in milliseconds. */
+/** With less room than this a filesystem counts as full, in bytes. */
+const FULL_BYTES = 64 * 1024;
+/** A store that had no more is asked again after this time, in milliseconds. */
 const RETRY_MS = 1000;
 /** What a change of one inode may cost at most: a leaf of the tree of its own, in bytes. */
 const CHANGE_BYTES_MAX = 28 * 1024;
@@ -54,7 +58,13 @@ export class SpaceReserve {
   readonly #bytesMax: number;
   /** What the store is to hold. */
   #goal = 0;
-  #isFull = false;
+  /** What it held when it was asked last. */
+  #heldBytes = 0;
+  /** The store could not hold as much as it was asked to: how much is left is known. */
+  #isLimited = false;
+  /** Requests to the store that are under way. */
+  #holdCount = 0;
+  readonly #held = new WaitQueue();
   #nextTryMs = 0;
 
   constructor(pending: Pending, options: SpaceReserveOptions) {
@@ -70,9 +80,9 @@ export class SpaceReserve {
     yield* this.#hold(isNew ? RESERVE_MIN : 0);
   }
 
-  /** The store could hold no more when it was asked last. */
+  /** There is no room for more, or nearly none. */
   get isFull(): boolean {
-    return this.#isFull;
+    return this.#isLimited && !this.hasRoom(FULL_BYTES);
   }
 
   get #pendingBytes(): number {
@@ -96,11 +106,11 @@ export class SpaceReserve {
       if (yield* this.#holdMore(bytes)) continue;
       const isPending = this.#pending.hasChanges || this.#pending.committingBytes > 0;
       if (this.hasRoom(bytes) || !isPending) return;
-      const wasFull = this.#isFull;
+      const wasLimited = this.#isLimited;
       // What it removes is room for others.
       if (!(yield* this.#commit())) return;
       yield* this.#hold(this.#goal);
-      if (wasFull && this.#isFull) return;
+      if (wasLimited && this.#isLimited) return;
     }
   }
 
@@ -110,20 +120,24 @@ export class SpaceReserve {
     const needed = METADATA_RESERVE + (this.#pendingBytes + bytes) * OVERHEAD;
     const wanted = Math.ceil(Math.max(RESERVE_MIN, 2 * held, needed));
     const goal = Math.min(wanted, this.#bytesMax);
-    const mustWait = this.#isFull && this.#options.clock.monotonicMs() < this.#nextTryMs;
-    if (held >= goal || mustWait) return false;
+    if (held >= goal || this.#mustWait) return false;
     yield* this.#hold(goal);
     return this.#store.reservedBytes > held;
   }
 
   *#hold(bytes: number): Op<void> {
     this.#goal = Math.max(this.#goal, bytes);
+    this.#holdCount++;
     try {
-      this.#isFull = (yield* this.#store.reserve(bytes)) < bytes;
+      this.#heldBytes = yield* this.#store.reserve(bytes);
+      this.#isLimited = this.#heldBytes < this.#goal;
       this.#nextTryMs = this.#options.clock.monotonicMs() + RETRY_MS;
     } catch (error) {
       // The commits will tell.
       if (!(error instanceof LinuxError)) throw error;
+    } finally {
+      this.#holdCount--;
+      this.#held.wakeAll();
     }
   }
 
@@ -139,44 +153,62 @@ export class SpaceReserve {
   }
 
   /** A commit has ended well: it may have used what was held, or given room back. */
-  *committed(): Op<void> {
-    const isComplete = !this.#isFull && this.#store.reservedBytes >= this.#goal;
-    if (!isComplete) yield* this.#hold(this.#goal);
+  *committed({ hasRemoved }: { readonly hasRemoved: boolean }): Op<void> {
+    const hasUsed = this.#store.reservedBytes < this.#heldBytes;
+    const mayGetMore = this.#isLimited && (hasRemoved || !this.#mustWait);
+    if (hasUsed || mayGetMore) yield* this.#hold(this.#goal);
+  }
+
+  /** It would only say the same as a moment ago. */
+  get #mustWait(): boolean {
+    return this.#isLimited && this.#options.clock.monotonicMs() < this.#nextTryMs;
   }
 
   /** A commit has found no room. */
   exhausted(): void {
-    this.#isFull = true;
+    this.#isLimited = true;
     this.#nextTryMs = 0;
   }
 
   /** How many of `blocks` there is room for. */
   blocksThatFit(blocks: number): number {
-    if (!this.#isFull) return blocks;
+    if (!this.#isLimited) return blocks;
     return Math.max(0, Math.min(blocks, Math.floor(this.#room / BLOCK_SIZE)));
   }
 
   /** Errors: ENOSPC if the store is full. */
   checkRoom(bytes: number): void {
-    if (this.#isFull && !this.hasRoom(bytes)) throw linuxerr.ENOSPC;
+    if (this.#isLimited && !this.hasRoom(bytes)) throw linuxerr.ENOSPC;
   }
 
   /**
    * Where a store is full, removals come in commits so small that the reserve is enough for them.
    */
   *beforeRemoval(): Op<void> {
-    if (!this.#isFull || this.#options.isFailing()) return;
+    if (!this.#isLimited || this.#options.isFailing()) return;
     const cost = this.#pending.inodeCount * CHANGE_BYTES_MAX;
     if (cost >= METADATA_RESERVE / 2) yield* this.#commit();
   }
 
-  /**
-   * Of `available` bytes: how many there really are, how many of them nothing pending needs, and
-   * how many of those are for other things than removals.
-   */
-  spaceOf(available: number): { size: number; free: number; forWrites: number } {
-    const size = this.#isFull ? Math.min(available, this.#store.reservedBytes) : available;
-    const free = Math.max(0, size - this.#pendingBytes);
-    return { size, free, forWrites: Math.max(0, free - METADATA_RESERVE) };
+  /** What is pending is in use; the part for removals is free, but not available. */
+  *statfs(): Op<Statfs> {
+    while (this.#holdCount > 0) yield this.#held;
+    // What is gone has no space.
+    const gone = { used: 0, available: 0 };
+    const { used, available } = this.#store.isOpen ? yield* this.#store.usage() : gone;
+    const left = this.#isLimited ? Math.min(available, this.#store.reservedBytes) : available;
+    const free = Math.max(0, left - this.#pendingBytes);
+    return {
+      type: IDBFS_MAGIC,
+      bsize: BLOCK_SIZE,
+      blocks: Math.ceil(used / BLOCK_SIZE) + Math.floor(left / BLOCK_SIZE),
+      bfree: Math.floor(free / BLOCK_SIZE),
+      bavail: Math.floor(Math.max(0, free - METADATA_RESERVE) / BLOCK_SIZE),
+      // Inodes take space like everything else: there are as many as fit.
+      files: 0,
+      ffree: 0,
+      namelen: NAME_MAX,
+      flags: 0,
+    };
   }
 }

@@ -4,7 +4,7 @@
 //
 // | key           | value                                                   |
 // | ------------- | ------------------------------------------------------- |
-// | `"ballast"`   | number of chunks                                        |
+// | `"ballast"`   | number of chunks there are at most                      |
 // | `"ballast:N"` | chunk N: CHUNK_BYTES that can't be compressed           |
 
 import { promisifyRequest } from 'idb-keyval';
@@ -19,6 +19,8 @@ export class Ballast {
   readonly #database: Database;
   /** Chunks there are; undefined: not read yet. */
   #count: number | undefined;
+  /** Chunks that are taken at once: near the end of the quota few of them. */
+  #step = Infinity;
   #noise: Uint8Array | undefined;
 
   constructor(database: Database) {
@@ -33,20 +35,21 @@ export class Ballast {
   /** Reads how much there is. Errors: EIO. */
   *load(): Op<void> {
     if (this.#count !== undefined) return;
-    const count: unknown = yield* waitFor(
-      this.#database.records('relaxed')('readonly', (store) =>
-        promisifyRequest(store.get(COUNT_KEY) as IDBRequest<unknown>),
-      ),
-    );
-    this.#count ??= typeof count === 'number' ? count : 0;
+    const count = yield* waitFor(this.#database.records('relaxed')('readonly', countChunks));
+    this.#count ??= count;
   }
 
   /** Takes more, until there are `bytes` of it or the quota is used up. Errors: EIO. */
   *grow(bytes: number): Op<void> {
     yield* this.load();
-    const missing = Math.ceil((bytes - this.bytes) / CHUNK_BYTES);
-    if (missing <= 0 || (yield* this.#add(missing))) return;
-    for (let i = 0; i < missing - 1; i++) if (!(yield* this.#add(1))) return;
+    for (;;) {
+      const missing = Math.ceil((bytes - this.bytes) / CHUNK_BYTES);
+      if (missing <= 0) return;
+      const step = Math.min(missing, this.#step);
+      if (yield* this.#add(step)) this.#step *= 2;
+      else if (step === 1) return;
+      else this.#step = 1;
+    }
   }
 
   /** False if there is no room for all of them. */
@@ -54,7 +57,7 @@ export class Ballast {
     const first = this.#count ?? 0;
     const noise = (this.#noise ??= makeNoise(CHUNK_BYTES));
     const written = this.#database.write('relaxed', (store) => {
-      for (let i = first; i < first + chunks; i++) store.put(noise, `${COUNT_KEY}:${i}`);
+      for (let i = first; i < first + chunks; i++) store.put(noise, chunkKey(i));
       store.put(first + chunks, COUNT_KEY);
     });
     try {
@@ -67,20 +70,34 @@ export class Ballast {
     return true;
   }
 
-  /** Gives all of it back. False if there was none. Errors: EIO. */
-  *drop(): Op<boolean> {
+  /** Gives `bytes` of it back, or all there is. False if there was none. Errors: EIO. */
+  *drop(bytes: number): Op<boolean> {
     yield* this.load();
     const count = this.#count ?? 0;
     if (count === 0) return false;
+    const kept = Math.max(0, count - Math.ceil(bytes / CHUNK_BYTES));
     // Nothing but deletions: a full quota doesn't stop them.
     const written = this.#database.write('relaxed', (store) => {
-      for (let i = 0; i < count; i++) store.delete(`${COUNT_KEY}:${i}`);
-      store.delete(COUNT_KEY);
+      for (let i = kept; i < count; i++) store.delete(chunkKey(i));
     });
     yield* waitFor(written);
-    this.#count = 0;
+    this.#count = kept;
     return true;
   }
+}
+
+function chunkKey(index: number): string {
+  return `${COUNT_KEY}:${index}`;
+}
+
+async function countChunks(store: IDBObjectStore): Promise<number> {
+  const most: unknown = await promisifyRequest(store.get(COUNT_KEY) as IDBRequest<unknown>);
+  const requests = Array.from({ length: typeof most === 'number' ? most : 0 }, (_, index) =>
+    promisifyRequest(store.count(chunkKey(index))),
+  );
+  const counts = await Promise.all(requests);
+  const end = counts.indexOf(0);
+  return end < 0 ? counts.length : end;
 }
 
 /** xorshift32: browsers compress what they store. */

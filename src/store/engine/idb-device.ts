@@ -14,6 +14,11 @@ import type { DeviceBatch, PageDevice, Portion } from './page-device.ts';
 const RECENT_SIZE_MIN = 128 * 1024;
 const RECENT_BYTES_MAX = 4 << 20;
 
+/** What a record takes besides its bytes, generously. */
+const RECORD_OVERHEAD = 256;
+/** Of the ballast, so much more is given up than a commit needs, in bytes. */
+const SLACK = 256 * 1024;
+
 export interface IdbDeviceOptions {
   readonly database: Database;
   readonly superblock: Superblock;
@@ -109,7 +114,8 @@ export class IdbDevice implements PageDevice {
       });
     this.#version++;
     try {
-      yield* this.#withinQuota(write);
+      const written = writes.reduce((sum, { bytes }) => sum + bytes.length + RECORD_OVERHEAD, 0);
+      yield* this.#withinQuota(write, written + superblock.length);
     } finally {
       this.#version++;
     }
@@ -117,14 +123,17 @@ export class IdbDevice implements PageDevice {
     for (const { address } of frees) this.#forget(address);
   }
 
-  /** If there is no room, what was reserved is. Errors: ENOSPC, EIO. */
-  *#withinQuota(write: () => Promise<void>): Op<void> {
-    try {
-      yield* waitFor(write());
-    } catch (error) {
-      if (error !== linuxerr.ENOSPC || !(yield* this.#ballast.drop())) throw error;
-      yield* waitFor(write());
+  /** Writes `bytes`. If there is no room, what was reserved is. Errors: ENOSPC, EIO. */
+  *#withinQuota(write: () => Promise<void>, bytes: number): Op<void> {
+    // Browsers count a little differently: if a part is not enough, all of it may be.
+    for (const dropped of [bytes + SLACK, Infinity]) {
+      try {
+        return yield* waitFor(write());
+      } catch (error) {
+        if (error !== linuxerr.ENOSPC || !(yield* this.#ballast.drop(dropped))) throw error;
+      }
     }
+    yield* waitFor(write());
   }
 
   *usage(): Op<StoreUsage> {
