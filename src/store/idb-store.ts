@@ -111,6 +111,7 @@ async function openEngine(
       superblock,
       superblockKey: SUPERBLOCK_KEY,
       estimate,
+      clock,
       onClosed: lock.release,
     });
     const cacheBytes = options.cacheBytes ?? CACHE_BYTES_DEFAULT;

@@ -7,7 +7,7 @@
 // the store hold more, or waits for a commit. If the store can't hold more, it is full: then what
 // doesn't fit is ENOSPC at once.
 
-import { LinuxError, linuxerr } from '../../abi/errno.ts';
+import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { IDBFS_MAGIC, type Statfs } from '../../abi/stat.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -134,7 +134,7 @@ export class SpaceReserve {
       this.#nextTryMs = this.#options.clock.monotonicMs() + RETRY_MS;
     } catch (error) {
       // The commits will tell.
-      if (!(error instanceof LinuxError)) throw error;
+      if (!isOfMedium(error)) throw error;
     } finally {
       this.#holdCount--;
       this.#held.wakeAll();
@@ -147,7 +147,7 @@ export class SpaceReserve {
       yield* this.#options.commit();
       return true;
     } catch (error) {
-      if (!(error instanceof LinuxError)) throw error;
+      if (!isOfMedium(error)) throw error;
       return false;
     }
   }
@@ -187,7 +187,8 @@ export class SpaceReserve {
   *beforeRemoval(): Op<void> {
     if (!this.#isLimited || this.#options.isFailing()) return;
     const cost = this.#pending.inodeCount * CHANGE_BYTES_MAX;
-    if (cost >= METADATA_RESERVE / 2) yield* this.#commit();
+    const left = Math.max(METADATA_RESERVE, this.#store.reservedBytes - this.#pendingBytes);
+    if (cost >= left / 2) yield* this.#commit();
   }
 
   /** What is pending is in use; the part for removals is free, but not available. */
@@ -211,4 +212,9 @@ export class SpaceReserve {
       flags: 0,
     };
   }
+}
+
+/** And not an interruption of whoever waits. */
+function isOfMedium(error: unknown): boolean {
+  return error === linuxerr.ENOSPC || error === linuxerr.EIO;
 }

@@ -222,6 +222,7 @@ export class RegularFileDescription extends LocalFileDescription {
   protected override *allocateImpl(mode: number, offset: number, length: number): Op<void> {
     const to = offset + length;
     if (to > FILE_SIZE_MAX) throw linuxerr.EFBIG;
+    this.fs.checkWritable();
     const { dataMutex } = this.inode;
     if (!dataMutex.tryLock()) yield* dataMutex.lock();
     try {

@@ -9,22 +9,30 @@
 
 import { promisifyRequest } from 'idb-keyval';
 import { linuxerr } from '../../abi/errno.ts';
-import { type Op, waitFor } from '../../lib/op.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { type Op, timer, waitFor } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
 
 const COUNT_KEY = 'ballast';
 const CHUNK_BYTES = 256 * 1024;
+/**
+ * What was deleted, and what a transaction that failed has written, Chromium counts until it has
+ * cleaned up, some 20 ms later. Milliseconds.
+ */
+export const CLEANUP_MS = 60;
 
 export class Ballast {
   readonly #database: Database;
+  readonly #clock: Clock;
   /** Chunks there are; undefined: not read yet. */
   #count: number | undefined;
   /** Chunks that are taken at once: near the end of the quota few of them. */
   #step = Infinity;
   #noise: Uint8Array | undefined;
 
-  constructor(database: Database) {
+  constructor(database: Database, clock: Clock) {
     this.#database = database;
+    this.#clock = clock;
   }
 
   /** In bytes, as far as it was read. */
@@ -47,8 +55,11 @@ export class Ballast {
       if (missing <= 0) return;
       const step = Math.min(missing, this.#step);
       if (yield* this.#add(step)) this.#step *= 2;
-      else if (step === 1) return;
-      else this.#step = 1;
+      else if (step > 1) this.#step = 1;
+      else {
+        yield timer(this.#clock, CLEANUP_MS);
+        if (!(yield* this.#add(1))) return;
+      }
     }
   }
 

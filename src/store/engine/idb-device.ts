@@ -2,11 +2,12 @@
 
 import { promisifyRequest } from 'idb-keyval';
 import { linuxerr } from '../../abi/errno.ts';
-import { type Op, waitFor } from '../../lib/op.ts';
+import { type Clock, RealClock } from '../../lib/clock.ts';
+import { type Op, timer, waitFor } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
 import type { Durability, StoreUsage } from '../store.ts';
 import type { Superblock } from '../superblock.ts';
-import { Ballast } from './ballast.ts';
+import { Ballast, CLEANUP_MS } from './ballast.ts';
 import { type Estimate, OriginQuota } from './origin-quota.ts';
 import type { DeviceBatch, PageDevice, Portion } from './page-device.ts';
 
@@ -16,6 +17,8 @@ const RECENT_BYTES_MAX = 4 << 20;
 
 /** What a record takes besides its bytes, generously. */
 const RECORD_OVERHEAD = 256;
+/** Before a commit is given up, the browser gets time to clean up, in milliseconds. */
+const LAST_WAIT_MS = 200;
 /** Of the ballast, so much more is given up than a commit needs, in bytes. */
 const SLACK = 256 * 1024;
 
@@ -25,12 +28,14 @@ export interface IdbDeviceOptions {
   /** Where the superblock goes. */
   readonly superblockKey: string;
   readonly estimate: Estimate | undefined;
+  readonly clock?: Clock | undefined;
   /** Called once it is closed. */
   readonly onClosed?: (() => Promise<void>) | undefined;
 }
 
 export class IdbDevice implements PageDevice {
   readonly #options: IdbDeviceOptions;
+  readonly #clock: Clock;
   readonly #ballast: Ballast;
   readonly #quota: OriginQuota;
   #superblock: Superblock;
@@ -42,7 +47,8 @@ export class IdbDevice implements PageDevice {
 
   constructor(options: IdbDeviceOptions) {
     this.#options = options;
-    this.#ballast = new Ballast(options.database);
+    this.#clock = options.clock ?? new RealClock();
+    this.#ballast = new Ballast(options.database, this.#clock);
     this.#quota = new OriginQuota(options.estimate);
     this.#superblock = options.superblock;
   }
@@ -125,14 +131,16 @@ export class IdbDevice implements PageDevice {
 
   /** Writes `bytes`. If there is no room, what was reserved is. Errors: ENOSPC, EIO. */
   *#withinQuota(write: () => Promise<void>, bytes: number): Op<void> {
+    if (yield* fits(write)) return;
+    if ((yield* this.#ballast.drop(bytes + SLACK)) && (yield* fits(write))) return;
+    yield timer(this.#clock, CLEANUP_MS);
+    if (yield* fits(write)) return;
     // Browsers count a little differently: if a part is not enough, all of it may be.
-    for (const dropped of [bytes + SLACK, Infinity]) {
-      try {
-        return yield* waitFor(write());
-      } catch (error) {
-        if (error !== linuxerr.ENOSPC || !(yield* this.#ballast.drop(dropped))) throw error;
-      }
+    if (yield* this.#ballast.drop(Infinity)) {
+      yield timer(this.#clock, CLEANUP_MS);
+      if (yield* fits(write)) return;
     }
+    yield timer(this.#clock, LAST_WAIT_MS);
     yield* waitFor(write());
   }
 
@@ -156,5 +164,16 @@ export class IdbDevice implements PageDevice {
     this.#options.database.close();
     const { onClosed } = this.#options;
     if (onClosed !== undefined) yield* waitFor(onClosed());
+  }
+}
+
+/** Writes. False if there is no room. Errors: EIO. */
+function* fits(write: () => Promise<void>): Op<boolean> {
+  try {
+    yield* waitFor(write());
+    return true;
+  } catch (error) {
+    if (error !== linuxerr.ENOSPC) throw error;
+    return false;
   }
 }

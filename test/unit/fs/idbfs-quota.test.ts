@@ -184,7 +184,9 @@ describe('on a full disk', () => {
       if (fails) break;
     }
     await expect(runAsync(sys.mkdirat(AT_FDCWD, '/more', 0o755, 0))).rejects.toBe(linuxerr.ENOSPC);
-    await expect(runAsync(sys.symlinkat('/f0', AT_FDCWD, '/more', 0))).rejects.toBe(linuxerr.ENOSPC);
+    await expect(runAsync(sys.symlinkat('/f0', AT_FDCWD, '/more', 0))).rejects.toBe(
+      linuxerr.ENOSPC,
+    );
     const link = runAsync(sys.linkat(AT_FDCWD, '/f0', AT_FDCWD, '/more', 0));
     await expect(link).rejects.toBe(linuxerr.ENOSPC);
     const name = 'user.large';
