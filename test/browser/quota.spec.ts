@@ -125,5 +125,5 @@ test('a program is told, and what it wrote until then can be synced', async ({ p
   const found = await page.evaluate(async () => (await kernel.fs.readFile('/noise')).length);
   expect(found).toBe(size);
   await page.evaluate(() => kernel.fs.unlink('/noise').then(() => kernel.sync()));
-  expect(await health(page)).toBe('good');
+  await expect.poll(() => health(page)).toBe('good');
 });

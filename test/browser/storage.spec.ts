@@ -68,7 +68,7 @@ async function expectLost(page: Page): Promise<void> {
   });
   expect(found).toMatchObject({
     readOnly: true,
-    error: expect.stringContaining('load the page again') as unknown,
+    error: expect.stringContaining('load the page again'),
     text: 'in memory',
     write: { code: 'EIO' },
     sync: { code: 'EIO' },

@@ -11,7 +11,7 @@ import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { IDBFS_MAGIC, type Statfs } from '../../abi/stat.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { type Op, WaitQueue } from '../../lib/op.ts';
+import { type Op, timer, WaitQueue } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
 import { BLOCK_SIZE } from '../shared/file-data.ts';
 
@@ -66,6 +66,7 @@ export class SpaceReserve {
   #holdCount = 0;
   readonly #held = new WaitQueue();
   #nextTryMs = 0;
+  #isRechecking = false;
 
   constructor(pending: Pending, options: SpaceReserveOptions) {
     this.#pending = pending;
@@ -157,6 +158,15 @@ export class SpaceReserve {
     const hasUsed = this.#store.reservedBytes < this.#heldBytes;
     const mayGetMore = this.#isLimited && (hasRemoved || !this.#mustWait);
     if (hasUsed || mayGetMore) yield* this.#hold(this.#goal);
+    if (hasRemoved && this.#isLimited && !this.#isRechecking) yield* this.#recheck();
+  }
+
+  /** What was removed, a browser may count for a while. */
+  *#recheck(): Op<void> {
+    this.#isRechecking = true;
+    yield timer(this.#options.clock, RETRY_MS);
+    this.#isRechecking = false;
+    yield* this.#hold(this.#goal);
   }
 
   /** It would only say the same as a moment ago. */

@@ -99,8 +99,18 @@ async function withPending(origin: Origin, setup: Setup): Promise<number> {
 }
 
 describe.each([
-  ['a transaction that the browser aborts', () => failNextTransaction('AbortError')],
-  ['a request that fails', () => failNextPut('UnknownError')],
+  [
+    'a transaction that the browser aborts',
+    () => {
+      failNextTransaction('AbortError');
+    },
+  ],
+  [
+    'a request that fails',
+    () => {
+      failNextPut('UnknownError');
+    },
+  ],
 ])('%s', (_title, fail) => {
   test('is EIO for fsync; then everything is EROFS, and readable', async () => {
     const origin = new Origin();
@@ -132,7 +142,11 @@ describe.each([
         await settle();
       } else await runAsync(sys.sync());
       expect(filesystem.commitStatus).toMatchObject({ health: 'good', lastError: undefined });
-      expect(await outcomes(sys, fd)).toMatchObject({ create: 'done', write: 'done', fallocate: 'done' });
+      expect(await outcomes(sys, fd)).toMatchObject({
+        create: 'done',
+        write: 'done',
+        fallocate: 'done',
+      });
       await runAsync(closeSession(setup));
       const again = await setUp(await origin.open());
       expect(await exists(again.sys, '/d')).toBe(true);
