@@ -78,11 +78,7 @@ export interface BootOptions {
    * Default: 16,384, as on Linux.
    */
   readonly inotifyQueueMax?: number;
-  /**
-   * Whether to ask the browser to keep this site's storage (navigator.storage.persist()) when the
-   * first idbfs is mounted. Default: true. Booting doesn't wait for the answer, which storage()
-   * tells.
-   */
+  /** Ask the browser to keep what is stored once an idbfs is mounted. Default: true. */
   readonly persist?: boolean;
   /** Aborts booting (for example while waiting for another tab's lock). */
   readonly signal?: AbortSignal;
@@ -164,10 +160,8 @@ export interface Process {
 /** State of the last commit of a persistent filesystem, for a user interface. */
 export interface CommitState {
   /**
-   * - 'good': changes are saved.
-   * - 'full': the browser gives the site no more storage. Writing fails with ENOSPC, removing works.
-   * - 'read-only': the browser failed to write. Changes fail with EROFS until it works again.
-   * - 'lost': the storage was deleted or taken over. Changes fail with EIO; load the page again.
+   * 'good': changes are saved. 'full': writing is ENOSPC, removing works. 'read-only': the browser
+   * failed to write; changes are EROFS until it works again. 'lost': for good; they are EIO.
    */
   readonly health: 'good' | 'full' | 'read-only' | 'lost';
   /** Bytes changed and not yet committed. */
@@ -194,17 +188,11 @@ export interface MountInfo {
 
 /** What the browser says of this site's storage. */
 export interface StorageInfo {
-  /**
-   * True if the browser keeps it until the user deletes it; false if it may delete it when it runs
-   * out of space; null if it doesn't tell.
-   */
+  /** False: it may delete it when it runs out of space. Null, here and below: it doesn't tell. */
   readonly persisted: boolean | null;
-  /** Bytes this site uses, all filesystems and everything else together; null if it doesn't tell. */
+  /** Bytes this site uses, all filesystems and everything else together. */
   readonly usedBytes: number | null;
-  /**
-   * Bytes it may use, or null. Chromium leaves 10 GiB free whatever is used: what a filesystem has
-   * left tells kernel.fs.statfs().
-   */
+  /** Bytes it may use; Chromium always tells of 10 GiB more than are used. */
   readonly quotaBytes: number | null;
 }
 

@@ -158,8 +158,8 @@ function withinTime(request: IDBOpenDBRequest, options: DatabaseOptions): Promis
         new StoreError(
           'unavailable',
           `The browser has not opened ${describe(options)} for ${openTimeoutMs / 1000} s. ` +
-            'Another tab of this site may be deleting or upgrading it: close the others, then try ' +
-            'again.',
+            'Another tab of this site may be deleting or upgrading it: close the others, then ' +
+            'try again.',
         ),
       );
     });

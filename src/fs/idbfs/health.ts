@@ -13,7 +13,7 @@ export function reasonOf(health: Health, error: Error | undefined): string | und
         ? 'The browser gives this site no more storage. What was written is saved; delete ' +
             'something before you write more.'
         : 'The browser gives this site no more storage, so the last changes are not saved. They ' +
-            'are kept in memory, and saved once there is room: delete something, the newest files ' +
+            'are kept in memory, and saved once there is room: delete something, new files ' +
             'first.';
     case 'read-only':
       return (
@@ -23,7 +23,7 @@ export function reasonOf(health: Health, error: Error | undefined): string | und
       );
     case 'lost':
       return (
-        'The storage of the filesystem was closed or deleted while it was in use: the site’s data ' +
+        'The storage of the filesystem was closed or deleted while it was in use: site data ' +
         'were cleared, or another tab took it over. Nothing more can be saved. What is in memory ' +
         'can still be read: copy what you need, then load the page again.'
       );

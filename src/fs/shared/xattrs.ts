@@ -43,7 +43,7 @@ export function* getXattr(
   return value;
 }
 
-/** Errors besides: ENOSPC if the list of names would grow beyond XATTR_LIST_MAX, or without room. */
+/** Errors besides: ENOSPC without room, or if the names would grow beyond XATTR_LIST_MAX. */
 export function* setXattr(
   fs: LocalTree,
   inode: Inode,

@@ -184,7 +184,7 @@ test('a medium that goes on failing is tried less and less often', async () => {
   expect(filesystem.commitStatus.health).toBe('good');
 });
 
-test('a failed commit is told once by the next fsync of each description of the files', async () => {
+test('a failed commit is told once by the next fsync of each description of a file', async () => {
   const origin = new Origin();
   const { sys, clock } = await setUp(await origin.open());
   const [changed, other] = [await open(sys, '/changed'), await open(sys, '/other')];

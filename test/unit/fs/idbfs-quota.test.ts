@@ -170,7 +170,7 @@ test('a write that is accepted is never refused by its commit', async () => {
 });
 
 describe('on a full disk', () => {
-  test('names, links and attributes are ENOSPC, overwriting too; reading and renaming work', async () => {
+  test('all that grows is ENOSPC, overwriting too; reading and renaming work', async () => {
     const disk = await Disk.open(12 * MIB);
     const files = await fill(disk);
     await disk.sync();

@@ -333,7 +333,7 @@ describe('the platform', () => {
     expect(await runAsync(store.usage())).toEqual({ used: 30, available: 70 });
   });
 
-  test('where the same is always left, what was left at first is the size of the disk', async () => {
+  test('where the same is always left, what was left at first is the disk’s size', async () => {
     let usage = 30;
     const estimate = (): Promise<StorageEstimate> => Promise.resolve({ usage, quota: usage + 70 });
     const store = await new Origin().open({ estimate });
