@@ -2,6 +2,11 @@
 
 /** State of the last commit of a persistent filesystem, for a user interface. */
 export interface CommitState {
+  /**
+   * 'good': changes are saved. 'full': writing is ENOSPC, removing works. 'read-only': the browser
+   * failed to write; changes are EROFS until it works again. 'lost': for good; they are EIO.
+   */
+  readonly health: 'good' | 'full' | 'read-only' | 'lost';
   /** Bytes changed and not yet committed. */
   readonly dirtyBytes: number;
   /** True while a commit is under way. */
@@ -10,7 +15,7 @@ export interface CommitState {
   readonly commits: number;
   /** Time of the last finished commit in ms since 1970, or null. */
   readonly lastCommit: number | null;
-  /** Why the last commit failed, or null. */
+  /** Why the health isn't good and what to do about it, in words; or null. */
   readonly error: string | null;
   /** Null: it is kept in IndexedDB alone. */
   readonly mirror: MirrorState | null;
@@ -37,7 +42,18 @@ export interface MountInfo {
   readonly path: string;
   readonly type: string;
   readonly source: string;
+  /** By its options, or because its storage fails: see CommitState.health. */
   readonly readOnly: boolean;
   /** Null for filesystems that keep nothing. */
   readonly commit: CommitState | null;
+}
+
+/** What the browser says of this site's storage. */
+export interface StorageInfo {
+  /** False: it may delete it when it runs out of space. Null, here and below: it doesn't tell. */
+  readonly persisted: boolean | null;
+  /** Bytes this site uses, all filesystems and everything else together. */
+  readonly usedBytes: number | null;
+  /** Bytes it may use; Chromium always tells of 10 GiB more than are used. */
+  readonly quotaBytes: number | null;
 }

@@ -3,7 +3,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import type { MountInfo } from './api-storage.ts';
+import type { MountInfo, StorageInfo } from './api-storage.ts';
 import type { Archives } from './archive/options.ts';
 
 /** A filesystem to mount. `source` names the store (idbfs); options depend on the type. */
@@ -86,6 +86,8 @@ export interface BootOptions {
    * Default: 16,384, as on Linux.
    */
   readonly inotifyQueueMax?: number;
+  /** Ask the browser to keep what is stored once an idbfs is mounted. Default: true. */
+  readonly persist?: boolean;
   /** Aborts booting (for example while waiting for another tab's lock). */
   readonly signal?: AbortSignal;
 }
@@ -173,6 +175,8 @@ export interface Kernel extends Archives {
   /** Changes a mount's options in place, as mount -o remount does. */
   remount(path: string, options: MountOptions): Promise<void>;
   mounts(): Promise<MountInfo[]>;
+  /** Asks the browser. */
+  storage(): Promise<StorageInfo>;
   /**
    * Makes a socket at a path and listens there: a program that opens the file is connected. Rejects
    * with EADDRINUSE if there is a file.

@@ -25,17 +25,16 @@ export class StatusBar {
 
   /** Asks kernel and browser how things are, and shows it. Rejects if the kernel has died. */
   async refresh(): Promise<void> {
-    const [mounts, statfs, estimate, isPersisted] = await Promise.all([
+    const [mounts, statfs, storage] = await Promise.all([
       this.#kernel.mounts(),
       this.#kernel.fs.statfs('/'),
-      navigator.storage.estimate(),
-      navigator.storage.persisted(),
+      this.#kernel.storage(),
     ]);
     const commits = mounts.map((mount) => mount.commit).filter((commit) => commit !== null);
     const commit = joinCommits(commits);
     show('status-commit', describeCommit(commit));
-    show('status-storage', describeStorage(statfs, estimate, commit?.mirror ?? null));
-    show('status-persistence', describePersistence(isPersisted));
+    show('status-storage', describeStorage(statfs, storage, commit?.mirror ?? null));
+    show('status-persistence', describePersistence(storage.persisted));
   }
 
   async #askPersistence(): Promise<void> {

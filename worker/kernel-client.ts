@@ -20,12 +20,14 @@ import type {
   StdoutSpec,
   Terminal,
 } from '../src/api.ts';
-import type { MountInfo } from '../src/api-storage.ts';
+import type { MountInfo, StorageInfo } from '../src/api-storage.ts';
 import type { ArchiveSummary, ExportOptions, ImportOptions } from '../src/archive/options.ts';
+import { DEFAULT_MOUNTS } from './default-mounts.ts';
 import { exportArchive, importArchive } from './archive-client.ts';
 import { KernelError } from './fs-error.ts';
 import { FileSystemClient } from './file-system.ts';
 import { valueOf } from './outcome.ts';
+import { askToPersist, storageInfo } from './origin-storage.ts';
 import type {
   KernelService,
   KillSignal,
@@ -131,7 +133,7 @@ function checkIsolation(isolation: Isolation): Isolation {
  * lost it …); FsError if something can't be mounted; the signal's reason.
  */
 export async function boot(options: BootOptions = {}): Promise<Kernel> {
-  const { signal, ...rest } = options;
+  const { signal, persist = true, ...rest } = options;
   signal?.throwIfAborted();
   const isolation = checkIsolation(options.isolation ?? defaultIsolation());
   const worker = new KernelWorker();
@@ -143,7 +145,8 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
   try {
     const outcome = await worker.call((service) => service.boot({ ...rest, isolation }));
     valueOf(outcome, 'mount');
-    return new KernelClient(worker, isolation);
+    if (persist) askToPersist(Object.values({ ...DEFAULT_MOUNTS, ...rest.mounts }));
+    return new KernelClient(worker, isolation, persist);
   } catch (error) {
     worker.terminate(new KernelError('the kernel did not start', 'stopped'));
     throw error;
@@ -156,11 +159,13 @@ class KernelClient implements Kernel {
   readonly fs: FileSystem;
   readonly isolation: Isolation;
   readonly #worker: KernelWorker;
+  readonly #persist: boolean;
   #lastCall = 0;
 
-  constructor(worker: KernelWorker, isolation: Isolation) {
+  constructor(worker: KernelWorker, isolation: Isolation, persist: boolean) {
     this.#worker = worker;
     this.isolation = isolation;
+    this.#persist = persist;
     this.fs = new FileSystemClient(async (name, args, syscall, details = {}) => {
       const { path, dest, signal } = details;
       const outcome = await (signal === undefined
@@ -224,6 +229,7 @@ class KernelClient implements Kernel {
 
   async mount(path: string, spec: MountSpec): Promise<void> {
     valueOf(await this.#worker.call((service) => service.mount(path, spec)), 'mount', path);
+    if (this.#persist) askToPersist([spec]);
   }
 
   async umount(path: string): Promise<void> {
@@ -260,6 +266,10 @@ class KernelClient implements Kernel {
 
   mounts(): Promise<MountInfo[]> {
     return this.#worker.call((service) => service.mounts());
+  }
+
+  storage(): Promise<StorageInfo> {
+    return storageInfo();
   }
 
   async sync(): Promise<void> {

@@ -22,6 +22,7 @@ import { InotifyInstance } from '../src/vfs/inotify.ts';
 import { type Exit, ProgramExit, type SignalName } from '../src/wasi/exit.ts';
 import { UnsuitableModule } from '../src/wasi/instantiate.ts';
 import { Wasi } from '../src/wasi/wasi.ts';
+import { DEFAULT_MOUNTS } from './default-mounts.ts';
 import { findJspi, runInline } from './inline-task.ts';
 import { ArchiveHost } from './archive-host.ts';
 import { ModuleCache, type Progress } from './module-cache.ts';
@@ -47,12 +48,6 @@ interface Process {
   readonly exited: Promise<ExitStatus>;
   readonly kill: (signal: SignalName) => void;
 }
-
-const DEFAULT_MOUNTS: Readonly<Record<string, MountSpec>> = {
-  '/': { type: 'idbfs' },
-  '/dev': { type: 'devfs' },
-  '/tmp': { type: 'tmpfs' },
-};
 
 /** A quarter of an idbfs's cache is for names and attributes, the rest for data. */
 const METADATA_CACHE_SHARE = 0.25;
@@ -113,7 +108,7 @@ export class KernelHost implements KernelService {
     this.#onPanic = onPanic;
   }
 
-  boot(options: Omit<BootOptions, 'signal'>): Promise<Outcome<void>> {
+  boot(options: Omit<BootOptions, 'signal' | 'persist'>): Promise<Outcome<void>> {
     return this.#outcome(async () => {
       const mounts = { ...DEFAULT_MOUNTS, ...options.mounts };
       const { '/': root, ...others }: Record<string, MountSpec> = mounts;
@@ -408,6 +403,7 @@ function depthOf(path: string): number {
 
 function commitState(status: CommitStatus): CommitState {
   return {
+    health: status.health,
     dirtyBytes: status.dirtyBytes,
     committing: status.isCommitting,
     commits: status.commitCount,

@@ -4,6 +4,7 @@
 import { promisifyRequest } from 'idb-keyval';
 import type { UseStore } from 'idb-keyval';
 import { LinuxError, linuxerr } from '../abi/errno.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Markers } from './markers.ts';
 import { RECORDS, SUPERBLOCK_KEY } from './records.ts';
 import type { IndexedDb } from './records.ts';
@@ -27,6 +28,9 @@ export interface DatabaseOptions {
   readonly isMirrored: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
+  readonly clock: Clock;
+  /** How long the browser may take to open the database, in milliseconds. */
+  readonly openTimeoutMs: number;
 }
 
 /** Chromium adds to the event of a database that is made anew what became of the old one. */
@@ -129,10 +133,11 @@ async function openConnection(
       const lost = lossMessage(event, marker);
       format(store, options, options.onDataLoss === 'format' ? undefined : lost);
     };
-    const db = await promisifyRequest(request);
+    const db = await withinTime(request, options);
     if (db.objectStoreNames.contains(RECORDS)) return db;
     db.close();
   } catch (error) {
+    if (error instanceof StoreError) throw error;
     const message = error instanceof Error ? error.message : String(error);
     throw new StoreError(
       'unavailable',
@@ -142,6 +147,32 @@ async function openConnection(
     );
   }
   throw unknownFormat(databaseName(options), 'another program’s records');
+}
+
+/**
+ * The connection, unless the browser keeps it waiting: behind a deletion, for example, that another
+ * page's connection doesn't make way for. No event tells of that.
+ */
+function withinTime(request: IDBOpenDBRequest, options: DatabaseOptions): Promise<IDBDatabase> {
+  const { clock, openTimeoutMs } = options;
+  return new Promise((resolve, reject) => {
+    const cancel = clock.setTimer(openTimeoutMs, () => {
+      // What comes after this is unwanted, a new database most of all.
+      request.onupgradeneeded = () => request.transaction?.abort();
+      request.onsuccess = () => {
+        request.result.close();
+      };
+      reject(
+        new StoreError(
+          'unavailable',
+          `The browser has not opened ${describe(options)} for ${openTimeoutMs / 1000} s. ` +
+            'Another tab of this site may be deleting or upgrading it: close the others, then ' +
+            'try again.',
+        ),
+      );
+    });
+    promisifyRequest(request).then(resolve, reject).finally(cancel);
+  });
 }
 
 /** Why a database that is made now ought to have been there; undefined if it is a new one. */

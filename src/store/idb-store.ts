@@ -18,6 +18,8 @@ import { StoreError } from './store-error.ts';
 
 const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
 const LOCK_TIMEOUT_MS_DEFAULT = 5000;
+/** Opening takes as long as the browser needs to read its log. */
+const OPEN_TIMEOUT_MS_DEFAULT = 30_000;
 
 export interface IdbStoreOptions {
   /** Name of the store within this origin. */
@@ -28,6 +30,8 @@ export interface IdbStoreOptions {
   readonly cacheBytes?: number | undefined;
   /** How long to wait for another tab to close the store. Default: 5000. */
   readonly lockTimeoutMs?: number | undefined;
+  /** How long the browser may take to open the database. Default: 30,000. */
+  readonly openTimeoutMs?: number | undefined;
   /** Aborts waiting for the lock. */
   readonly signal?: AbortSignal | undefined;
   /** Default: 'fail'. */
@@ -93,7 +97,15 @@ async function openEngine(
   const { source, onDataLoss = 'fail', media = 'mirrored' } = options;
   const checksum = await loadChecksum();
   const clock = options.clock ?? new RealClock();
-  const settings = { source, onDataLoss, media, clock, checksum, onClosed: lock.release };
+  const settings = {
+    source,
+    onDataLoss,
+    media,
+    clock,
+    checksum,
+    openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS_DEFAULT,
+    onClosed: lock.release,
+  };
   let medium: Medium | undefined;
   try {
     medium = await openMedia({ ...platform, ...settings });

@@ -33,6 +33,8 @@ export interface MediaOptions {
   readonly estimate: (() => Promise<StorageEstimate>) | undefined;
   readonly clock: Clock;
   readonly checksum: Checksum;
+  /** How long the browser may take to open the database. */
+  readonly openTimeoutMs: number;
   /** Called once everything is closed. */
   readonly onClosed: () => Promise<void>;
 }
@@ -61,6 +63,8 @@ export async function openMedia(options: MediaOptions): Promise<Medium> {
       source,
       onDataLoss,
       isMirrored,
+      clock,
+      openTimeoutMs: options.openTimeoutMs,
       now: Math.floor(timespecToMs(clock.now())),
     });
     database = opened.database;
@@ -120,6 +124,7 @@ function deviceOn(
     superblockKey: SUPERBLOCK_KEY,
     isMirrored: hasFile && options.media === 'mirrored',
     estimate: options.estimate,
+    clock: options.clock,
     onClosed: options.onClosed,
   });
 }

@@ -41,6 +41,8 @@ export class MemoryStore implements Store {
   #state: MemoryStoreSnapshot = { keys: [], items: new Map(), objects: new Map() };
   #nextFailure: LinuxError | undefined;
   #isClosed = false;
+  /** The most that somebody wanted to reserve. */
+  #wantedBytes = 0;
 
   constructor({
     yields = false,
@@ -122,6 +124,23 @@ export class MemoryStore implements Store {
     const isLimited = this.#capacityBytes < Number.MAX_SAFE_INTEGER;
     if (isLimited && usedBytes(next) > this.#capacityBytes) throw linuxerr.ENOSPC;
     this.#state = next;
+  }
+
+  get isOpen(): boolean {
+    return !this.#isClosed;
+  }
+
+  get reservedBytes(): number {
+    const isLimited = this.#capacityBytes < Number.MAX_SAFE_INTEGER;
+    if (!isLimited) return this.#wantedBytes;
+    return Math.max(0, Math.min(this.#wantedBytes, this.#capacityBytes - usedBytes(this.#state)));
+  }
+
+  *reserve(bytes: number): Op<number> {
+    yield* this.#begin();
+    // Nobody else takes what is free.
+    this.#wantedBytes = Math.max(this.#wantedBytes, bytes);
+    return this.reservedBytes;
   }
 
   *usage(): Op<StoreUsage> {

@@ -87,6 +87,9 @@ export interface Store {
   /** Undefined: it is kept on one. */
   readonly mirror?: MirrorStatus | undefined;
 
+  /** False once it was closed, by us or by the platform: everything fails with EIO from then on. */
+  readonly isOpen: boolean;
+
   /**
    * The value of a key, or undefined.
    *
@@ -135,8 +138,20 @@ export interface Store {
    */
   commit(batch: Batch, options: { readonly durability: Durability }): Op<void>;
 
-  /** Space in use and left. */
+  /** Space in use and left, as far as the platform tells. What is reserved counts as left. */
   usage(): Op<StoreUsage>;
+
+  /** Bytes that are held for commits to come. */
+  readonly reservedBytes: number;
+
+  /**
+   * Holds `bytes` of the medium for commits to come, or as many as there are. Returns how many are
+   * held now. A commit that finds no other room uses them, and may use all of them up.
+   *
+   * Errors:
+   *  - EIO if the medium fails or the store was closed.
+   */
+  reserve(bytes: number): Op<number>;
 
   /** Waits for a commit under way, then gives up the medium and its lock. Idempotent. */
   close(): Op<void>;

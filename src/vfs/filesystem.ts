@@ -33,13 +33,24 @@ import type {
 import type { MirrorStatus } from '../lib/mirror-status.ts';
 import type { ResolvingPath } from './resolving-path.ts';
 
+/**
+ * How well changes get to the medium.
+ *  - good: they do.
+ *  - full: there is no room for more; removals work.
+ *  - read-only: the medium failed. Changes are EROFS until a commit succeeds again.
+ *  - lost: the medium is gone for good. Changes are EIO.
+ */
+export type Health = 'good' | 'full' | 'read-only' | 'lost';
+
 /** State of the last commit of a filesystem that keeps something. */
 export interface CommitStatus {
+  readonly health: Health;
   readonly dirtyBytes: number;
   readonly isCommitting: boolean;
   readonly commitCount: number;
   /** Milliseconds since 1970, or undefined before the first. */
   readonly lastCommitMs: number | undefined;
+  /** In words, if the last commit failed or the health isn't good. */
   readonly lastError: string | undefined;
   /** Of what is kept on two media. */
   readonly mirror: MirrorStatus | undefined;
@@ -245,4 +256,16 @@ export interface Filesystem {
 
   /** Undefined for filesystems that keep nothing. */
   readonly commitStatus: CommitStatus | undefined;
+
+  /** Does checkWritable() fail now? */
+  readonly isReadOnly: boolean;
+
+  /**
+   * Asked before every change, besides the mount's own flags.
+   *
+   * Errors:
+   *  - EROFS while the medium fails.
+   *  - EIO once it is gone.
+   */
+  checkWritable(): void;
 }

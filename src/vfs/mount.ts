@@ -59,8 +59,9 @@ export class Mount {
     return this.#flags;
   }
 
+  /** By its flags, or because its filesystem's medium fails. */
   get isReadOnly(): boolean {
-    return this.#flags.readOnly;
+    return this.#flags.readOnly || this.filesystem.isReadOnly;
   }
 
   get isBusy(): boolean {
@@ -69,8 +70,8 @@ export class Mount {
 
   /** ST_ flags for statfs(2). */
   get statfsFlags(): number {
-    const { readOnly, noatime, nodev, noexec, nosuid } = this.#flags;
-    let flags = readOnly ? ST_RDONLY : 0;
+    const { noatime, nodev, noexec, nosuid } = this.#flags;
+    let flags = this.isReadOnly ? ST_RDONLY : 0;
     if (noatime) flags |= ST_NOATIME;
     if (nodev === true) flags |= ST_NODEV;
     if (noexec === true) flags |= ST_NOEXEC;
@@ -87,12 +88,13 @@ export class Mount {
     if (--this.#refs === 0) this.onUnused?.();
   }
 
-  /** Errors: EROFS on a read-only mount. */
+  /** Errors: EROFS on a read-only mount; those of Filesystem.checkWritable(). */
   checkWritable(): void {
     if (this.#flags.readOnly) throw linuxerr.EROFS;
+    this.filesystem.checkWritable();
   }
 
-  /** Registers a writable description. Errors: EROFS. */
+  /** Registers a writable description. Errors: as checkWritable(). */
   beginWrite(): void {
     this.checkWritable();
     this.#writers++;

@@ -19,7 +19,7 @@ test('the page starts, and says how it runs programs', async ({ page }, testInfo
   await expect(page.locator('#status-storage')).toHaveText(
     /^[\d.]+ \wB used, [\d.]+ GB available$/,
   );
-  await expect(page.locator('#status-persistence')).toHaveText('best-effort');
+  await expect(page.locator('#status-persistence')).toHaveText('may be evicted');
   await playground.run('echo hello');
   await playground.saved();
   expect(problems).toEqual([]);

@@ -58,6 +58,10 @@ export class CrashFile implements AccessHandle {
 
   truncate(size: number): void {
     this.#operate();
+    if (size > this.#current.length) {
+      this.#current = written(this.#current, size, new Uint8Array());
+      return;
+    }
     // Lasts at once, as what comes later may not: the worse case.
     this.#durable = this.#durable.slice(0, size);
     this.#current = this.#current.slice(0, size);

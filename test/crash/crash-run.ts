@@ -174,7 +174,17 @@ export class CrashRun {
     await this.#mount();
   }
 
+  /** A medium that failed lets nobody write until a commit succeeds: the next one does. */
+  async #recover(): Promise<void> {
+    const { filesystem } = this.#session;
+    if (!filesystem.isReadOnly) return;
+    this.#disarm();
+    await runAsync(filesystem.sync());
+    expect(filesystem.isReadOnly).toBe(false);
+  }
+
   async #act(action: Action): Promise<void> {
+    await this.#recover();
     const keep = (_call: unknown, result: unknown): unknown => result;
     this.#isActing = true;
     const outcome = await runAsync(perform(this.#session.sys, action, keep));

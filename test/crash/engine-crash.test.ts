@@ -49,6 +49,11 @@ async function run(actions: readonly Action[]): Promise<Moment[]> {
     read: (...range) => engine.read(...range),
     nextData: (...from) => engine.nextData(...from),
     usage: () => engine.usage(),
+    isOpen: true,
+    get reservedBytes() {
+      return engine.reservedBytes;
+    },
+    reserve: (size) => engine.reserve(size),
     close: () => engine.close(),
     *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
       const trees = [treeInMemory(model.filesystem)];

@@ -1,6 +1,6 @@
 // What the status bar says, from the state it shows.
 
-import type { CommitState, Isolation, MirrorState, StatFs } from '../../src/index.ts';
+import type { CommitState, Isolation, MirrorState, StatFs, StorageInfo } from '../../src/index.ts';
 import { formatBytes } from './format.ts';
 
 export interface StatusText {
@@ -37,9 +37,9 @@ export function describeCommit(commit: CommitState | null): StatusText {
     const title = 'No filesystem here keeps anything: it is all gone after a reload.';
     return { text: 'not kept', title, tone: 'bad' };
   }
-  if (commit.error !== null) {
-    const title = `The last commit failed. What was saved before is still there. ${commit.error}`;
-    return { text: `not saved: ${commit.error}`, title, tone: 'bad' };
+  if (commit.health !== 'good') {
+    const title = `What was saved before is still there. ${commit.error ?? ''}`.trim();
+    return { text: describeTrouble(commit), title, tone: 'bad' };
   }
   const when =
     commit.lastCommit === null
@@ -53,25 +53,39 @@ export function describeCommit(commit: CommitState | null): StatusText {
   return { text: 'saved', title: when, tone: 'good' };
 }
 
+function describeTrouble({ health, dirtyBytes }: CommitState): string {
+  if (health === 'lost') return 'not saved: the storage is gone';
+  if (health === 'read-only') return 'not saved: the storage fails, read-only';
+  return dirtyBytes > 0 ? 'not saved: storage full' : 'saved, storage full';
+}
+
+/** From good to bad. */
+const HEALTHS = ['good', 'full', 'read-only', 'lost'] as const;
+
+function worse(a: CommitState, b: CommitState): CommitState {
+  return HEALTHS.indexOf(b.health) > HEALTHS.indexOf(a.health) ? b : a;
+}
+
 /** Adds up the states of several filesystems. */
 export function joinCommits(commits: readonly CommitState[]): CommitState | null {
   const [first, ...rest] = commits;
   if (first === undefined) return null;
   return rest.reduce(
     (sum, commit) => ({
+      health: worse(sum, commit).health,
       dirtyBytes: sum.dirtyBytes + commit.dirtyBytes,
       committing: sum.committing || commit.committing,
       commits: sum.commits + commit.commits,
       lastCommit: Math.max(sum.lastCommit ?? 0, commit.lastCommit ?? 0) || null,
-      error: sum.error ?? commit.error,
-      mirror: worse(sum.mirror, commit.mirror),
+      error: worse(sum, commit).error,
+      mirror: worseMirror(sum.mirror, commit.mirror),
     }),
     first,
   );
 }
 
-/** Of two states of filesystems the one that is to be told of. */
-function worse(a: MirrorState | null, b: MirrorState | null): MirrorState | null {
+/** Of two mirrors the one that is to be told of. */
+function worseMirror(a: MirrorState | null, b: MirrorState | null): MirrorState | null {
   if (a === null || b === null) return a ?? b;
   return a.state === 'whole' ? b : a;
 }
@@ -92,32 +106,35 @@ function describeMirror(mirror: MirrorState | null): string {
  */
 export function describeStorage(
   statfs: StatFs,
-  estimate: StorageEstimate,
+  storage: StorageInfo,
   mirror: MirrorState | null,
 ): StatusText {
   const used = (statfs.blocks - statfs.bfree) * statfs.bsize;
   const available = statfs.bavail * statfs.bsize;
-  const { usage = 0, quota = 0 } = estimate;
+  const { usedBytes, quotaBytes } = storage;
+  const site =
+    usedBytes === null || quotaBytes === null
+      ? 'The browser doesn’t tell what this site uses.'
+      : `The browser counts ${formatBytes(usedBytes)} of ${formatBytes(quotaBytes)} for this site.`;
   return {
     text: `${formatBytes(used)} used, ${formatBytes(available)} available`,
     title:
       `The filesystem: ${formatBytes(used)} used, ${formatBytes(available)} available. ` +
-      `The browser counts ${formatBytes(usage)} of ${formatBytes(quota)} for this origin. ` +
-      describeMirror(mirror),
+      `${site} ${describeMirror(mirror)}`,
     tone: available === 0 || mirror?.state === 'degraded' ? 'bad' : 'plain',
   };
 }
 
-export function describePersistence(isPersisted: boolean): StatusText {
-  if (isPersisted) {
-    const title = 'The browser keeps this origin’s data until you delete it yourself.';
+export function describePersistence(isPersisted: boolean | null): StatusText {
+  if (isPersisted === true) {
+    const title = 'The browser keeps this site’s data until you delete it yourself.';
     return { text: 'persistent', title, tone: 'good' };
   }
-  return {
-    text: 'best-effort',
-    title:
-      'The browser may delete this origin’s data when it runs out of space. ' +
-      'Click to ask it to keep them.',
-    tone: 'plain',
-  };
+  const advice = 'Bookmark the page and click here to ask it to keep them; download what matters.';
+  if (isPersisted === null) {
+    const title = `The browser doesn’t tell whether it keeps this site’s data. ${advice}`;
+    return { text: 'persistence unknown', title, tone: 'plain' };
+  }
+  const title = `The browser may delete this site’s data when it runs out of space. ${advice}`;
+  return { text: 'may be evicted', title, tone: 'plain' };
 }

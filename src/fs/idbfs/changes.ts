@@ -3,9 +3,11 @@
 // Items of names change as they happen; inodes and data are only noted, and encoded when a commit
 // begins. Beginning a commit is one synchronous step. Ending one, well or badly, is another.
 
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Batch, Durability, Run, Store } from '../../store/store.ts';
+import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
 import type { DirtyTracker, IdbfsData } from './idbfs-data.ts';
@@ -19,8 +21,11 @@ export interface ChangesOwner {
   nextIno(): number;
   /** Called after every change. */
   changed(): void;
-  /** These inodes are as in the store, as far as they have not changed again. */
-  committed(inodes: Iterable<Inode>): void;
+  /**
+   * These inodes are as in the store, as far as they have not changed again. `hasRemoved`: data of
+   * the store went.
+   */
+  committed(inodes: Iterable<Inode>, how: { readonly hasRemoved: boolean }): void;
 }
 
 interface CommittingChunk {
@@ -73,12 +78,21 @@ export class Changes implements CommitSource, DirtyTracker {
     this.items = new PendingItems(store);
   }
 
+  get isOpen(): boolean {
+    return this.#store.isOpen;
+  }
+
   get hasChanges(): boolean {
     return this.dirtyBytes > 0 || this.#discards.size > 0 || this.#holes.size > 0;
   }
 
   get dirtyBytes(): number {
     return this.#dataBytes + this.#inodes.size * INODE_BYTES + this.items.size * ITEM_BYTES;
+  }
+
+  /** Inodes that the next commit would write or remove. */
+  get inodeCount(): number {
+    return this.#inodes.size + this.#discards.size;
   }
 
   get committingBytes(): number {
@@ -162,7 +176,7 @@ export class Changes implements CommitSource, DirtyTracker {
     try {
       yield* this.#store.commit(batch, { durability });
     } catch (error) {
-      this.#fail(commit);
+      this.#fail(commit, error instanceof LinuxError ? error : linuxerr.EIO);
       throw error;
     }
     this.#succeed(commit);
@@ -235,10 +249,12 @@ export class Changes implements CommitSource, DirtyTracker {
       data.storedChunks = Math.max(data.storedChunks, chunk.index + 1);
       data.generation++;
     }
-    this.#owner.committed(commit.inodes);
+    const hasRemoved = commit.discards.size > 0 || commit.holes.size > 0;
+    this.#owner.committed(commit.inodes, { hasRemoved });
   }
 
-  #fail(commit: Commit): void {
+  #fail(commit: Commit, error: LinuxError): void {
+    for (const inode of commit.inodes) (inode.writeErrors ??= new ErrorSequence()).add(error);
     this.#commit = undefined;
     this.items.endCommit({ succeeded: false });
     for (const inode of commit.inodes) {

@@ -38,6 +38,21 @@ export class IdbfsData extends FileData {
     return super.truncate(size);
   }
 
+  // Nothing is overwritten in place: what the next commit has to write takes room.
+
+  override takesBlock(offset: number): boolean {
+    const index = Math.floor(offset / CHUNK_SIZE);
+    const block = Math.floor((offset - index * CHUNK_SIZE) / BLOCK_SIZE);
+    return ((this.chunks.get(index)?.dirty ?? 0) & (1 << block)) === 0;
+  }
+
+  override countTaken(from: number, to: number): number {
+    const first = Math.floor(from / BLOCK_SIZE) * BLOCK_SIZE;
+    let count = 0;
+    for (let at = first; at < to; at += BLOCK_SIZE) if (this.takesBlock(at)) count++;
+    return count;
+  }
+
   protected override onPunched(from: number, to: number): void {
     this.generation++;
     this.#tracker.dataPunched(this.ino, from, to);

@@ -8,13 +8,13 @@
 // one doesn't get to.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { NAME_MAX } from '../../abi/limits.ts';
-import { direntType, IDBFS_MAGIC, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
+import { direntType, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
-import { type Op, WaitQueue } from '../../lib/op.ts';
+import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
+import { CREATION_BYTES } from '../shared/create.ts';
 import type { DirectoryCursor } from '../shared/directory-description.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
 import { Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
@@ -23,6 +23,7 @@ import { LocalFilesystem, type LocalOptions } from '../shared/local-filesystem.t
 import { Changes } from './changes.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import { DentryCache } from './dentry-cache.ts';
+import { checkHealth, isReadOnly } from './health.ts';
 import { IdbfsData } from './idbfs-data.ts';
 import {
   cookieKey,
@@ -43,6 +44,8 @@ import {
   orphanRange,
   ROOT_INO,
 } from './items.ts';
+import { SpaceReserve } from './space-reserve.ts';
+import { cutRun, withoutHoles } from './stored-runs.ts';
 import { WriteBack } from './write-back.ts';
 import { decodeXattrs, xattrObject, XATTRS_SIZE_MAX } from './xattr-blob.ts';
 
@@ -89,6 +92,7 @@ export class Idbfs extends LocalFilesystem {
   readonly #dentries: DentryCache;
   readonly #changes: Changes;
   readonly #writeBack: WriteBack;
+  readonly #reserve: SpaceReserve;
   readonly #limits: IdbfsLimits;
   #nextIno: number;
   /** Counts the changes of names: what was read before one may no longer hold after it. */
@@ -112,6 +116,7 @@ export class Idbfs extends LocalFilesystem {
     const fs = new Idbfs(options, nextIno, rootItem);
     if (header === undefined) yield* fs.#writeBack.flush('strict');
     else yield* fs.#removeOrphans();
+    yield* fs.#reserve.open({ isNew: header === undefined });
     return fs;
   }
 
@@ -133,16 +138,26 @@ export class Idbfs extends LocalFilesystem {
       changed: () => {
         this.#writeBack.changed();
       },
-      committed: (inodes) => {
-        for (const inode of inodes) this.#dropIfUnused(inode);
-        this.#chunks.evict();
-        this.#dentries.evict();
+      committed: (inodes, how) => {
+        this.#committed(inodes, how);
       },
+    });
+    const dirtyLimit = options.dirtyLimit ?? DIRTY_LIMIT_DEFAULT;
+    this.#reserve = new SpaceReserve(this.#changes, {
+      store: options.store,
+      clock: options.clock,
+      dirtyLimit,
+      commit: () => this.#writeBack.flush('relaxed'),
+      isFailing: () => this.#writeBack.isFailing,
     });
     this.#writeBack = new WriteBack(this.#changes, {
       clock: options.clock,
       intervalMs: options.commitInterval ?? COMMIT_INTERVAL_DEFAULT,
-      dirtyLimit: options.dirtyLimit ?? DIRTY_LIMIT_DEFAULT,
+      dirtyLimit,
+      isFull: () => this.#reserve.isFull,
+      onExhausted: () => {
+        this.#reserve.exhausted();
+      },
     });
     const inode =
       rootItem === undefined
@@ -151,6 +166,18 @@ export class Idbfs extends LocalFilesystem {
     const isComplete = rootItem === undefined;
     this.root = new LocalDentry({ name: '', parent: undefined, inode, isComplete });
     this.root.incRef();
+  }
+
+  /** A commit has ended well. */
+  #committed(inodes: Iterable<Inode>, how: { readonly hasRemoved: boolean }): void {
+    startOp(this.#reserve.committed(how), {
+      resolve: () => undefined,
+      // A bug: nobody handles this rejection.
+      reject: (error) => void Promise.reject(error as Error),
+    });
+    for (const inode of inodes) this.#dropIfUnused(inode);
+    this.#chunks.evict();
+    this.#dentries.evict();
   }
 
   /** What was unlinked while open when the last session ended. */
@@ -167,9 +194,18 @@ export class Idbfs extends LocalFilesystem {
     return { ...this.#writeBack.status, mirror: this.#store.mirror };
   }
 
+  override get isReadOnly(): boolean {
+    return isReadOnly(this.#writeBack.health);
+  }
+
+  override checkWritable(): void {
+    checkHealth(this.#writeBack.health);
+  }
+
   // Inodes.
 
   override makeInode(attributes: Omit<InodeAttributes, 'ino'>): Inode {
+    this.checkRoom(CREATION_BYTES + (attributes.target?.length ?? 0));
     const ino = this.#nextIno++;
     const inode = this.#newInode({ ...attributes, ino });
     if (inode.isDir) inode.nlink = 2;
@@ -394,20 +430,33 @@ export class Idbfs extends LocalFilesystem {
   }
 
   override *freeBlocks(): Op<number> {
-    return Math.floor((yield* this.#store.usage()).available / BLOCK_SIZE);
+    return (yield* this.statfs()).bavail;
   }
 
-  /** The quota is the browser's: a commit that exceeds it fails, and tells whoever waits. */
   override reserveBlocks(blocks: number): number {
-    return blocks;
+    return this.#reserve.blocksThatFit(blocks);
   }
 
   override releaseBlocks(): void {
-    // Nothing is reserved.
+    // What is reserved is what is pending.
   }
 
-  override throttle(): Op<void> {
-    return this.#writeBack.throttle();
+  override *throttle(bytes: number): Op<void> {
+    this.checkWritable();
+    yield* this.#writeBack.throttle();
+    if (!this.#reserve.hasRoom(bytes)) yield* this.#reserve.makeRoom(bytes);
+  }
+
+  override *makeRoom(bytes: number): Op<void> {
+    if (!this.#reserve.hasRoom(bytes)) yield* this.#reserve.makeRoom(bytes);
+  }
+
+  override checkRoom(bytes: number): void {
+    this.#reserve.checkRoom(bytes);
+  }
+
+  override beforeRemoval(): Op<void> {
+    return this.#reserve.beforeRemoval();
   }
 
   // The whole.
@@ -428,45 +477,7 @@ export class Idbfs extends LocalFilesystem {
     }
   }
 
-  override *statfs(): Op<Statfs> {
-    const { used, available } = yield* this.#store.usage();
-    const free = Math.floor(available / BLOCK_SIZE);
-    return {
-      type: IDBFS_MAGIC,
-      bsize: BLOCK_SIZE,
-      blocks: Math.ceil(used / BLOCK_SIZE) + free,
-      bfree: free,
-      bavail: free,
-      // Inodes take space like everything else: there are as many as fit.
-      files: 0,
-      ffree: 0,
-      namelen: NAME_MAX,
-      flags: 0,
-    };
+  override statfs(): Op<Statfs> {
+    return this.#reserve.statfs();
   }
-}
-
-interface StoredRun {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
-/** What is left of a run when holes have been punched that the store doesn't know of yet. */
-function withoutHoles(
-  run: StoredRun,
-  holes: readonly { readonly from: number; readonly to: number }[],
-): StoredRun[] {
-  let parts = [run];
-  for (const { from, to } of holes) {
-    parts = parts.flatMap((part) => [...cutRun(part, 0, from), ...cutRun(part, to, Infinity)]);
-  }
-  return parts;
-}
-
-/** The part of a run within [from, to), a chunk's range. */
-function cutRun(run: StoredRun, from: number, to: number): StoredRun[] {
-  const start = Math.max(from, run.offset);
-  const end = Math.min(to, run.offset + run.bytes.length);
-  if (start >= end) return [];
-  return [{ offset: start, bytes: run.bytes.subarray(start - run.offset, end - run.offset) }];
 }

@@ -9,10 +9,13 @@ import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { type Clock, timespecToMs } from '../../lib/clock.ts';
 import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
 import type { Durability } from '../../store/store.ts';
-import type { CommitStatus } from '../../vfs/filesystem.ts';
+import type { CommitStatus, Health } from '../../vfs/filesystem.ts';
+import { reasonOf } from './health.ts';
 
 /** What the write-back commits. */
 export interface CommitSource {
+  /** False once there is nothing left to commit to. */
+  readonly isOpen: boolean;
   /** Is there anything a commit would write? */
   readonly hasChanges: boolean;
   /** Bytes that changed and are in no commit yet. */
@@ -32,8 +35,14 @@ export interface WriteBackOptions {
   readonly intervalMs: number;
   /** Bytes of changes that start one at once. */
   readonly dirtyLimit: number;
+  /** Is there no room for more? */
+  readonly isFull: () => boolean;
+  /** A commit found no room. */
+  readonly onExhausted: () => void;
 }
 
+/** A commit that failed is tried again after twice the time each, up to this, in milliseconds. */
+const RETRY_MAX_MS = 30_000;
 /** Writers wait when this many times the dirty limit is unwritten. */
 const HARD_LIMIT_FACTOR = 4;
 
@@ -53,6 +62,8 @@ export class WriteBack {
   #successCount = 0;
   /** Of the last commit, if it failed. */
   #failure: { readonly number: number; readonly error: Error } | undefined;
+  /** Commits that failed since the last one that succeeded. */
+  #failureCount = 0;
   #isClosed = false;
 
   constructor(source: CommitSource, options: WriteBackOptions) {
@@ -61,13 +72,26 @@ export class WriteBack {
   }
 
   get status(): Omit<CommitStatus, 'mirror'> {
+    const { health } = this;
     return {
+      health,
       dirtyBytes: this.#source.dirtyBytes + this.#source.committingBytes,
       isCommitting: this.#isRunning,
       commitCount: this.#successCount,
       lastCommitMs: this.#lastCommitMs,
-      lastError: this.#failure?.error.message,
+      lastError: reasonOf(health, this.#failure?.error),
     };
+  }
+
+  get health(): Health {
+    if (!this.#source.isOpen && !this.#isClosed) return 'lost';
+    const error = this.#failure?.error;
+    if (error === undefined) return this.#options.isFull() ? 'full' : 'good';
+    return error === linuxerr.ENOSPC ? 'full' : 'read-only';
+  }
+
+  get isFailing(): boolean {
+    return this.#failure !== undefined;
   }
 
   get #isRunning(): boolean {
@@ -88,10 +112,22 @@ export class WriteBack {
         if (this.#isOverLimit) this.#start();
       });
     }
-    this.#cancelTimer ??= this.#options.clock.setTimer(this.#options.intervalMs, () => {
+    if (!this.#source.isOpen) return;
+    this.#cancelTimer ??= this.#options.clock.setTimer(this.#delayMs, () => {
       this.#cancelTimer = undefined;
-      if (this.#source.hasChanges && !this.#isRunning) this.#start();
+      if (this.#isDue && !this.#isRunning) this.#start();
     });
+  }
+
+  /** A medium that failed is asked again even if nothing is left to write: it may be well again. */
+  get #isDue(): boolean {
+    return this.#source.hasChanges || this.#failure !== undefined;
+  }
+
+  get #delayMs(): number {
+    const { intervalMs } = this.#options;
+    if (this.#failureCount < 2) return intervalMs;
+    return Math.max(intervalMs, Math.min(intervalMs * 2 ** (this.#failureCount - 1), RETRY_MAX_MS));
   }
 
   /** Has so much changed that it is time to commit? */
@@ -148,6 +184,7 @@ export class WriteBack {
     startOp(this.#source.commit(durability), {
       resolve: () => {
         this.#failure = undefined;
+        this.#failureCount = 0;
         this.#isUnsynced = durability === 'relaxed';
         this.#successCount++;
         this.#lastCommitMs = timespecToMs(this.#options.clock.now());
@@ -155,6 +192,8 @@ export class WriteBack {
       },
       reject: (error) => {
         this.#failure = { number, error: error instanceof LinuxError ? error : linuxerr.EIO };
+        this.#failureCount++;
+        if (error === linuxerr.ENOSPC) this.#options.onExhausted();
         this.#finish(number);
         // A bug: nobody handles this rejection.
         if (!(error instanceof LinuxError)) void Promise.reject(error);
@@ -165,6 +204,6 @@ export class WriteBack {
   #finish(number: number): void {
     this.#endedCount = number;
     this.#ended.wakeAll();
-    if (this.#source.hasChanges) this.changed();
+    if (this.#isDue) this.changed();
   }
 }

@@ -28,6 +28,9 @@ import { type Inode, LocalDentry } from './inode.ts';
 import { checkName, isDots, type LocalTree } from './local-tree.ts';
 import { RegularFileDescription } from './regular-file-description.ts';
 
+/** What a new file takes besides its data: an inode, and a name in its directory. */
+export const CREATION_BYTES = 1024;
+
 /** Where something is to be made. */
 interface NewName {
   readonly parent: LocalDentry;
@@ -39,6 +42,7 @@ interface NewName {
  * caller must not wait before it has inserted the child.
  */
 function* prepareCreate(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op<NewName> {
+  yield* fs.makeRoom(CREATION_BYTES);
   const place = yield* findPlace(fs, rp, makesDir);
   checkMayCreate(rp, place.parent);
   return place;
@@ -106,6 +110,7 @@ export function* makeSymlink(fs: LocalTree, rp: ResolvingPath, target: string): 
 }
 
 export function* makeLink(fs: LocalTree, rp: ResolvingPath, target: VirtualDentry): Op<void> {
+  yield* fs.makeRoom(CREATION_BYTES);
   const place = yield* findPlace(fs, rp, false);
   if (target.mount !== rp.mount) throw linuxerr.EXDEV;
   const dentry = target.dentry as LocalDentry;
@@ -116,6 +121,7 @@ export function* makeLink(fs: LocalTree, rp: ResolvingPath, target: VirtualDentr
   if (inode.isDir) throw linuxerr.EPERM;
   if (inode.nlink === 0 && !inode.isLinkable) throw linuxerr.ENOENT;
   if (inode.nlink >= LINK_MAX) throw linuxerr.EMLINK;
+  fs.checkRoom(CREATION_BYTES);
   inode.nlink++;
   inode.isLinkable = false;
   inode.ctime = fs.clock.now();

@@ -147,6 +147,6 @@ export class DirectoryDescription extends LocalFileDescription {
   }
 
   protected override syncImpl(options: { readonly dataOnly: boolean }): Op<void> {
-    return this.fs.syncInode(this.inode, options);
+    return this.syncFile(options);
   }
 }

@@ -66,8 +66,9 @@ function* makeRoom(fs: LocalTree, inode: Inode, from: number, to: number): Op<vo
     if (granted < wanted) throw linuxerr.ENOSPC;
     for (let position = from; position < to;) {
       const pieceEnd = Math.min(to, (Math.floor(position / PIECE_SIZE) + 1) * PIECE_SIZE);
-      yield* fs.throttle();
+      yield* fs.throttle(pieceEnd - position);
       const next = yield* loadRange(fs, inode, position, pieceEnd);
+      fs.checkRoom(next - position);
       data.allocate(position, next);
       position = next;
     }
@@ -93,7 +94,7 @@ function* punch(fs: LocalTree, inode: Inode, from: number, to: number): Op<void>
   for (let position = firstBlock; position < lastBlock;) {
     const next = Math.max(position, yield* nextData(fs, inode, position));
     if (next >= lastBlock) return;
-    yield* fs.throttle();
+    yield* fs.throttle(BLOCK_SIZE);
     const chunkEnd = Math.min(lastBlock, (Math.floor(next / CHUNK_SIZE) + 1) * CHUNK_SIZE);
     yield* loadRange(fs, inode, next, chunkEnd);
     fs.releaseBlocks(data.punch(next, chunkEnd));

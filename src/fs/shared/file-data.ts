@@ -88,6 +88,16 @@ export class FileData {
     return count;
   }
 
+  /** Does writing the block at `offset` take another one? It must not be missing. */
+  takesBlock(offset: number): boolean {
+    return !this.isWritten(offset);
+  }
+
+  /** Number of blocks that writing [from, to) takes. Nothing in the range may be missing. */
+  countTaken(from: number, to: number): number {
+    return this.countHoles(from, to);
+  }
+
   /** Writes bytes at `offset`. Nothing in the range may be missing. */
   write(source: Uint8Array, offset: number): void {
     let done = 0;

@@ -11,6 +11,7 @@ import { Mutex } from '../../lib/op.ts';
 import { Dentry, type Place } from '../../vfs/dentry.ts';
 import { FileLocks } from '../../vfs/file-locks.ts';
 import { type WatchedFiles, Watches } from '../../vfs/watches.ts';
+import type { ErrorSequence } from './error-sequence.ts';
 import type { FileData } from './file-data.ts';
 import { Pipe } from './pipe.ts';
 import type { SocketEndpoint } from '../../vfs/socket.ts';
@@ -65,6 +66,8 @@ export class Inode {
   hasXattrs = false;
   /** Made with O_TMPFILE and without O_EXCL: it may get a name though it has none. */
   isLinkable = false;
+  /** Commits of its changes that failed. */
+  writeErrors: ErrorSequence | undefined;
   watches: Watches | undefined;
   locks: FileLocks | undefined;
   #endpoint: SocketEndpoint | undefined;

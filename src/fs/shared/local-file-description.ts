@@ -2,6 +2,7 @@
 // extended attributes, which are the inode's.
 
 import { O_NOATIME } from '../../abi/fcntl.ts';
+import type { LinuxError } from '../../abi/errno.ts';
 import type { Stat } from '../../abi/stat.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import type { Op } from '../../lib/op.ts';
@@ -16,6 +17,8 @@ import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts';
 export abstract class LocalFileDescription extends FileDescription {
   protected readonly fs: LocalTree;
   protected readonly inode: Inode;
+  /** Errors of writing back from here on are still to be told through this description. */
+  #errorsSeen: number;
 
   constructor(
     fs: LocalTree,
@@ -30,6 +33,29 @@ export abstract class LocalFileDescription extends FileDescription {
     super(options.vd, options.flags, { isSpecial: options.isSpecial === true });
     this.fs = fs;
     this.inode = options.inode;
+    this.#errorsSeen = options.inode.writeErrors?.sample() ?? 0;
+  }
+
+  /**
+   * Makes changes durable, and tells of a commit of them that failed since the last time. Linux:
+   * file_write_and_wait_range(). Errors: EIO, ENOSPC.
+   */
+  protected *syncFile(options: { readonly dataOnly: boolean }): Op<void> {
+    try {
+      yield* this.fs.syncInode(this.inode, options);
+    } catch (error) {
+      // The file has heard of this failure as well.
+      this.#unheardError();
+      throw error;
+    }
+    const error = this.#unheardError();
+    if (error !== undefined) throw error;
+  }
+
+  #unheardError(): LinuxError | undefined {
+    const heard = this.inode.writeErrors?.checkAndAdvance(this.#errorsSeen);
+    if (heard !== undefined) this.#errorsSeen = heard.at;
+    return heard?.error;
   }
 
   override *stat(): Op<Stat> {

@@ -199,6 +199,7 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
   // Removal.
 
   *unlinkAt(rp: ResolvingPath): Op<void> {
+    yield* this.beforeRemoval();
     const parent = yield* this.resolveParent(rp);
     const name = rp.component;
     if (isDots(name)) throw linuxerr.EISDIR;
@@ -227,6 +228,7 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
   }
 
   *rmdirAt(rp: ResolvingPath): Op<void> {
+    yield* this.beforeRemoval();
     const parent = yield* this.resolveParent(rp);
     const name = rp.component;
     if (name === '.') throw linuxerr.EINVAL;

@@ -59,8 +59,11 @@ export abstract class LocalTree implements InodeOwner {
   /** Makes room for `blocks` more blocks. Returns how many there is room for. */
   abstract reserveBlocks(blocks: number): number;
   abstract releaseBlocks(blocks: number): void;
-  /** Waits while too much is unwritten. */
-  abstract throttle(): Op<void>;
+  /**
+   * Called before a change of `bytes`: waits while too much is unwritten, and until there is room
+   * for them if waiting helps. Errors: as checkWritable(); that of a commit that failed meanwhile.
+   */
+  abstract throttle(bytes: number): Op<void>;
   /**
    * Opens something that is neither a regular file nor a directory. Errors: ENXIO for a socket
    * nobody listens at, a device without a driver, and as Pipe.open().
@@ -81,6 +84,31 @@ export abstract class LocalTree implements InodeOwner {
   abstract release(): Op<void>;
   abstract statfs(): Op<Statfs>;
   abstract readonly commitStatus: CommitStatus | undefined;
+
+  // What only a filesystem with a medium has to say.
+
+  get isReadOnly(): boolean {
+    return false;
+  }
+
+  checkWritable(): void {
+    // Memory doesn't fail.
+  }
+
+  /** Called before something is made: waits until there is room for it, if waiting helps. */
+  *makeRoom(_bytes: number): Op<void> {
+    // Room is a matter of makeInode() and reserveBlocks().
+  }
+
+  /** Errors: ENOSPC if there is no room for `bytes` of names or attributes. */
+  checkRoom(_bytes: number): void {
+    // Names and attributes cost nothing.
+  }
+
+  /** Called before something is removed. */
+  *beforeRemoval(): Op<void> {
+    // It takes no room.
+  }
 
   // Resolution.
 

@@ -20,11 +20,14 @@ import type { OpenOptions } from '../../vfs/options.ts';
 import { accessOfOpenFlags, checkAccess, isOwner } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import { applySetStat } from './attributes.ts';
-import { createAndOpen, createUnnamed } from './create.ts';
+import { createAndOpen, createUnnamed, CREATION_BYTES } from './create.ts';
 import { DirectoryDescription } from './directory-description.ts';
 import type { LocalDentry } from './inode.ts';
 import { checkName, isDots, type LocalTree } from './local-tree.ts';
 import { RegularFileDescription } from './regular-file-description.ts';
+
+/** O_TMPFILE includes O_DIRECTORY. */
+const TMPFILE = O_TMPFILE & ~O_DIRECTORY;
 
 export function* openLocal(
   fs: LocalTree,
@@ -32,6 +35,8 @@ export function* openLocal(
   options: OpenOptions,
 ): Op<FileDescription> {
   const { flags } = options;
+  // Nothing may wait between the look for a name and its creation.
+  if ((flags & (O_CREAT | TMPFILE)) !== 0) yield* fs.makeRoom(CREATION_BYTES);
   if ((flags & O_CREAT) !== 0) return yield* openOrCreate(fs, rp, options);
   let dentry = fs.walk(rp, false);
   while (dentry === undefined) {

@@ -151,9 +151,9 @@ export class RegularFileDescription extends LocalFileDescription {
       if (offset >= FILE_SIZE_MAX) throw linuxerr.EFBIG;
       const wanted = Math.min(bytes.length, FILE_SIZE_MAX - offset, RW_COUNT_MAX);
       while (count < wanted) {
-        yield* this.fs.throttle();
         const from = offset + count;
         const to = Math.min(offset + wanted, from + PIECE_SIZE);
+        yield* this.fs.throttle(to - from);
         const isHere = this.#data.firstMissing(from, to) < 0;
         const end = isHere ? to : yield* this.#load(from, to);
         const piece = bytes.subarray(count, end - offset);
@@ -170,7 +170,7 @@ export class RegularFileDescription extends LocalFileDescription {
     if (count === 0) throw linuxerr.ENOSPC;
     if ((this.statusFlags & O_DSYNC) !== 0) {
       const dataOnly = (this.statusFlags & O_SYNC) !== O_SYNC;
-      yield* this.fs.syncInode(this.inode, { dataOnly });
+      yield* this.syncImpl({ dataOnly });
     }
     return { count, offset: offset + count };
   }
@@ -178,7 +178,7 @@ export class RegularFileDescription extends LocalFileDescription {
   /** Writes what is in memory. Returns less than all if there is no space for it. */
   #writePiece(piece: Uint8Array, offset: number): number {
     const data = this.#data;
-    const needed = data.countHoles(offset, offset + piece.length);
+    const needed = data.countTaken(offset, offset + piece.length);
     let length = piece.length;
     const granted = needed === 0 ? 0 : this.fs.reserveBlocks(needed);
     if (granted < needed) length = this.#fitting(offset, length, granted);
@@ -194,14 +194,14 @@ export class RegularFileDescription extends LocalFileDescription {
   }
 
   /**
-   * How much of [offset, offset + length) can be written if only `blocks` more blocks may become
-   * data.
+   * How much of [offset, offset + length) can be written if that may take only `blocks` more
+   * blocks.
    */
   #fitting(offset: number, length: number, blocks: number): number {
     let end = offset;
     let left = blocks;
     while (end < offset + length) {
-      if (!this.#data.isWritten(end) && left-- === 0) break;
+      if (this.#data.takesBlock(end) && left-- === 0) break;
       end = (Math.floor(end / BLOCK_SIZE) + 1) * BLOCK_SIZE;
     }
     return Math.min(end, offset + length) - offset;
@@ -222,6 +222,7 @@ export class RegularFileDescription extends LocalFileDescription {
   protected override *allocateImpl(mode: number, offset: number, length: number): Op<void> {
     const to = offset + length;
     if (to > FILE_SIZE_MAX) throw linuxerr.EFBIG;
+    this.fs.checkWritable();
     const { dataMutex } = this.inode;
     if (!dataMutex.tryLock()) yield* dataMutex.lock();
     try {
@@ -284,6 +285,6 @@ export class RegularFileDescription extends LocalFileDescription {
   }
 
   protected override syncImpl(options: { readonly dataOnly: boolean }): Op<void> {
-    return this.fs.syncInode(this.inode, options);
+    return this.syncFile(options);
   }
 }

@@ -43,7 +43,7 @@ export function* getXattr(
   return value;
 }
 
-/** Errors besides: ENOSPC if the list of names would grow beyond XATTR_LIST_MAX. */
+/** Errors besides: ENOSPC without room, or if the names would grow beyond XATTR_LIST_MAX. */
 export function* setXattr(
   fs: LocalTree,
   inode: Inode,
@@ -52,11 +52,13 @@ export function* setXattr(
 ): Op<void> {
   checkXattr(creds, inode, name, { isWrite: true });
   checkPrefix(name);
+  yield* fs.makeRoom(value.length);
   const xattrs = yield* fs.loadXattrs(inode);
   const exists = xattrs.has(name);
   if ((flags & XATTR_CREATE) !== 0 && exists) throw linuxerr.EEXIST;
   if ((flags & XATTR_REPLACE) !== 0 && !exists) throw linuxerr.ENODATA;
   if (!exists && listSize([...xattrs.keys(), name]) > XATTR_LIST_MAX) throw linuxerr.ENOSPC;
+  fs.checkRoom(value.length);
   xattrs.set(name, value.slice());
   changed(fs, inode);
 }

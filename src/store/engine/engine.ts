@@ -198,6 +198,26 @@ export class Engine implements Store {
     return this.#device.usage();
   }
 
+  get isOpen(): boolean {
+    return this.#device.isOpen && !this.#isClosing;
+  }
+
+  get reservedBytes(): number {
+    return this.#device.reservedBytes;
+  }
+
+  /** Between commits, as it uses the medium as they do. */
+  *reserve(bytes: number): Op<number> {
+    this.#checkOpen();
+    if (this.#isClosing) throw linuxerr.EIO;
+    const reserved = this.#lastCommit.then(() => {
+      this.#checkOpen();
+      return runAsync(this.#device.reserve(bytes));
+    });
+    this.#lastCommit = reserved.catch(() => undefined);
+    return yield* waitFor(reserved);
+  }
+
   *close(): Op<void> {
     this.#isClosing = true;
     yield* waitFor(this.#lastCommit);

@@ -1,16 +1,27 @@
 // A device on IndexedDB: a record for each place, by its address. A commit is one transaction.
 
 import { promisifyRequest } from 'idb-keyval';
-import { type Op, waitFor } from '../../lib/op.ts';
+import { linuxerr } from '../../abi/errno.ts';
+import { type Clock, RealClock } from '../../lib/clock.ts';
+import { type Op, timer, waitFor } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
 import type { Durability, StoreUsage } from '../store.ts';
 import type { IndexedDb } from '../records.ts';
 import { FORMAT_VERSION, type Superblock } from '../superblock.ts';
+import { Ballast, CLEANUP_MS } from './ballast.ts';
+import { type Estimate, OriginQuota } from './origin-quota.ts';
 import type { DeviceBatch, PageDevice, Portion } from './page-device.ts';
 
 /** Records from this size on are kept for a while: the next read may want another part. */
 const RECENT_SIZE_MIN = 128 * 1024;
 const RECENT_BYTES_MAX = 4 << 20;
+
+/** What a record takes besides its bytes, generously. */
+const RECORD_OVERHEAD = 256;
+/** Before a commit is given up, the browser gets time to clean up, in milliseconds. */
+const LAST_WAIT_MS = 200;
+/** Of the ballast, so much more is given up than a commit needs, in bytes. */
+const SLACK = 256 * 1024;
 
 export interface IdbDeviceOptions {
   readonly database: Database;
@@ -20,7 +31,8 @@ export interface IdbDeviceOptions {
   readonly superblockKey: string;
   /** Is there another copy, of which the superblock is to tell? */
   readonly isMirrored: boolean;
-  readonly estimate: (() => Promise<StorageEstimate>) | undefined;
+  readonly estimate: Estimate | undefined;
+  readonly clock?: Clock | undefined;
   /** Called once it is closed. */
   readonly onClosed?: (() => Promise<void>) | undefined;
 }
@@ -28,6 +40,9 @@ export interface IdbDeviceOptions {
 export class IdbDevice implements PageDevice {
   readonly isTransactional = true;
   readonly #options: IdbDeviceOptions;
+  readonly #clock: Clock;
+  readonly #ballast: Ballast;
+  readonly #quota: OriginQuota;
   #superblock: Superblock;
   /** By address; oldest use first. */
   readonly #recent = new Map<number, Uint8Array>();
@@ -37,6 +52,9 @@ export class IdbDevice implements PageDevice {
 
   constructor(options: IdbDeviceOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? new RealClock();
+    this.#ballast = new Ballast(options.database, this.#clock);
+    this.#quota = new OriginQuota(options.estimate);
     this.#superblock = options.superblock;
   }
 
@@ -106,17 +124,19 @@ export class IdbDevice implements PageDevice {
       isMirrored,
       root: superblock,
     };
-    const committed = database.write(durability, (store) => {
-      for (const { address, units } of clears ?? []) {
-        store.delete(KeyRange.bound(address, address + units, false, true));
-      }
-      for (const { address } of frees) store.delete(address);
-      for (const { address, bytes } of writes) store.put(bytes, address);
-      store.put(next, superblockKey);
-    });
+    const write = (): Promise<void> =>
+      database.write(durability, (store) => {
+        for (const { address, units } of clears ?? []) {
+          store.delete(KeyRange.bound(address, address + units, false, true));
+        }
+        for (const { address } of frees) store.delete(address);
+        for (const { address, bytes } of writes) store.put(bytes, address);
+        store.put(next, superblockKey);
+      });
     this.#version++;
     try {
-      yield* waitFor(committed);
+      const written = writes.reduce((sum, { bytes }) => sum + bytes.length + RECORD_OVERHEAD, 0);
+      yield* this.#withinQuota(write, written + superblock.length);
     } finally {
       this.#version++;
     }
@@ -134,14 +154,39 @@ export class IdbDevice implements PageDevice {
     yield* waitFor(written);
   }
 
+  /** Writes `bytes`. If there is no room, what was reserved is. Errors: ENOSPC, EIO. */
+  *#withinQuota(write: () => Promise<void>, bytes: number): Op<void> {
+    if (yield* fits(write)) return;
+    if ((yield* this.#ballast.drop(bytes + SLACK)) && (yield* fits(write))) return;
+    yield timer(this.#clock, CLEANUP_MS);
+    if (yield* fits(write)) return;
+    // Browsers count a little differently: if a part is not enough, all of it may be.
+    if (yield* this.#ballast.drop(Infinity)) {
+      yield timer(this.#clock, CLEANUP_MS);
+      if (yield* fits(write)) return;
+    }
+    yield timer(this.#clock, LAST_WAIT_MS);
+    yield* waitFor(write());
+  }
+
   *usage(): Op<StoreUsage> {
-    const { estimate } = this.#options;
-    if (estimate === undefined) return { used: 0, available: Number.MAX_SAFE_INTEGER };
-    const { usage = 0, quota = Number.MAX_SAFE_INTEGER } = yield* waitFor(
-      // A browser that refuses to tell is like one that has no limit.
-      estimate().catch((): StorageEstimate => ({})),
-    );
-    return { used: usage, available: Math.max(0, quota - usage) };
+    yield* this.#ballast.load();
+    const { used, available } = yield* this.#quota.usage();
+    const { bytes } = this.#ballast;
+    return { used: Math.max(0, used - bytes), available: available + bytes };
+  }
+
+  get reservedBytes(): number {
+    return this.#ballast.bytes;
+  }
+
+  *reserve(bytes: number): Op<number> {
+    yield* this.#ballast.grow(bytes);
+    return this.#ballast.bytes;
+  }
+
+  release(bytes: number): Op<boolean> {
+    return this.#ballast.drop(bytes);
   }
 
   *close(): Op<void> {
@@ -156,5 +201,16 @@ export class IdbDevice implements PageDevice {
     }
     database.close();
     if (onClosed !== undefined) yield* waitFor(onClosed());
+  }
+}
+
+/** Writes. False if there is no room. Errors: EIO. */
+function* fits(write: () => Promise<void>): Op<boolean> {
+  try {
+    yield* waitFor(write());
+    return true;
+  } catch (error) {
+    if (error !== linuxerr.ENOSPC) throw error;
+    return false;
   }
 }

@@ -41,6 +41,8 @@ export class MemoryDevice implements PageDevice {
   readonly #taken = new Set<number>();
   #nextFailure: LinuxError | undefined;
   #isClosed = false;
+  /** The most that somebody wanted to reserve. */
+  #wantedBytes = 0;
   /** What was committed, in order; undefined: nobody wants to know. */
   #history: DeviceImage[] | undefined;
   /** Places read so far. */
@@ -155,6 +157,21 @@ export class MemoryDevice implements PageDevice {
       assert(!this.#taken.has(address + i), 'a place in use is written');
       this.#taken.add(address + i);
     }
+  }
+
+  get reservedBytes(): number {
+    return Math.max(0, Math.min(this.#wantedBytes, this.#capacityBytes - this.#usedBytes));
+  }
+
+  *reserve(bytes: number): Op<number> {
+    yield* this.#begin();
+    // Nobody else takes what is free.
+    this.#wantedBytes = Math.max(this.#wantedBytes, bytes);
+    return this.reservedBytes;
+  }
+
+  *release(): Op<boolean> {
+    return false;
   }
 
   *usage(): Op<StoreUsage> {

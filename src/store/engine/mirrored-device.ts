@@ -7,8 +7,9 @@
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { MirrorStatus } from '../../lib/mirror-status.ts';
-import { type Op, runAsync, waitFor, WaitQueue } from '../../lib/op.ts';
+import { type Op, runAsync, timer, waitFor, WaitQueue } from '../../lib/op.ts';
 import type { Durability, StoreUsage } from '../store.ts';
+import { CLEANUP_MS } from './ballast.ts';
 import { Follower } from './follower.ts';
 import type { Checksum } from './node-cache.ts';
 import type { DeviceBatch, PageDevice, Place, Portion } from './page-device.ts';
@@ -44,6 +45,8 @@ export interface MirroredDeviceOptions {
 const STEP_BYTES_DEFAULT = 4 << 20;
 /** Between two steps, for others. */
 const PAUSE_MS = 5;
+/** What the other side gives up when there is no room is so much more than is needed. */
+const ROOM_SLACK_BYTES = 256 * 1024;
 /** Commits wait when the follower lacks more. */
 const BACKLOG_BYTES_MAX = 16 << 20;
 /** After a side failed it is tried again after so long, then after twice as long, and so on. */
@@ -170,7 +173,9 @@ export class MirroredDevice implements PageDevice {
       try {
         yield* this.#leader.device.commit(batch, durability);
       } catch (error) {
-        if (!(yield* this.#failOver(error))) throw error;
+        const mayRetry =
+          error === linuxerr.ENOSPC ? yield* this.#findRoom(batch) : yield* this.#failOver(error);
+        if (!mayRetry) throw error;
         yield* this.#leader.device.commit(batch, durability);
       }
       this.#superblock = batch.superblock;
@@ -187,6 +192,18 @@ export class MirroredDevice implements PageDevice {
   /** Waits while the follower is far behind. */
   *#makeRoom(): Op<void> {
     while (this.#follower.backlogBytes > BACKLOG_BYTES_MAX) yield this.#follower.progress;
+  }
+
+  /** The leader has no room. Did the other side give up some? */
+  *#findRoom({ writes }: DeviceBatch): Op<boolean> {
+    const { device } = this.#follower;
+    yield* this.#follower.drained();
+    if (!device.isOpen) return false;
+    const bytes = writes.reduce((sum, each) => sum + each.bytes.length, 0);
+    if (!(yield* device.release(bytes + ROOM_SLACK_BYTES))) return false;
+    // The browser counts what is gone until it has cleaned up.
+    yield timer(this.#options.clock, CLEANUP_MS);
+    return true;
   }
 
   /** The leader failed. Has the other side taken its place? */
@@ -357,7 +374,27 @@ export class MirroredDevice implements PageDevice {
     // The first that can tell how much the origin may have.
     const side = [other, preferred].find(({ device }) => device.isOpen);
     if (side === undefined) throw linuxerr.EIO;
-    return yield* side.device.usage();
+    const { used, available } = yield* side.device.usage();
+    // Everything is written twice.
+    return { used, available: Math.floor(available / 2) };
+  }
+
+  /** The least that both have, as far as both are written. */
+  get reservedBytes(): number {
+    const leading = this.#leader.device.reservedBytes;
+    const isAlone = this.#state !== 'whole';
+    return isAlone ? leading : Math.min(leading, this.#follower.device.reservedBytes);
+  }
+
+  *reserve(bytes: number): Op<number> {
+    yield* this.#follower.drained();
+    yield* this.#leader.device.reserve(bytes);
+    if (this.#state === 'whole') yield* this.#follower.device.reserve(bytes);
+    return this.reservedBytes;
+  }
+
+  *release(bytes: number): Op<boolean> {
+    return yield* this.#leader.device.release(bytes);
   }
 
   *close(): Op<void> {

@@ -13,18 +13,22 @@
 // A commit writes its places, flushes, writes the superblock into the slot that the last one didn't
 // use, and flushes again. Of two whole slots the one of the higher number counts.
 
-import { linuxerr } from '../../abi/errno.ts';
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Durability, StoreUsage } from '../store.ts';
+import { StoreError } from '../store-error.ts';
 import { FORMAT_VERSION, unknownFormat } from '../superblock.ts';
 import type { Checksum } from './node-cache.ts';
 import { Reader, Writer } from './node.ts';
+import { decodeRootBlock } from './root-block.ts';
 import { type DeviceBatch, type PageDevice, type Portion, UNIT_SIZE } from './page-device.ts';
 
 const MAGIC = 0x57525242;
 const SLOT_SIZE = 64 * 1024;
 const UNITS_START = 2 * SLOT_SIZE;
 const SLOT_HEADER_SIZE = 20;
+/** Of what is to be reserved, so much less is tried if there is no room. */
+const RESERVE_STEP_BYTES = 256 * 1024;
 /** Of the slot: what the checksum doesn't cover. */
 const CHECKED_FROM = 8;
 
@@ -61,6 +65,8 @@ export class OpfsDevice implements PageDevice {
   readonly #onClosed: (() => void) | undefined;
   /** The last that was committed. */
   #slot: Slot | undefined;
+  /** What lies behind is reserved, in bytes from the start. */
+  #usedEnd: number;
   #isOpen = true;
 
   /** Errors: EIO if the file can't be read; StoreError 'unknown-format'. */
@@ -72,6 +78,18 @@ export class OpfsDevice implements PageDevice {
     const slots = [this.#readSlot(0), this.#readSlot(1)].filter((slot) => slot !== undefined);
     const [first, second] = slots.sort((a, b) => b.sequence - a.sequence);
     this.#slot = first ?? second;
+    this.#usedEnd = this.#findUsedEnd();
+  }
+
+  #findUsedEnd(): number {
+    if (this.#slot === undefined) return UNITS_START;
+    try {
+      const { space } = decodeRootBlock(this.#slot.superblock, this.#checksum);
+      return UNITS_START + space.end * UNIT_SIZE;
+    } catch (error) {
+      if (!(error instanceof LinuxError) && !(error instanceof StoreError)) throw error;
+      return this.#handle.getSize();
+    }
   }
 
   get isOpen(): boolean {
@@ -136,6 +154,7 @@ export class OpfsDevice implements PageDevice {
       // Only what is cleared as a whole gets shorter: a file has no holes to punch.
       if (clears.some(({ address, units }) => address === 0 && units === Infinity)) {
         this.#handle.truncate(UNITS_START);
+        this.#usedEnd = UNITS_START;
       }
       for (const { address, bytes } of writes) {
         this.#writeAt(bytes, UNITS_START + address * UNIT_SIZE);
@@ -146,9 +165,7 @@ export class OpfsDevice implements PageDevice {
       this.#handle.flush();
     } catch (error) {
       if (isSlotTouched) this.#clearSlot(index);
-      throw error instanceof DOMException && error.name === 'QuotaExceededError'
-        ? linuxerr.ENOSPC
-        : linuxerr.EIO;
+      throw isQuotaError(error) ? linuxerr.ENOSPC : linuxerr.EIO;
     }
     this.#slot = { index, sequence, superblock };
   }
@@ -169,6 +186,7 @@ export class OpfsDevice implements PageDevice {
 
   #writeAt(bytes: Uint8Array, at: number): void {
     if (this.#handle.write(bytes, { at }) !== bytes.length) throw linuxerr.EIO;
+    this.#usedEnd = Math.max(this.#usedEnd, at + bytes.length);
   }
 
   *rewrite(address: number, bytes: Uint8Array): Op<void> {
@@ -186,8 +204,40 @@ export class OpfsDevice implements PageDevice {
     return { used: this.#handle.getSize(), available: Number.MAX_SAFE_INTEGER };
   }
 
+  get reservedBytes(): number {
+    return this.#isOpen ? Math.max(0, this.#handle.getSize() - this.#usedEnd) : 0;
+  }
+
+  /** A file that is made longer takes of the quota what it may be filled with. */
+  *reserve(bytes: number): Op<number> {
+    this.#checkOpen();
+    for (let wanted = bytes; wanted > this.reservedBytes; wanted -= RESERVE_STEP_BYTES) {
+      if (this.#lengthen(this.#usedEnd + wanted)) break;
+    }
+    return this.reservedBytes;
+  }
+
+  /** False if there is no room. Errors: EIO. */
+  #lengthen(size: number): boolean {
+    try {
+      this.#handle.truncate(size);
+      return true;
+    } catch (error) {
+      if (isQuotaError(error)) return false;
+      throw linuxerr.EIO;
+    }
+  }
+
+  *release(): Op<boolean> {
+    this.#checkOpen();
+    if (this.reservedBytes === 0) return false;
+    return this.#lengthen(this.#usedEnd);
+  }
+
   *close(): Op<void> {
     if (!this.#isOpen) return;
+    // What is reserved need not be held while nobody writes.
+    if (this.#handle.getSize() > this.#usedEnd) this.#lengthen(this.#usedEnd);
     this.#isOpen = false;
     this.#handle.close();
     this.#onClosed?.();
@@ -196,4 +246,8 @@ export class OpfsDevice implements PageDevice {
   #checkOpen(): void {
     if (!this.#isOpen) throw linuxerr.EIO;
   }
+}
+
+function isQuotaError(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'QuotaExceededError';
 }

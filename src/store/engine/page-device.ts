@@ -96,8 +96,20 @@ export interface PageDevice {
    */
   mend?(place: Place, isWhole: (bytes: Uint8Array) => boolean): Op<Uint8Array | undefined>;
 
-  /** Space in use and left. */
+  /** Space in use and left; what is reserved counts as left. */
   usage(): Op<StoreUsage>;
+
+  /** As Store.reservedBytes. */
+  readonly reservedBytes: number;
+
+  /** As Store.reserve(). Not during a commit. */
+  reserve(bytes: number): Op<number>;
+
+  /**
+   * Gives up so much of what is reserved: another device of the origin needs it. False if there is
+   * nothing reserved. Not during a commit. Errors: EIO.
+   */
+  release(bytes: number): Op<boolean>;
 
   /** Gives up the medium. Idempotent. */
   close(): Op<void>;

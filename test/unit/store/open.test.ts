@@ -294,6 +294,25 @@ describe('the platform', () => {
     expect(message).toContain('The operation is insecure.');
   });
 
+  test('a database that the browser keeps waiting is given up, and not made later', async () => {
+    const origin = new Origin();
+    await runAsync((await origin.open()).close());
+    // Another page's connection that doesn't make way, and somebody who deletes the database.
+    const other = await origin.connect();
+    const deleted = new Promise((resolve) => {
+      origin.factory.deleteDatabase('burrow:test').onsuccess = resolve;
+    });
+    const { reason, message } = await refusal(origin.open({ openTimeoutMs: 50 }));
+    expect(reason).toBe('unavailable');
+    expect(message).toMatch(/has not opened the database "burrow:test".* for 0.05 s.*close the o/);
+    other.close();
+    await deleted;
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
+    expect((await origin.factory.databases()).map(({ name }) => name)).toEqual([]);
+  });
+
   test('a store answers EIO once the browser has closed its database', async () => {
     const origin = new Origin();
     const store = await origin.open();
@@ -319,5 +338,33 @@ describe('the platform', () => {
     const estimate = (): Promise<StorageEstimate> => Promise.resolve({ usage: 30, quota: 100 });
     const store = await new Origin().open({ estimate });
     expect(await runAsync(store.usage())).toEqual({ used: 30, available: 70 });
+  });
+
+  test('where the same is always left, what was left at first is the disk’s size', async () => {
+    let usage = 30;
+    const estimate = (): Promise<StorageEstimate> => Promise.resolve({ usage, quota: usage + 70 });
+    const store = await new Origin().open({ estimate });
+    await runAsync(store.usage());
+    usage = 50;
+    expect(await runAsync(store.usage())).toEqual({ used: 50, available: 50 });
+    usage = 20;
+    expect(await runAsync(store.usage())).toEqual({ used: 20, available: 80 });
+  });
+
+  test('what is reserved counts as left, and is there at the next opening', async () => {
+    const origin = new Origin();
+    const store = await origin.open();
+    expect(await runAsync(store.reserve(600_000))).toBe(3 * 262_144);
+    await runAsync(store.close());
+    const estimate = (): Promise<StorageEstimate> =>
+      Promise.resolve({ usage: 1_000_000, quota: 2_000_000 });
+    const again = await origin.open({ estimate });
+    expect(await runAsync(again.usage())).toEqual({
+      used: 1_000_000 - 3 * 262_144,
+      available: 1_000_000 + 3 * 262_144,
+    });
+    expect(again.reservedBytes).toBe(3 * 262_144);
+    await runAsync(again.close());
+    await origin.check();
   });
 });

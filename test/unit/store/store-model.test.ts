@@ -15,6 +15,7 @@ import {
   batch,
   blocksOf,
   bytes,
+  COMMIT_TRIES,
   failNextTransaction,
   digest,
   Origin,
@@ -169,7 +170,7 @@ function idbSubject(name: string, cacheBytes: number | undefined): Subject {
       return origin.open({ cacheBytes });
     },
     failNext: () => {
-      failNextTransaction('QuotaExceededError');
+      failNextTransaction('QuotaExceededError', COMMIT_TRIES);
     },
     checkRecords: () => origin.check(),
   };

@@ -16,6 +16,7 @@ import {
   commit,
   digest,
   failNextPut,
+  COMMIT_TRIES,
   failNextTransaction,
   Origin,
 } from './support.ts';
@@ -108,7 +109,7 @@ function idbSubject(name: string, cacheBytes: number | undefined): Subject {
           return store;
         },
         fillDisk: () => {
-          failNextTransaction('QuotaExceededError');
+          failNextTransaction('QuotaExceededError', COMMIT_TRIES);
         },
         breakDisk: () => {
           failNextPut('UnknownError');

@@ -219,16 +219,20 @@ export async function countRequests(action: () => Promise<unknown>): Promise<Req
 }
 
 /**
- * Makes the next transaction that is committed fail as a full disk does in Chromium: at its end.
+ * Makes the next transactions that are committed fail as a full disk does in Chromium: at the end.
  */
-export function failNextTransaction(errorName: string): void {
+export function failNextTransaction(errorName: string, times = 1): void {
   const prototype = IDBTransaction.prototype as unknown as { commit: () => void };
   const original = prototype.commit;
+  let left = times;
   prototype.commit = function (this: { _abort(name: string): void }): void {
-    prototype.commit = original;
+    if (--left <= 0) prototype.commit = original;
     this._abort(errorName);
   };
 }
+
+/** So often a device tries a commit that finds no room, if it has nothing reserved. */
+export const COMMIT_TRIES = 3;
 
 /**
  * Runs `action` when the next commit's transaction is under way: all is requested, nothing is done.

@@ -70,8 +70,8 @@ describe('format 1', () => {
     const origin = await originOf(readImage('format-1.json.gz'));
     await checkFiles(await origin.open());
     await origin.check();
-    const keys = [...(await origin.dump()).keys()].map((key) => JSON.parse(key) as IDBValidKey);
-    expect(keys.filter((key) => typeof key !== 'number')).toEqual(['superblock']);
+    const keys = [...(await origin.dump()).keys()];
+    expect(keys.filter((key) => !/^(?:\d+|"ballast.*")$/.test(key))).toEqual(['"superblock"']);
     const again = await origin.open();
     const scene = await Scene.open({ type: 'idbfs', source: 's' }, { store: again });
     expect(await (await scene.newActor()).readFile('/new')).toBe('new');

@@ -7,11 +7,13 @@ import { formatBytes, fractionOf } from '../../../web/ui/format.ts';
 import {
   describeCommit,
   describeIsolation,
+  describePersistence,
   describeStorage,
   joinCommits,
 } from '../../../web/ui/status-text.ts';
 
 const SAVED: CommitState = {
+  health: 'good',
   dirtyBytes: 0,
   committing: false,
   commits: 1,
@@ -47,7 +49,10 @@ describe('the last commit', () => {
     ['saved', {}, 'good'],
     ['saving…', { committing: true, dirtyBytes: 5 }, 'busy'],
     ['3.2 MB not yet saved', { dirtyBytes: 3_200_000 }, 'busy'],
-    ['not saved: disk full', { error: 'disk full', dirtyBytes: 1 }, 'bad'],
+    ['not saved: storage full', { health: 'full', error: 'full', dirtyBytes: 1 }, 'bad'],
+    ['saved, storage full', { health: 'full', error: 'full' }, 'bad'],
+    ['not saved: the storage fails, read-only', { health: 'read-only', error: 'x' }, 'bad'],
+    ['not saved: the storage is gone', { health: 'lost', error: 'gone' }, 'bad'],
   ])('%s', (text, change, tone) => {
     const status = describeCommit({ ...SAVED, ...change });
     expect([status.text, status.tone]).toEqual([text, tone]);
@@ -58,7 +63,8 @@ describe('the last commit', () => {
   });
 
   test('of several filesystems is their sum', () => {
-    const other = { ...SAVED, dirtyBytes: 7, commits: 2, lastCommit: 2000, error: 'full' };
+    const changes = { dirtyBytes: 7, commits: 2, lastCommit: 2000 };
+    const other: CommitState = { ...SAVED, ...changes, health: 'full', error: 'full' };
     expect(joinCommits([SAVED, other])).toEqual({ ...other, commits: 3 });
     expect(joinCommits([{ ...SAVED, lastCommit: null }])?.lastCommit).toBeNull();
   });
@@ -74,7 +80,12 @@ test('storage is told in bytes', () => {
     files: 0,
     ffree: 0,
   };
-  expect(describeStorage(statfs, {}, null).text).toBe('1.0 MB used, 2.0 MB available');
+  const silent = { persisted: null, usedBytes: null, quotaBytes: null };
+  const { text, title } = describeStorage(statfs, silent, null);
+  expect(text).toBe('1.0 MB used, 2.0 MB available');
+  expect(title).toContain('doesn’t tell');
+  const told = { persisted: true, usedBytes: 5_000_000, quotaBytes: 9_000_000 };
+  expect(describeStorage(statfs, told, null).title).toContain('counts 5.0 MB of 9.0 MB');
   const whole: MirrorState = {
     leader: 'OPFS',
     follower: 'IndexedDB',
@@ -86,7 +97,7 @@ test('storage is told in bytes', () => {
   const degraded = { ...whole, state: 'degraded', reason: 'IndexedDB failed: EIO' } as const;
   const resilvering = { ...whole, state: 'resilvering', copiedBytes: 5_000_000 } as const;
   const titles = [null, whole, resilvering, degraded].map((mirror) =>
-    describeStorage(statfs, {}, mirror).title.replace(/.* origin\. /, ''),
+    describeStorage(statfs, silent, mirror).title.replace(/.* uses\. /, ''),
   );
   expect(titles).toEqual([
     'Kept in IndexedDB alone.',
@@ -96,6 +107,13 @@ test('storage is told in bytes', () => {
   ]);
   const commits = [whole, degraded].map((mirror) => ({ ...SAVED, mirror }));
   expect(joinCommits(commits)?.mirror).toBe(degraded);
+});
+
+test('what the browser keeps is said, and what to do if it may not', () => {
+  expect(describePersistence(true).text).toBe('persistent');
+  expect(describePersistence(false)).toMatchObject({ text: 'may be evicted' });
+  expect(describePersistence(false).title).toContain('download what matters');
+  expect(describePersistence(null).text).toBe('persistence unknown');
 });
 
 test('isolation says why it is inline', () => {

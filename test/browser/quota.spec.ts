@@ -1,0 +1,129 @@
+// A quota that is used up, for real: what is told, what stays, and how it goes on.
+
+import type { Page } from 'playwright/test';
+import { expect, test } from 'playwright/test';
+import { openKernelPage, startKernel } from './support/kernel-page.ts';
+
+const SOURCE = 'quota';
+const MIB = 2 ** 20;
+
+/** Gives the page's origin so many bytes more than it uses. */
+async function limitQuota(page: Page, leftBytes: number): Promise<void> {
+  const usage = await page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);
+  const client = await page.context().newCDPSession(page);
+  const { origin } = new URL(page.url());
+  await client.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage + leftBytes });
+}
+
+/** Puts a function into the page that makes a MiB which browsers can't compress. */
+function addNoise(page: Page): Promise<void> {
+  return page.evaluate(() => {
+    const noise = (seed: number): Uint8Array => {
+      const words = new Uint32Array(2 ** 18);
+      let state = seed * 2_654_435_761 + 1;
+      for (let i = 0; i < words.length; i++) {
+        state ^= state << 13;
+        state ^= state >>> 17;
+        state ^= state << 5;
+        words[i] = state;
+      }
+      return new Uint8Array(words.buffer);
+    };
+    Object.assign(globalThis, { noise });
+  });
+}
+
+declare const noise: (seed: number) => Uint8Array;
+
+/** Writes files of 1 MiB, each of them synced, until there is no room. How many there are. */
+function fill(page: Page): Promise<{ count: number; code: string }> {
+  return page.evaluate(async () => {
+    for (let count = 0; ; count++) {
+      try {
+        await kernel.fs.writeFile(`/f${count}`, noise(count), { flush: true });
+      } catch (error) {
+        await kernel.fs.rm(`/f${count}`, { force: true });
+        return { count, code: (error as { code: string }).code };
+      }
+    }
+  });
+}
+
+/** How many of the files are as they were written. */
+async function intact(page: Page, count: number): Promise<number> {
+  await addNoise(page);
+  return page.evaluate(async (files) => {
+    let good = 0;
+    for (let i = 0; i < files; i++) {
+      const data = await kernel.fs.readFile(`/f${i}`);
+      const wanted = noise(i);
+      const isSame = data.every((byte, index) => byte === wanted[index]);
+      if (data.length === wanted.length && isSame) good++;
+    }
+    return good;
+  }, count);
+}
+
+const health = (page: Page): Promise<string | undefined> =>
+  page.evaluate(async () => (await kernel.mounts())[0]?.commit?.health);
+
+test('writes fail with ENOSPC, what was synced stays, removing makes room', async ({ page }) => {
+  await openKernelPage(page);
+  await limitQuota(page, 24 * MIB);
+  await page.evaluate((source) => inPage.start(source).then(() => undefined), SOURCE);
+  await addNoise(page);
+  const { count, code } = await fill(page);
+  expect(code).toBe('ENOSPC');
+  expect(count).toBeGreaterThan(18);
+  const full = await page.evaluate(async () => {
+    const { bavail, bfree } = await kernel.fs.statfs('/');
+    return { bavail, bfree };
+  });
+  expect(full.bavail).toBeLessThan((2 * MIB) / 4096);
+  expect(await intact(page, count)).toBe(count);
+  // All of it can be saved, and is.
+  await page.evaluate(() => kernel.sync());
+  await startKernel(page, SOURCE);
+  expect(await intact(page, count)).toBe(count);
+  const again = await page.evaluate(async () => {
+    const { fs } = kernel;
+    const data = new Blob([1, 2, 3, 4].map((seed) => noise(seed) as Uint8Array<ArrayBuffer>));
+    const bytes = new Uint8Array(await data.arrayBuffer());
+    const write = (path: string): Promise<void> => fs.writeFile(path, bytes, { flush: true });
+    const first = await inPage.failureOf(write('/more'));
+    await fs.rm('/more', { force: true });
+    for (let i = 0; i < 6; i++) await fs.unlink(`/f${i}`);
+    await kernel.sync();
+    const { bavail } = await fs.statfs('/');
+    await write('/more');
+    return { first, bavail };
+  });
+  expect(again.first).toMatchObject({ name: 'FsError', code: 'ENOSPC' });
+  expect(again.bavail).toBeGreaterThan((4 * MIB) / 4096);
+  await startKernel(page, SOURCE);
+  const found = await page.evaluate(async () => (await kernel.fs.readFile('/more')).length);
+  expect(found).toBe(4 * MIB);
+});
+
+test('a program is told, and what it wrote until then can be synced', async ({ page }) => {
+  await openKernelPage(page);
+  await limitQuota(page, 12 * MIB);
+  await page.evaluate((source) => inPage.start(source).then(() => undefined), SOURCE);
+  await addNoise(page);
+  const { code, stderr, size } = await page.evaluate(async () => {
+    for (let i = 0; i < 16; i++) await kernel.fs.appendFile('/tmp/noise', noise(i));
+    const io = { args: ['/tmp/noise'], stdout: { file: '/noise' } };
+    const outcome = await inPage.run(inPage.program('cat'), io);
+    return { ...outcome, size: (await kernel.fs.stat('/noise')).size };
+  });
+  expect(code).not.toBe(0);
+  expect(stderr).toContain('o space left on device');
+  expect(size).toBeGreaterThan(7 * MIB);
+  expect(await health(page)).toBe('full');
+  await page.evaluate(() => kernel.sync());
+  await startKernel(page, SOURCE);
+  const found = await page.evaluate(async () => (await kernel.fs.readFile('/noise')).length);
+  expect(found).toBe(size);
+  await page.evaluate(() => kernel.fs.unlink('/noise').then(() => kernel.sync()));
+  await expect.poll(() => health(page)).toBe('good');
+});
