@@ -2,6 +2,7 @@
 
 import type { Page } from 'playwright/test';
 import { expect, test } from 'playwright/test';
+import type { StartOptions } from './support/in-page.ts';
 import { openKernelPage, startKernel } from './support/kernel-page.ts';
 
 const SOURCE = 'storage';
@@ -77,8 +78,8 @@ async function expectLost(page: Page): Promise<void> {
   });
 }
 
-async function startWithUnsaved(page: Page): Promise<void> {
-  await startKernel(page, SOURCE);
+async function startWithUnsaved(page: Page, options: StartOptions = {}): Promise<void> {
+  await startKernel(page, SOURCE, options);
   await page.evaluate(async () => {
     await kernel.fs.writeFile('/saved', 'saved', { flush: true });
     await kernel.fs.writeFile('/unsaved', 'in memory');
@@ -86,7 +87,7 @@ async function startWithUnsaved(page: Page): Promise<void> {
 }
 
 test('a database that another page deletes is told of', async ({ page, context }) => {
-  await startWithUnsaved(page);
+  await startWithUnsaved(page, { media: 'indexeddb' });
   const second = await context.newPage();
   await openKernelPage(second);
   await second.evaluate(

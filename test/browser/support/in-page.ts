@@ -25,11 +25,15 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+export interface StartOptions extends Omit<BootOptions, 'mounts'> {
+  readonly media?: 'mirrored' | 'indexeddb';
+}
+
 export interface InPage {
   readonly boot: typeof boot;
   readonly modules: typeof modules;
   /** Boots a kernel on the store `source` and makes it the page's kernel. */
-  start(source: string, options?: Omit<BootOptions, 'mounts'>): Promise<Kernel>;
+  start(source: string, options?: StartOptions): Promise<Kernel>;
   /** How a promise is rejected; 'fulfilled' if it isn't. */
   failureOf(promise: Promise<unknown>): Promise<Failure | 'fulfilled'>;
   /** Where the server has a program. */
@@ -47,9 +51,10 @@ declare global {
   var inPage: InPage;
 }
 
-async function start(source: string, options: Omit<BootOptions, 'mounts'> = {}): Promise<Kernel> {
-  const mounts = { '/': { type: 'idbfs', source } } as const;
-  globalThis.kernel = await boot({ ...options, mounts });
+async function start(source: string, options: StartOptions = {}): Promise<Kernel> {
+  const { media = 'mirrored', ...rest } = options;
+  const mounts = { '/': { type: 'idbfs', source, options: { media } } } as const;
+  globalThis.kernel = await boot({ ...rest, mounts });
   return globalThis.kernel;
 }
 

@@ -4,7 +4,7 @@
 import type { Page, TestInfo, Worker } from 'playwright/test';
 import { ROOT } from '../../../.tools/setup.mjs';
 import type { Isolation } from '../../../src/index.ts';
-import type { Outcome } from './in-page.ts';
+import type { Outcome, StartOptions } from './in-page.ts';
 
 const ADDRESS = `/@fs${ROOT}test/browser/support/kernel-page.html`;
 
@@ -15,11 +15,18 @@ export async function openKernelPage(page: Page): Promise<void> {
 }
 
 /** Goes to the page and boots its kernel on `source`. */
-export async function startKernel(page: Page, source = 'spec'): Promise<void> {
+export async function startKernel(
+  page: Page,
+  source = 'spec',
+  options: StartOptions = {},
+): Promise<void> {
   await openKernelPage(page);
-  await page.evaluate(async (name) => {
-    await inPage.start(name);
-  }, source);
+  await page.evaluate(
+    async ([name, rest]) => {
+      await inPage.start(name, rest);
+    },
+    [source, options] as const,
+  );
 }
 
 /** How programs run by default on the pages of a project. */
