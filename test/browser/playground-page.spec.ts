@@ -101,17 +101,18 @@ async function spoil(page: Page, run: (name: string) => Promise<void>): Promise<
 }
 
 test('a filesystem that the browser lost is never shown as an empty one', async ({ page }) => {
-  await spoil(
-    page,
-    (name) =>
-      new Promise((resolve, reject) => {
-        const request = indexedDB.deleteDatabase(name);
-        request.onsuccess = () => {
-          resolve();
-        };
-        request.onerror = reject;
-      }),
-  );
+  await spoil(page, async (name) => {
+    await new Promise<void>((resolve, reject) => {
+      const request = indexedDB.deleteDatabase(name);
+      request.onsuccess = () => {
+        resolve();
+      };
+      request.onerror = reject;
+    });
+    // The copy in OPFS, too: only the marker is left.
+    const root = await navigator.storage.getDirectory();
+    await root.removeEntry('burrow-stores', { recursive: true });
+  });
   await page.goto('/');
   const screen = page.locator(SCREEN);
   const message = 'The browser reports that it lost the database "burrow:playground"';

@@ -58,7 +58,6 @@ export class MirroredDevice implements PageDevice {
   readonly #options: MirroredDeviceOptions;
   #leader: Side;
   #follower: Follower;
-  #followerName: string;
   #state: MirrorStatus['state'];
   #reason: string | undefined;
   #superblock: Uint8Array | undefined;
@@ -78,22 +77,26 @@ export class MirroredDevice implements PageDevice {
   readonly #background = new Set<Promise<void>>();
 
   constructor(options: MirroredDeviceOptions) {
-    const { preferred, other, leader, follower, superblock } = options;
+    const { leader, follower, superblock } = options;
     this.#options = options;
     this.#leader = leader;
     this.#superblock = superblock;
-    const side = leader === preferred ? other : preferred;
-    this.#followerName = side.name;
-    this.#follower = this.#follow(side);
+    this.#follower = this.#follow(this.#followingSide);
     this.#state = follower === 'whole' ? 'whole' : 'degraded';
     this.#isFollowerEmpty = follower === 'empty';
     if (follower !== 'whole') this.#startResilver();
   }
 
+  /** The one that doesn't lead. */
+  get #followingSide(): Side {
+    const { preferred, other } = this.#options;
+    return this.#leader === preferred ? other : preferred;
+  }
+
   get mirrorStatus(): MirrorStatus {
     return {
       leader: this.#leader.name,
-      follower: this.#followerName,
+      follower: this.#followingSide.name,
       state: this.#state,
       behindBytes: this.#follower.backlogBytes,
       copiedBytes: this.#resilver?.copiedBytes ?? 0,
@@ -234,11 +237,8 @@ export class MirroredDevice implements PageDevice {
 
   /** The sides change their parts. Nothing is under way. */
   #swap(): void {
-    const { preferred, other } = this.#options;
-    const [leader, follower] = this.#leader === preferred ? [other, preferred] : [preferred, other];
-    this.#leader = leader;
-    this.#followerName = follower.name;
-    this.#follower = this.#follow(follower);
+    this.#leader = this.#followingSide;
+    this.#follower = this.#follow(this.#followingSide);
   }
 
   #follow({ device, name }: Side): Follower {
@@ -265,10 +265,9 @@ export class MirroredDevice implements PageDevice {
   // Resilvering.
 
   #startResilver(): void {
-    const { preferred, other, checksum, stepBytes = STEP_BYTES_DEFAULT } = this.#options;
+    const { checksum, stepBytes = STEP_BYTES_DEFAULT } = this.#options;
     if (this.#isClosed) return;
-    const side = this.#leader === preferred ? other : preferred;
-    this.#follower = this.#follow(side);
+    this.#follower = this.#follow(this.#followingSide);
     this.#state = 'resilvering';
     this.#reason = undefined;
     const resilver = new Resilver({

@@ -2,10 +2,10 @@
 //
 // A follower that still has a state of its own is not touched until the leader was read from end to
 // end: if that is damaged, the older state may be all there is. Then the follower is emptied and
-// marked as incomplete, and a walk through the leader's places
-// copies what was there when it began (place-walk.ts), a few MiB at a time, and every commit made
-// meanwhile is handed on as it is: what it writes is not copied again. At the end, between two
-// commits, the follower gets the leader's superblock, and with it becomes whole.
+// marked as incomplete, and a walk through the leader's places copies what was there when it began
+// (place-walk.ts), a few MiB at a time. Every commit made meanwhile is handed on as it is: what it
+// writes is not copied again. At the end, between two commits, the follower gets the leader's
+// superblock, and with it becomes whole.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { type Op, runAsync } from '../../lib/op.ts';
@@ -41,8 +41,6 @@ export class Resilver {
   #isCopying = false;
   #isStopped = false;
   copiedBytes = 0;
-  /** Places that are damaged on the leader, too. */
-  damagedCount = 0;
 
   constructor(options: ResilverOptions) {
     this.#options = options;
@@ -121,7 +119,6 @@ export class Resilver {
 
   async #copy(places: readonly VisitedPlace[]): Promise<void> {
     const { source, follower } = this.#options;
-    const commitCount = this.#commitCount;
     const read = await runAsync(readPlaces(source, places));
     const writes: { address: number; bytes: Uint8Array }[] = [];
     // What several leaves have comes more than once.
@@ -131,10 +128,10 @@ export class Resilver {
       if (place === undefined) break;
       // Something else may be there by now.
       if (this.#isTouched(place)) continue;
-      if (bytes !== undefined) {
-        writes.push({ address: place.address, bytes });
-        clears.push({ address: place.address, units: unitsOf(place.sizeBytes) });
-      } else if (commitCount === this.#commitCount) this.damagedCount++;
+      // What is damaged on the leader, too, stays missing.
+      if (bytes === undefined) continue;
+      writes.push({ address: place.address, bytes });
+      clears.push({ address: place.address, units: unitsOf(place.sizeBytes) });
     }
     this.copiedBytes += writes.reduce((sum, { bytes }) => sum + bytes.length, 0);
     follower.push({ clears, writes, frees: [], superblock: this.#incomplete() }, 'relaxed');
