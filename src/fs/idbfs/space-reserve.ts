@@ -16,7 +16,7 @@ import type { Store } from '../../store/store.ts';
 import { BLOCK_SIZE } from '../shared/file-data.ts';
 
 /** Kept for removals and nodes, in bytes. */
-export const METADATA_RESERVE = 1 << 20;
+const METADATA_RESERVE = 1 << 20;
 /** What is held at least once anything is written. */
 const RESERVE_MIN = METADATA_RESERVE + (1 << 20);
 /** Writers may be this many times the dirty limit ahead of the commits. */
