@@ -15,10 +15,7 @@ import type { Database } from '../database.ts';
 
 const COUNT_KEY = 'ballast';
 const CHUNK_BYTES = 256 * 1024;
-/**
- * What was deleted, and what a transaction that failed has written, Chromium counts until it has
- * cleaned up, some 20 ms later. Milliseconds.
- */
+/** What was deleted, Chromium cleans up some 20 ms later. Milliseconds. */
 export const CLEANUP_MS = 60;
 
 export class Ballast {
@@ -57,7 +54,7 @@ export class Ballast {
       if (yield* this.#add(step)) this.#step *= 2;
       else if (step > 1) this.#step = 1;
       else {
-        yield timer(this.#clock, CLEANUP_MS);
+        yield* this.settle(CLEANUP_MS);
         if (!(yield* this.#add(1))) return;
       }
     }
@@ -94,6 +91,20 @@ export class Ballast {
     yield* waitFor(written);
     this.#count = kept;
     return true;
+  }
+
+  /**
+   * Lets the browser clean up for `ms` milliseconds, and count anew. Chromium counts when a
+   * transaction that changes something has been committed and at no other time: if all that follow
+   * fail for want of room, it never sees what it has removed since. Errors: EIO.
+   */
+  *settle(ms: number): Op<void> {
+    yield timer(this.#clock, ms);
+    // There is no such record: that it is to be deleted is change enough.
+    const written = this.#database.write('relaxed', (store) => {
+      store.delete(chunkKey(-1));
+    });
+    yield* waitFor(written);
   }
 }
 

@@ -3,7 +3,7 @@
 import { promisifyRequest } from 'idb-keyval';
 import { linuxerr } from '../../abi/errno.ts';
 import { type Clock, RealClock } from '../../lib/clock.ts';
-import { type Op, timer, waitFor } from '../../lib/op.ts';
+import { type Op, waitFor } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
 import type { Durability, StoreUsage } from '../store.ts';
 import type { IndexedDb } from '../records.ts';
@@ -158,14 +158,14 @@ export class IdbDevice implements PageDevice {
   *#withinQuota(write: () => Promise<void>, bytes: number): Op<void> {
     if (yield* fits(write)) return;
     if ((yield* this.#ballast.drop(bytes + SLACK)) && (yield* fits(write))) return;
-    yield timer(this.#clock, CLEANUP_MS);
+    yield* this.#ballast.settle(CLEANUP_MS);
     if (yield* fits(write)) return;
     // Browsers count a little differently: if a part is not enough, all of it may be.
     if (yield* this.#ballast.drop(Infinity)) {
-      yield timer(this.#clock, CLEANUP_MS);
+      yield* this.#ballast.settle(CLEANUP_MS);
       if (yield* fits(write)) return;
     }
-    yield timer(this.#clock, LAST_WAIT_MS);
+    yield* this.#ballast.settle(LAST_WAIT_MS);
     yield* waitFor(write());
   }
 
