@@ -62,11 +62,13 @@ export function checkSendSource({ file, offset }: CopyEnd, count: number): void 
  * Errors, first one wins:
  *  - EBADF if the target isn't open for writing.
  *  - EPIPE, EAGAIN of a pipe that nobody reads, or that is full.
- *  - EINVAL if the target is open with O_APPEND, or the source has no data of its own.
+ *  - EINVAL if the target is a file that is open with O_APPEND, or the source has no data of its own.
  */
 export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
   if (!target.file.isWritable || target.file.isPathOnly) throw linuxerr.EBADF;
-  if ((target.file.statusFlags & O_APPEND) !== 0) throw linuxerr.EINVAL;
+  // Of a pipe, where everything is appended, Linux doesn't ask.
+  const isAppended = (target.file.statusFlags & O_APPEND) !== 0;
+  if (isAppended && target.file.isSeekable) throw linuxerr.EINVAL;
   const stat = yield* source.file.stat();
   if (target.file.isSeekable && isType(stat, S_IFIFO)) throw linuxerr.EINVAL;
   if (!target.file.isSeekable) checkRoom(target.file);

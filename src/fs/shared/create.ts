@@ -58,7 +58,7 @@ function* findPlace(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op<New
   const parent = yield* fs.resolveParent(rp);
   const name = rp.component;
   if (isDots(name)) throw linuxerr.EEXIST;
-  checkName(name);
+  checkName(name, parent);
   const existing = yield* fs.child(parent, name);
   if (parent.isDead) throw linuxerr.ENOENT;
   if (existing !== undefined) throw linuxerr.EEXIST;

@@ -203,7 +203,7 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     const parent = yield* this.resolveParent(rp);
     const name = rp.component;
     if (isDots(name)) throw linuxerr.EISDIR;
-    checkName(name);
+    checkName(name, parent);
     const child = yield* this.child(parent, name);
     rp.mount.checkWritable();
     if (child === undefined) throw linuxerr.ENOENT;
@@ -233,7 +233,7 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     const name = rp.component;
     if (name === '.') throw linuxerr.EINVAL;
     if (name === '..') throw linuxerr.ENOTEMPTY;
-    checkName(name);
+    checkName(name, parent);
     const child = yield* this.child(parent, name);
     rp.mount.checkWritable();
     if (child === undefined) throw linuxerr.ENOENT;

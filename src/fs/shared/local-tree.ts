@@ -146,7 +146,7 @@ export abstract class LocalTree implements InodeOwner {
       rp.advance();
       return dir.parent;
     }
-    checkName(name);
+    checkName(name, dir);
     const child = assertDefined(dir.children).get(name);
     if (child === undefined) {
       if (dir.isComplete) throw linuxerr.ENOENT;
@@ -268,6 +268,11 @@ export function isDots(name: string): boolean {
   return name === '.' || name === '..';
 }
 
-export function checkName(name: string): void {
+/**
+ * Before `name` is looked up in `dir`. Errors: ENOENT in a removed directory, whatever the name;
+ * ENAMETOOLONG. Linux: fs/namei.c __lookup_hash(), fs/libfs.c simple_lookup().
+ */
+export function checkName(name: string, dir: LocalDentry): void {
+  if (dir.isDead) throw linuxerr.ENOENT;
   if (isLongerThan(name, NAME_MAX)) throw linuxerr.ENAMETOOLONG;
 }

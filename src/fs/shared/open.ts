@@ -67,7 +67,7 @@ function* openOrCreate(
     const name = rp.component;
     if (name !== '' && !isDots(name)) {
       if (rp.mustBeDir) throw linuxerr.EISDIR;
-      checkName(name);
+      checkName(name, parent);
       const existing = yield* fs.child(parent, name);
       if (existing === undefined) {
         return told(fs, createAndOpen(fs, rp, parent, options), IN_OPEN);

@@ -47,7 +47,7 @@ export function* renameLocal(
   if (isDots(source.name)) throw linuxerr.EBUSY;
   if (isDots(rename.newName)) throw rename.isNoReplace ? linuxerr.EEXIST : linuxerr.EBUSY;
   rp.mount.checkWritable();
-  checkName(source.name);
+  checkName(source.name, rename.oldParent);
   newParent.incRef();
   try {
     const [old, target] = yield* loadBoth(fs, rename, source.name);
@@ -69,7 +69,7 @@ function* loadBoth(
     const old = yield* fs.child(oldParent, oldName);
     // The new name is looked at only then.
     if (old === undefined) throw linuxerr.ENOENT;
-    checkName(newName);
+    checkName(newName, newParent);
     old.incRef();
     try {
       const target = yield* fs.child(newParent, newName);
@@ -86,6 +86,8 @@ function* loadBoth(
  */
 function checkRename(rename: Rename, old: LocalDentry, target: LocalDentry | undefined): boolean {
   const { rp, oldParent, newParent, isExchange, isNoReplace } = rename;
+  // It may have been removed while the names were loaded.
+  if (newParent.isDead) throw linuxerr.ENOENT;
   if (isNoReplace && target !== undefined) throw linuxerr.EEXIST;
   if (isExchange && target === undefined) throw linuxerr.ENOENT;
   checkSlashes(rename, old, target);
@@ -96,7 +98,6 @@ function checkRename(rename: Rename, old: LocalDentry, target: LocalDentry | und
   if (target?.inode === old.inode) return false;
   checkMayRemove(rp, oldParent, old);
   if (target === undefined) {
-    if (newParent.isDead) throw linuxerr.ENOENT;
     checkAccess(rp.creds, newParent.inode, MAY_WRITE | MAY_EXEC);
   } else {
     checkMayRemove(rp, newParent, target);

@@ -12,6 +12,7 @@ import {
   LOCK_NB,
   LOCK_SH,
   O_ACCMODE,
+  O_APPEND,
   O_CREAT,
   O_NONBLOCK,
   O_PATH,
@@ -246,6 +247,20 @@ export const historyDescriptorCases: readonly Case[] = [
       equal(await t.sendfile(writer, dir, 0, 0), 0);
       await t.close(reader);
       await expectError('EPIPE', t.sendfile(writer, dir, 0, 0));
+    },
+  },
+  {
+    title: 'sendfile returns EINVAL for a target that appends, unless it is a pipe',
+    origin: 'Linux: fs/read_write.c do_sendfile(), fs/splice.c do_splice_direct_actor()',
+    async run(t) {
+      await t.createFile(t.path('file'), 'text');
+      const source = await t.open(t.path('file'), O_RDONLY);
+      const target = await t.open(t.path('target'), O_WRONLY | O_CREAT | O_APPEND);
+      await expectError('EINVAL', t.sendfile(target, source, 0, 4));
+      const [reader, writer] = await t.pipe(O_NONBLOCK);
+      await t.setfl(writer, O_APPEND | O_NONBLOCK);
+      equal(await t.sendfile(writer, source, 0, 4), 4);
+      equal(await t.readText(reader), 'text');
     },
   },
   {

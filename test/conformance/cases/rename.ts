@@ -447,4 +447,22 @@ export const renameCases: readonly Case[] = [
       equal(await t.list(t.root), ['file']);
     },
   },
+  {
+    title: 'rename into a removed directory returns ENOENT before anything is said of the names',
+    origin: 'Linux: fs/namei.c __lookup_hash()',
+    async run(t) {
+      await t.createFile(t.path('file'));
+      await t.mkdir(t.path('dir'));
+      await t.mkdir(t.path('dir/sub'));
+      const sub = await t.open(t.path('dir/sub'), O_RDONLY | O_DIRECTORY);
+      await t.rmdir(t.path('dir/sub'));
+      const rename = (from: string, to: string): Promise<void> =>
+        t.renameat2(AT_FDCWD, t.path(from), sub, to, 0);
+      await expectError('ENOENT', rename('dir', 'new'));
+      await expectError('ENOENT', rename('file', 'new/'));
+      await expectError('ENOENT', rename('file/', 'new'));
+      await expectError('ENOENT', rename('file', 'n'.repeat(256)));
+      equal(await t.list(t.root), ['dir', 'file']);
+    },
+  },
 ];

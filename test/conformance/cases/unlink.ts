@@ -2,6 +2,7 @@
 
 import type { Case } from '../case.ts';
 import {
+  AT_FDCWD,
   AT_REMOVEDIR,
   O_CREAT,
   O_DIRECTORY,
@@ -415,6 +416,24 @@ export const rmdirCases: readonly Case[] = [
       await expectError('ENOENT', t.openat(fd, 'file', O_RDONLY));
       await expectError('ENOENT', t.mkdirat(fd, 'sub'));
       await expectError('ENOENT', t.symlinkat('target', fd, 'link'));
+    },
+  },
+  {
+    title: 'a removed directory that is open returns ENOENT for a name that is too long, too',
+    origin: 'Linux: fs/namei.c __lookup_hash(), lookup_open()',
+    async run(t) {
+      await t.mkdir(t.path('dir'));
+      const fd = await t.open(t.path('dir'), O_RDONLY | O_DIRECTORY);
+      await t.rmdir(t.path('dir'));
+      const name = 'n'.repeat(256);
+      await expectError('ENOENT', t.openat(fd, name, O_RDONLY));
+      await expectError('ENOENT', t.openat(fd, name, O_RDWR | O_CREAT));
+      await expectError('ENOENT', t.openat(fd, `${name}/file`, O_RDONLY));
+      await expectError('ENOENT', t.mkdirat(fd, name));
+      await expectError('ENOENT', t.symlinkat('target', fd, name));
+      await expectError('ENOENT', t.unlinkat(fd, name, 0));
+      await expectError('ENOENT', t.unlinkat(fd, name, AT_REMOVEDIR));
+      await expectError('ENOENT', t.renameat2(fd, name, AT_FDCWD, t.path('new'), 0));
     },
   },
   {
