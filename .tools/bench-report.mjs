@@ -56,7 +56,7 @@ function table(head, rows) {
 }
 
 /** What is to be reached: what it is, what it came to, the bound, and whether it holds. */
-function goalsOf({ operations, 'small-files': files, sparse }) {
+function goalsOf({ operations, 'small-files': files, storage, sparse }) {
   const goals = [];
   const add = (what, value, bound, isMet) => goals.push([what, value, bound, isMet]);
   const atMost = (what, value, bound) => add(what, factor(value), `≤ ${bound} ×`, value <= bound);
@@ -79,11 +79,48 @@ function goalsOf({ operations, 'small-files': files, sparse }) {
     const what = `${count} small files created and committed: time of setMany’s`;
     atMost(what, ratioOf(create('burrow'), create('idb-keyval')), 2);
   }
+  goals.push(...storageGoals(storage));
   const peak = sparse?.memory.peak ?? 0;
   if (peak > 0) {
     const what = 'sparse file of 5 GiB: the page’s resident memory at its peak';
     add(what, mebibytes(peak), '< 300 MiB', peak < 300 * MIB);
   }
+  return goals;
+}
+
+/** What is stored as files, against what the browser takes for the same bytes. */
+function storageGoals(storage) {
+  if (storage === undefined) return [];
+  const { times, sizes } = storage;
+  const samples = (subject, work) => times[subject].map((each) => each[work]);
+  const large = `${sizes.sequentialMib} MiB`;
+  const goals = [];
+  const faster = (what, work, bound) => {
+    const value = ratioOf(samples('raw indexeddb', work), samples('indexeddb', work));
+    goals.push([`IndexedDB alone, ${what}`, factor(value), `≥ ${bound} ×`, value >= bound]);
+  };
+  const atMost = (what, [subject, floor, work], bound) => {
+    const value = ratioOf(samples(subject, work), samples(floor, work));
+    goals.push([what, factor(value), `≤ ${bound} ×`, value <= bound]);
+  };
+  faster(`${large} written: speed of bulk puts of 1 MiB`, 'write', 0.8);
+  faster(`${large} read, nothing cached: speed of bulk gets`, 'read', 0.8);
+  faster('4 KiB here and there, fsync each 100: speed of puts', 'overwrite', 0.5);
+  atMost(
+    'IndexedDB alone, fsync of a small change: time of a put’s',
+    ['indexeddb', 'raw indexeddb', 'fsync'],
+    1.6,
+  );
+  atMost(
+    'mirrored, fsync of a small change: time of a write and flush in OPFS',
+    ['mirrored', 'raw opfs', 'fsync'],
+    3,
+  );
+  atMost(
+    'mirrored, reads of 4 KiB, nothing cached: time of those in OPFS',
+    ['mirrored', 'raw opfs', 'random read'],
+    3,
+  );
   return goals;
 }
 
@@ -140,6 +177,34 @@ function filesSection({ 'small-files': files }) {
       'as it does by default (relaxed) or strictly. What takes too long is measured on fewer ' +
       'files and scaled.',
     table(['', 'create and commit', 'read, nothing cached', 'delete and commit'], rows),
+  ];
+}
+
+function storageSection({ storage }) {
+  if (storage === undefined) return [];
+  const { times, sizes } = storage;
+  const { sequentialMib, randomMib, blocks, fsyncs } = sizes;
+  const value = (runs, work) => median(runs.map((each) => each[work]));
+  const rate = (runs, work) => `${Math.round((sequentialMib * 1000) / value(runs, work))} MiB/s`;
+  const each = (runs, work, count) => duration((value(runs, work) * 1e6) / count);
+  const name = (subject) =>
+    ({ mirrored: 'Burrow, mirrored', indexeddb: 'Burrow, IndexedDB alone' })[subject] ?? subject;
+  const rows = Object.entries(times).map(([subject, runs]) => [
+    name(subject),
+    rate(runs, 'write'),
+    rate(runs, 'read'),
+    each(runs, 'random read', blocks),
+    each(runs, 'overwrite', blocks),
+    each(runs, 'fsync', fsyncs),
+  ]);
+  return [
+    '## Large files and single writes',
+    `A file of ${sequentialMib} MiB is written, fsynced and, with nothing cached, read; one of ` +
+      `${randomMib} MiB is read and overwritten in blocks of 4 KiB here and there, with an fsync ` +
+      'each hundred. The raw ones are what the browser takes for the same bytes with no names, ' +
+      'sizes or checksums: records of 1 MiB or 4 KiB with strict transactions, and a file in ' +
+      'OPFS behind a synchronous handle.',
+    table(['', 'write', 'read', 'read 4 KiB', 'overwrite 4 KiB', 'write 100 bytes + fsync'], rows),
   ];
 }
 
@@ -201,6 +266,7 @@ export async function writeResults(results, { path, suites }) {
     ...goalSection(results),
     ...operationSection(results),
     ...filesSection(results),
+    ...storageSection(results),
     ...programSection(results),
     ...sparseSection(results),
   ].join('\n\n');

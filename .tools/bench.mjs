@@ -3,7 +3,7 @@
 //
 //   npm run bench -- [--only <suite>] [--quick]
 //
-// Suites: operations, small-files, programs, sparse. Only a run of all of them writes the results.
+// Suites: operations, small-files, storage, programs, sparse. Only a run of all of them writes the results.
 
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { parseArgs, promisify } from 'node:util';
 import { writeResults } from './bench-report.mjs';
 import { ROOT, ensureBrowser, ensureDependencies } from './setup.mjs';
 
-const SUITES = ['operations', 'small-files', 'programs', 'sparse'];
+const SUITES = ['operations', 'small-files', 'storage', 'programs', 'sparse'];
 const OPTIONS = {
   only: { type: 'string', multiple: true },
   quick: { type: 'boolean', default: false },
@@ -186,6 +186,17 @@ const MEASURE = {
       return page
         .evaluate((each) => globalThis.bench.smallFiles(each), options)
         .then((times) => ({ counts, times }));
+    }),
+
+  storage: (open, isQuick) =>
+    withBrowser(open, async ({ page }) => {
+      const sizes = isQuick
+        ? { sequentialMib: 32, randomMib: 16, blocks: 500, fsyncs: 10 }
+        : { sequentialMib: 256, randomMib: 64, blocks: 2000, fsyncs: 50 };
+      const subjects = ['mirrored', 'indexeddb', 'raw indexeddb', 'raw opfs'];
+      const options = { subjects, sizes, rounds: isQuick ? 1 : 5 };
+      const times = await page.evaluate((each) => globalThis.bench.storage(each), options);
+      return { sizes, times };
     }),
 
   async programs(open, isQuick) {

@@ -5,6 +5,8 @@ import { measurePrograms, type ProgramOptions } from './programs.ts';
 import { measureSmallFiles, type SmallFilesOptions } from './small-files.ts';
 import type { PhaseTimes } from './small-files.bench.ts';
 import { measureSparse, type SparseResult } from './sparse.ts';
+import type { WorkTimes } from './storage.bench.ts';
+import { measureStorage, type StorageOptions } from './storage.ts';
 
 const report = (line: string): void => {
   console.info(line);
@@ -15,6 +17,8 @@ const bench = {
     measureOperations(options, report),
   smallFiles: (options: SmallFilesOptions): Promise<Record<string, PhaseTimes[]>> =>
     measureSmallFiles(options, report),
+  storage: (options: StorageOptions): Promise<Record<string, WorkTimes[]>> =>
+    measureStorage(options, report),
   programs: (options: ProgramOptions): Promise<number[][]> => measurePrograms(options),
   sparse: (): Promise<SparseResult> => measureSparse(report),
 };

@@ -1,0 +1,336 @@
+// A worker that writes and reads large files persistently: with Burrow's core on idbfs, kept once
+// (IndexedDB alone) or twice (mirrored), and with what the browser has underneath, one record or
+// one piece of a file at a time. storage.ts says what is compared with what.
+
+import { expose } from 'comlink';
+import { promisifyRequest } from 'idb-keyval';
+import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR } from '../../src/abi/fcntl.ts';
+import { ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
+import { Kernel } from '../../src/kernel/kernel.ts';
+import { RealClock } from '../../src/lib/clock.ts';
+import { type Op, runAsync } from '../../src/lib/op.ts';
+import type { AccessHandle } from '../../src/store/engine/opfs-device.ts';
+import { openIdbStore } from '../../src/store/idb-store.ts';
+import type { Media } from '../../src/store/media.ts';
+import { makeTask } from '../support/kernels.ts';
+
+export const WORKS = ['write', 'read', 'overwrite', 'fsync', 'random read'] as const;
+export type Work = (typeof WORKS)[number];
+
+export interface StorageSizes {
+  /** Of the file that is written and read from one end to the other, in MiB. */
+  readonly sequentialMib: number;
+  /** Of the file that is overwritten and read here and there, in MiB. */
+  readonly randomMib: number;
+  /** Blocks of 4 KiB that are overwritten, with an fsync each hundred; and that are read. */
+  readonly blocks: number;
+  readonly fsyncs: number;
+}
+
+/** Milliseconds of all of it. */
+export type WorkTimes = Partial<Record<Work, number>>;
+
+export interface StorageService {
+  run(subject: string, sizes: StorageSizes, round: number): Promise<WorkTimes>;
+}
+
+const MIB = 2 ** 20;
+const BLOCK = 4096;
+const BLOCKS_PER_FSYNC = 100;
+/** What a bulk of records is: one transaction. */
+const BULK_MIB = 16;
+
+interface Subject {
+  readonly works: Partial<Record<Work, () => Promise<void>>>;
+  /** Closes what is open and opens it again, with nothing in memory. */
+  reopen(): Promise<void>;
+  /** Makes the file that is read and overwritten here and there. */
+  prepare(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const clock = new RealClock();
+
+/** Noise: what is stored is not to be compressed. */
+const noise = new Uint8Array(MIB);
+for (let at = 0; at < MIB; at += 65_536) crypto.getRandomValues(noise.subarray(at, at + 65_536));
+
+/** The same blocks for all, in no order. */
+function blockIndices({ blocks, randomMib }: StorageSizes): number[] {
+  const count = (randomMib * MIB) / BLOCK;
+  let state = 12_345;
+  return Array.from({ length: blocks }, () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % count;
+  });
+}
+
+function checkLength(length: number | undefined, wanted: number): void {
+  if (length !== wanted) throw new Error(`${length} bytes were read, and not ${wanted}`);
+}
+
+async function makeBurrow(source: string, sizes: StorageSizes, media: Media): Promise<Subject> {
+  const platform = {
+    clock,
+    fillRandom: (bytes: Uint8Array) => {
+      crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+    },
+    openStore: () => openIdbStore({ source, session: 1, clock, media }),
+  };
+  const boot = (): Promise<Kernel> => runAsync(Kernel.boot(platform, { type: 'idbfs', source }));
+  let kernel = await boot();
+  let sys = makeTask(kernel, ROOT_CREDENTIALS);
+  const buffer = new Uint8Array(MIB);
+
+  function* fill(path: string, mib: number): Op<void> {
+    const fd = yield* sys.openat(AT_FDCWD, path, O_CREAT | O_RDWR, 0o644);
+    for (let i = 0; i < mib; i++) yield* sys.write(fd, noise);
+    yield* sys.fsync(fd);
+    yield* sys.close(fd);
+  }
+  function* read(): Op<void> {
+    const fd = yield* sys.openat(AT_FDCWD, '/sequential', O_RDONLY, 0);
+    for (let i = 0; i < sizes.sequentialMib; i++) {
+      for (let done = 0; done < MIB;) {
+        const count = yield* sys.read(fd, buffer.subarray(done));
+        if (count === 0) throw new Error('the file has ended too early');
+        done += count;
+      }
+    }
+    yield* sys.close(fd);
+  }
+  function* overwrite(): Op<void> {
+    const fd = yield* sys.openat(AT_FDCWD, '/random', O_RDWR, 0);
+    for (const [i, index] of blockIndices(sizes).entries()) {
+      yield* sys.pwrite(fd, noise.subarray(0, BLOCK), index * BLOCK);
+      if ((i + 1) % BLOCKS_PER_FSYNC === 0) yield* sys.fsync(fd);
+    }
+    yield* sys.close(fd);
+  }
+  function* fsync(): Op<void> {
+    const fd = yield* sys.openat(AT_FDCWD, '/small', O_CREAT | O_RDWR, 0o644);
+    for (let i = 0; i < sizes.fsyncs; i++) {
+      yield* sys.pwrite(fd, noise.subarray(i, i + 100), 0);
+      yield* sys.fsync(fd);
+    }
+    yield* sys.close(fd);
+  }
+  function* randomRead(): Op<void> {
+    const fd = yield* sys.openat(AT_FDCWD, '/random', O_RDONLY, 0);
+    for (const index of blockIndices(sizes)) {
+      checkLength(yield* sys.pread(fd, buffer.subarray(0, BLOCK), index * BLOCK), BLOCK);
+    }
+    yield* sys.close(fd);
+  }
+  return {
+    works: {
+      write: () => runAsync(fill('/sequential', sizes.sequentialMib)),
+      read: () => runAsync(read()),
+      overwrite: () => runAsync(overwrite()),
+      fsync: () => runAsync(fsync()),
+      'random read': () => runAsync(randomRead()),
+    },
+    prepare: () => runAsync(fill('/random', sizes.randomMib)),
+    reopen: async () => {
+      await runAsync(kernel.shutdown());
+      kernel = await boot();
+      sys = makeTask(kernel, ROOT_CREDENTIALS);
+    },
+    close: () => runAsync(kernel.shutdown()),
+  };
+}
+
+/** A record of 1 MiB, or of a block, each: what there is to reach. */
+async function makeIndexedDb(name: string, sizes: StorageSizes): Promise<Subject> {
+  const open = (): Promise<IDBDatabase> => {
+    const request = indexedDB.open(name);
+    request.onupgradeneeded = () => {
+      for (const store of ['large', 'small']) request.result.createObjectStore(store);
+    };
+    return promisifyRequest(request);
+  };
+  let db = await open();
+  const put = (
+    store: string,
+    durability: IDBTransactionDurability,
+    records: readonly (readonly [number, Uint8Array])[],
+  ): Promise<void> => {
+    const transaction = db.transaction(store, 'readwrite', { durability });
+    const records_ = transaction.objectStore(store);
+    for (const [key, bytes] of records) records_.put(bytes, key);
+    transaction.commit();
+    return promisifyRequest(transaction);
+  };
+  const get = (store: string, keys: readonly number[]): Promise<(Uint8Array | undefined)[]> => {
+    const records = db.transaction(store).objectStore(store);
+    return Promise.all(keys.map((key) => promisifyRequest(records.get(key) as IDBRequest<Uint8Array>)));
+  };
+  const bulks = Array.from({ length: Math.ceil(sizes.sequentialMib / BULK_MIB) }, (_, bulk) =>
+    Array.from({ length: BULK_MIB }, (_each, i) => bulk * BULK_MIB + i),
+  );
+  const block = noise.slice(0, BLOCK);
+  return {
+    works: {
+      write: async () => {
+        for (const [i, keys] of bulks.entries()) {
+          const durability = i === bulks.length - 1 ? 'strict' : 'relaxed';
+          await put(
+            'large',
+            durability,
+            keys.map((key) => [key, noise]),
+          );
+        }
+      },
+      read: async () => {
+        for (const keys of bulks) {
+          for (const record of await get('large', keys)) checkLength(record?.length, MIB);
+        }
+      },
+      overwrite: async () => {
+        const indices = blockIndices(sizes);
+        for (let i = 0; i < indices.length; i += BLOCKS_PER_FSYNC) {
+          const some = indices.slice(i, i + BLOCKS_PER_FSYNC);
+          await put(
+            'small',
+            'strict',
+            some.map((index) => [index, block]),
+          );
+        }
+      },
+      fsync: async () => {
+        for (let i = 0; i < sizes.fsyncs; i++) await put('small', 'strict', [[-1, block]]);
+      },
+      'random read': async () => {
+        for (const index of blockIndices(sizes)) {
+          const [record] = await get('small', [index]);
+          checkLength(record?.length, BLOCK);
+        }
+      },
+    },
+    prepare: async () => {
+      const count = (sizes.randomMib * MIB) / BLOCK;
+      const perBulk = (BULK_MIB * MIB) / BLOCK;
+      for (let at = 0; at < count; at += perBulk) {
+        const keys = Array.from({ length: perBulk }, (_, i) => at + i);
+        await put(
+          'small',
+          'relaxed',
+          keys.map((key) => [key, block]),
+        );
+      }
+    },
+    reopen: async () => {
+      db.close();
+      db = await open();
+    },
+    close: () => {
+      db.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+interface WorkerFile {
+  createSyncAccessHandle(): Promise<AccessHandle>;
+}
+
+/** A file behind a handle, without names or a checksum. */
+async function makeOpfs(name: string, sizes: StorageSizes): Promise<Subject> {
+  const root = await navigator.storage.getDirectory();
+  const open = async (): Promise<AccessHandle> => {
+    const file = await root.getFileHandle(name, { create: true });
+    // TypeScript's library for pages doesn't know what files are in a worker.
+    return (file as unknown as WorkerFile).createSyncAccessHandle();
+  };
+  let handle = await open();
+  const buffer = new Uint8Array(MIB);
+  const fill = (mib: number): Promise<void> => {
+    for (let i = 0; i < mib; i++) handle.write(noise, { at: i * MIB });
+    handle.flush();
+    return Promise.resolve();
+  };
+  const done = (run: () => void) => (): Promise<void> => {
+    run();
+    return Promise.resolve();
+  };
+  const block = noise.subarray(0, BLOCK);
+  return {
+    works: {
+      write: () => fill(sizes.sequentialMib),
+      read: done(() => {
+        for (let i = 0; i < sizes.sequentialMib; i++) {
+          checkLength(handle.read(buffer, { at: i * MIB }), MIB);
+        }
+      }),
+      overwrite: done(() => {
+        for (const [i, index] of blockIndices(sizes).entries()) {
+          handle.write(block, { at: index * BLOCK });
+          if ((i + 1) % BLOCKS_PER_FSYNC === 0) handle.flush();
+        }
+      }),
+      fsync: done(() => {
+        for (let i = 0; i < sizes.fsyncs; i++) {
+          handle.write(block, { at: 0 });
+          handle.flush();
+        }
+      }),
+      'random read': done(() => {
+        for (const index of blockIndices(sizes)) {
+          checkLength(handle.read(buffer.subarray(0, BLOCK), { at: index * BLOCK }), BLOCK);
+        }
+      }),
+    },
+    prepare: () => fill(sizes.randomMib),
+    reopen: async () => {
+      handle.close();
+      handle = await open();
+    },
+    close: async () => {
+      handle.close();
+      await root.removeEntry(name);
+    },
+  };
+}
+
+const MAKERS: Readonly<Record<string, (name: string, sizes: StorageSizes) => Promise<Subject>>> = {
+  mirrored: (name, sizes) => makeBurrow(name, sizes, 'mirrored'),
+  indexeddb: (name, sizes) => makeBurrow(name, sizes, 'indexeddb'),
+  'raw indexeddb': makeIndexedDb,
+  'raw opfs': makeOpfs,
+};
+
+async function removeAll(name: string): Promise<void> {
+  for (const each of [name, `burrow:${name}`]) {
+    await promisifyRequest(indexedDB.deleteDatabase(each));
+  }
+  const root = await navigator.storage.getDirectory();
+  await root.removeEntry('burrow-stores', { recursive: true }).catch(() => undefined);
+}
+
+const service: StorageService = {
+  async run(kind, sizes, round) {
+    const make = MAKERS[kind];
+    if (make === undefined) throw new Error(`no subject ${kind}`);
+    const name = `bench ${kind} ${round}`;
+    const subject = await make(name, sizes);
+    const times: WorkTimes = {};
+    const measure = async (work: Work): Promise<void> => {
+      const start = performance.now();
+      await subject.works[work]?.();
+      times[work] = performance.now() - start;
+    };
+    await measure('write');
+    await subject.reopen();
+    await measure('read');
+    await subject.prepare();
+    await subject.reopen();
+    await measure('random read');
+    await measure('overwrite');
+    await measure('fsync');
+    await subject.close();
+    await removeAll(name);
+    return times;
+  },
+};
+
+expose(service);
