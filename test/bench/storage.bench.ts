@@ -163,7 +163,9 @@ async function makeIndexedDb(name: string, sizes: StorageSizes): Promise<Subject
   };
   const get = (store: string, keys: readonly number[]): Promise<(Uint8Array | undefined)[]> => {
     const records = db.transaction(store).objectStore(store);
-    return Promise.all(keys.map((key) => promisifyRequest(records.get(key) as IDBRequest<Uint8Array>)));
+    return Promise.all(
+      keys.map((key) => promisifyRequest(records.get(key) as IDBRequest<Uint8Array>)),
+    );
   };
   const bulks = Array.from({ length: Math.ceil(sizes.sequentialMib / BULK_MIB) }, (_, bulk) =>
     Array.from({ length: BULK_MIB }, (_each, i) => bulk * BULK_MIB + i),
