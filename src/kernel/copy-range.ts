@@ -42,9 +42,14 @@ export function* copyFileRange(source: CopyEnd, target: CopyEnd, length: number)
   if (from < 0 || at < 0) throw linuxerr.EINVAL;
   if (from + length > FILE_SIZE_MAX || at + length > FILE_SIZE_MAX) throw linuxerr.EOVERFLOW;
   const count = Math.max(0, Math.min(length, size - from, RW_COUNT_MAX));
-  const isOverlapping = ino === to.ino && at + count > from && at < from + count;
-  if (isOverlapping && count > 0) throw linuxerr.EINVAL;
-  return yield* copy(source, target, count);
+  if (count === 0) return 0;
+  if (ino === to.ino && at + count > from && at < from + count) throw linuxerr.EINVAL;
+  try {
+    return yield* copy(source, target, count);
+  } finally {
+    // Linux: splice_direct_to_actor(), whatever came of it, and after what was written.
+    source.file.accessed();
+  }
 }
 
 /**
@@ -62,7 +67,8 @@ export function checkSendSource({ file, offset }: CopyEnd, count: number): void 
  * Errors, first one wins:
  *  - EBADF if the target isn't open for writing.
  *  - EPIPE, EAGAIN of a pipe that nobody reads, or that is full.
- *  - EINVAL if the target is a file that is open with O_APPEND, or the source has no data of its own.
+ *  - EINVAL if the target is a file that is open with O_APPEND, or the source has no data of its
+ *    own.
  */
 export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
   if (!target.file.isWritable || target.file.isPathOnly) throw linuxerr.EBADF;

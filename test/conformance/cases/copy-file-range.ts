@@ -42,6 +42,26 @@ export const copyFileRangeCases: readonly Case[] = [
     },
   },
   {
+    title: 'copy_file_range within a file moves its access time, as it has been changed since',
+    origin: 'Linux: fs/splice.c splice_direct_to_actor(); relatime',
+    async run(t) {
+      await t.createFile(t.path('file'), 'text');
+      const fd = await t.open(t.path('file'), O_RDWR);
+      await t.tick();
+      await t.pread(fd, 1, 0);
+      const { atime } = await t.fstat(fd);
+      await t.tick();
+      const [from, to] = [
+        { fd, offset: 0 },
+        { fd, offset: 8 },
+      ];
+      equal(await t.copyFileRange(from, to, 0), 0);
+      equal((await t.fstat(fd)).atime, atime);
+      equal(await t.copyFileRange(from, to, 4), 4);
+      isLater((await t.fstat(fd)).atime, atime, 'atime');
+    },
+  },
+  {
     title: 'copy_file_range copies up to the end of the source, and returns 0 there',
     origin: 'copy_file_range(2)',
     async run(t) {
