@@ -140,93 +140,113 @@ async function makeBurrow(source: string, sizes: StorageSizes, media: Media): Pr
   };
 }
 
-/** A record of 1 MiB, or of a block, each: what there is to reach. */
-async function makeIndexedDb(name: string, sizes: StorageSizes): Promise<Subject> {
-  const open = (): Promise<IDBDatabase> => {
-    const request = indexedDB.open(name);
+/** Records of 1 MiB and of a block. */
+class Records {
+  readonly #name: string;
+  #db: IDBDatabase | undefined;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  async open(): Promise<void> {
+    const request = indexedDB.open(this.#name);
     request.onupgradeneeded = () => {
       for (const store of ['large', 'small']) request.result.createObjectStore(store);
     };
-    return promisifyRequest(request);
-  };
-  let db = await open();
-  const put = (
+    this.#db = await promisifyRequest(request);
+  }
+
+  close(): void {
+    this.#db?.close();
+  }
+
+  #transaction(
+    store: string,
+    mode: IDBTransactionMode,
+    durability: IDBTransactionDurability,
+  ): IDBTransaction {
+    if (this.#db === undefined) throw new Error('the database is not open');
+    return this.#db.transaction(store, mode, { durability });
+  }
+
+  /** One transaction. */
+  async put(
     store: string,
     durability: IDBTransactionDurability,
     records: readonly (readonly [number, Uint8Array])[],
-  ): Promise<void> => {
-    const transaction = db.transaction(store, 'readwrite', { durability });
-    const records_ = transaction.objectStore(store);
-    for (const [key, bytes] of records) records_.put(bytes, key);
+  ): Promise<void> {
+    const transaction = this.#transaction(store, 'readwrite', durability);
+    const target = transaction.objectStore(store);
+    for (const [key, bytes] of records) target.put(bytes, key);
     transaction.commit();
-    return promisifyRequest(transaction);
-  };
-  const get = (store: string, keys: readonly number[]): Promise<(Uint8Array | undefined)[]> => {
-    const records = db.transaction(store).objectStore(store);
+    await promisifyRequest(transaction);
+  }
+
+  get(store: string, keys: readonly number[]): Promise<(Uint8Array | undefined)[]> {
+    const source = this.#transaction(store, 'readonly', 'relaxed').objectStore(store);
     return Promise.all(
-      keys.map((key) => promisifyRequest(records.get(key) as IDBRequest<Uint8Array>)),
+      keys.map((key) => promisifyRequest(source.get(key) as IDBRequest<Uint8Array>)),
     );
-  };
-  const bulks = Array.from({ length: Math.ceil(sizes.sequentialMib / BULK_MIB) }, (_, bulk) =>
-    Array.from({ length: BULK_MIB }, (_each, i) => bulk * BULK_MIB + i),
+  }
+}
+
+/** The keys from 0 on, as many at once as `each` says. */
+function bulksOf(count: number, each: number): number[][] {
+  return Array.from({ length: Math.ceil(count / each) }, (_, bulk) =>
+    Array.from({ length: Math.min(each, count - bulk * each) }, (_key, i) => bulk * each + i),
   );
+}
+
+/** A record of 1 MiB, or of a block, each: what there is to reach. */
+async function makeIndexedDb(name: string, sizes: StorageSizes): Promise<Subject> {
+  const records = new Records(name);
+  await records.open();
   const block = noise.slice(0, BLOCK);
+  const large = bulksOf(sizes.sequentialMib, BULK_MIB);
+  const small = bulksOf((sizes.randomMib * MIB) / BLOCK, (BULK_MIB * MIB) / BLOCK);
+  type Pairs = readonly (readonly [number, Uint8Array])[];
+  const withBytes = (keys: readonly number[], bytes: Uint8Array): Pairs =>
+    keys.map((key) => [key, bytes]);
   return {
     works: {
       write: async () => {
-        for (const [i, keys] of bulks.entries()) {
-          const durability = i === bulks.length - 1 ? 'strict' : 'relaxed';
-          await put(
-            'large',
-            durability,
-            keys.map((key) => [key, noise]),
-          );
+        for (const keys of large.slice(0, -1)) {
+          await records.put('large', 'relaxed', withBytes(keys, noise));
         }
+        await records.put('large', 'strict', withBytes(large.at(-1) ?? [], noise));
       },
       read: async () => {
-        for (const keys of bulks) {
-          for (const record of await get('large', keys)) checkLength(record?.length, MIB);
+        for (const keys of large) {
+          for (const record of await records.get('large', keys)) checkLength(record?.length, MIB);
         }
       },
       overwrite: async () => {
         const indices = blockIndices(sizes);
         for (let i = 0; i < indices.length; i += BLOCKS_PER_FSYNC) {
           const some = indices.slice(i, i + BLOCKS_PER_FSYNC);
-          await put(
-            'small',
-            'strict',
-            some.map((index) => [index, block]),
-          );
+          await records.put('small', 'strict', withBytes(some, block));
         }
       },
       fsync: async () => {
-        for (let i = 0; i < sizes.fsyncs; i++) await put('small', 'strict', [[-1, block]]);
+        for (let i = 0; i < sizes.fsyncs; i++) await records.put('small', 'strict', [[-1, block]]);
       },
       'random read': async () => {
         for (const index of blockIndices(sizes)) {
-          const [record] = await get('small', [index]);
+          const [record] = await records.get('small', [index]);
           checkLength(record?.length, BLOCK);
         }
       },
     },
     prepare: async () => {
-      const count = (sizes.randomMib * MIB) / BLOCK;
-      const perBulk = (BULK_MIB * MIB) / BLOCK;
-      for (let at = 0; at < count; at += perBulk) {
-        const keys = Array.from({ length: perBulk }, (_, i) => at + i);
-        await put(
-          'small',
-          'relaxed',
-          keys.map((key) => [key, block]),
-        );
-      }
+      for (const keys of small) await records.put('small', 'relaxed', withBytes(keys, block));
     },
     reopen: async () => {
-      db.close();
-      db = await open();
+      records.close();
+      await records.open();
     },
     close: () => {
-      db.close();
+      records.close();
       return Promise.resolve();
     },
   };
