@@ -14,6 +14,7 @@
 // completed; a strict commit that resolved is never lost by us.
 
 import type { Op } from '../lib/op.ts';
+import type { Subvolumes } from './subvolumes.ts';
 
 /**
  * Granularity of object data, in bytes. A block is either written (data) or a hole; holes read as
@@ -83,6 +84,11 @@ export interface StoreUsage {
 }
 
 export interface Store {
+  /** Commits fail with EROFS. Missing: they don't. */
+  readonly isReadOnly?: boolean;
+  /** The other trees that share what is alike with this one. Missing: it can have none. */
+  readonly subvolumes?: Subvolumes | undefined;
+
   /**
    * The value of a key, or undefined.
    *
@@ -126,6 +132,7 @@ export interface Store {
    * called and do show it once it has succeeded.
    *
    * Errors (nothing of the batch is applied):
+   *  - EROFS if the store is read-only.
    *  - ENOSPC if the origin's quota is exceeded.
    *  - EIO if the medium fails or the store was closed.
    */

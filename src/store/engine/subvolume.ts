@@ -1,0 +1,48 @@
+// Subvolume: a tree with a name, as a store.
+
+import { linuxerr } from '../../abi/errno.ts';
+import type { Op } from '../../lib/op.ts';
+import { checkBatch } from '../preconditions.ts';
+import type { Batch, Durability, Store, StoreUsage } from '../store.ts';
+import type { Checksum } from './node-cache.ts';
+import type { PageDevice } from './page-device.ts';
+import type { Tree } from './tree.ts';
+import { TreeReader } from './tree-reader.ts';
+
+export interface SubvolumeOptions {
+  readonly tree: Tree;
+  readonly device: PageDevice;
+  readonly checksum: Checksum;
+  readonly isReadOnly: boolean;
+  readonly commit: (batch: Batch, durability: Durability) => Op<void>;
+  readonly onClosed: () => void;
+}
+
+export class Subvolume extends TreeReader implements Store {
+  readonly isReadOnly: boolean;
+  readonly #options: SubvolumeOptions;
+  #isClosed = false;
+
+  constructor(options: SubvolumeOptions) {
+    super(options.tree, options);
+    this.#options = options;
+    this.isReadOnly = options.isReadOnly;
+  }
+
+  *commit(batch: Batch, { durability }: { readonly durability: Durability }): Op<void> {
+    checkBatch(batch);
+    if (this.#isClosed) throw linuxerr.EIO;
+    if (this.isReadOnly) throw linuxerr.EROFS;
+    yield* this.#options.commit(batch, durability);
+  }
+
+  usage(): Op<StoreUsage> {
+    return this.#options.device.usage();
+  }
+
+  *close(): Op<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#options.onClosed();
+  }
+}
