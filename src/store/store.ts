@@ -88,6 +88,8 @@ export interface Store {
   readonly isReadOnly?: boolean;
   /** The other trees that share what is alike with this one. Missing: it can have none. */
   readonly subvolumes?: Subvolumes | undefined;
+  /** The name of this one among them. Missing: it is the main tree. */
+  readonly subvolume?: string | undefined;
 
   /**
    * The value of a key, or undefined.

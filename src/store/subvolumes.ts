@@ -63,7 +63,7 @@ export interface Subvolumes {
    *
    * Errors:
    *  - ENOENT if there is none of that name.
-   *  - EBUSY if it is open already.
+   *  - EBUSY if it is open already, and not read-only.
    */
   open(name: string): Op<Store>;
 }

@@ -49,6 +49,8 @@ export interface Filesystem {
   readonly root: Dentry;
   /** st_dev. */
   readonly dev: number;
+  /** Changes fail with EROFS, whatever the mount's flags say. */
+  readonly isReadOnly: boolean;
   /** Files with watches. What is done by path the filesystem tells them itself. */
   readonly watched: WatchedFiles;
 

@@ -7,6 +7,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { ST_NOATIME, ST_NODEV, ST_NOEXEC, ST_NOSUID, ST_RDONLY } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
+import { WaitQueue } from '../lib/op.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import type { Filesystem } from './filesystem.ts';
 
@@ -39,6 +40,7 @@ export class Mount {
   #refs = 0;
   #writers = 0;
   #flags: MountFlags;
+  #thawed: WaitQueue | undefined;
 
   constructor(options: {
     id: number;
@@ -59,8 +61,9 @@ export class Mount {
     return this.#flags;
   }
 
+  /** By its flags, or because its filesystem is. */
   get isReadOnly(): boolean {
-    return this.#flags.readOnly;
+    return this.#flags.readOnly || this.filesystem.isReadOnly;
   }
 
   get isBusy(): boolean {
@@ -69,13 +72,35 @@ export class Mount {
 
   /** ST_ flags for statfs(2). */
   get statfsFlags(): number {
-    const { readOnly, noatime, nodev, noexec, nosuid } = this.#flags;
-    let flags = readOnly ? ST_RDONLY : 0;
+    const { noatime, nodev, noexec, nosuid } = this.#flags;
+    let flags = this.isReadOnly ? ST_RDONLY : 0;
     if (noatime) flags |= ST_NOATIME;
     if (nodev === true) flags |= ST_NODEV;
     if (noexec === true) flags |= ST_NOEXEC;
     if (nosuid === true) flags |= ST_NOSUID;
     return flags;
+  }
+
+  /** Open descriptions, roots and working directories, and operations under way. */
+  get refs(): number {
+    return this.#refs;
+  }
+
+  /** Operations by path wait from now on before they enter the mount. Linux: freeze_super(). */
+  freeze(): void {
+    assert(this.#thawed === undefined, 'a mount frozen twice');
+    this.#thawed = new WaitQueue();
+  }
+
+  thaw(): void {
+    const thawed = this.#thawed;
+    this.#thawed = undefined;
+    thawed?.wakeAll();
+  }
+
+  /** Set while the mount is frozen: wakes when it no longer is. */
+  get thawed(): WaitQueue | undefined {
+    return this.#thawed;
   }
 
   incRef(): void {
@@ -89,7 +114,7 @@ export class Mount {
 
   /** Errors: EROFS on a read-only mount. */
   checkWritable(): void {
-    if (this.#flags.readOnly) throw linuxerr.EROFS;
+    if (this.isReadOnly) throw linuxerr.EROFS;
   }
 
   /** Registers a writable description. Errors: EROFS. */

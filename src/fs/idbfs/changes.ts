@@ -3,7 +3,7 @@
 // Items of names change as they happen; inodes and data are only noted, and encoded when a commit
 // begins. Beginning a commit is one synchronous step. Ending one, well or badly, is another.
 
-import { assertDefined } from '../../lib/assert.ts';
+import { assert, assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Batch, Durability, Run, Store } from '../../store/store.ts';
 import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
@@ -153,6 +153,13 @@ export class Changes implements CommitSource, DirtyTracker {
 
   dataCleaned(bytes: number): void {
     this.#dataBytes -= bytes;
+  }
+
+  /** The store's tree has become another one. Nothing is pending. */
+  reset(): void {
+    assert(!this.hasChanges && this.#commit === undefined, 'nothing is pending');
+    this.#orphans.clear();
+    this.#committedNextIno = 0;
   }
 
   // Commits.

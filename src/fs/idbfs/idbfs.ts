@@ -13,6 +13,7 @@ import { direntType, IDBFS_MAGIC, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, WaitQueue } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
+import type { Subvolumes } from '../../store/subvolumes.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import type { DirectoryCursor } from '../shared/directory-description.ts';
@@ -28,21 +29,19 @@ import {
   cookieKey,
   cookieKeysEnd,
   cookieOf,
-  decodeFilesystem,
   decodeInode,
   decodeName,
   decodePosition,
   encodeName,
   encodePosition,
-  FORMAT_VERSION,
-  filesystemKey,
   inodeKey,
-  isKnownFormat,
   nameKey,
   orphanOf,
   orphanRange,
   ROOT_INO,
 } from './items.ts';
+import { type FilesystemStart, fillInode, readStart } from './start.ts';
+import { cutRun, withoutHoles } from './stored-runs.ts';
 import { WriteBack } from './write-back.ts';
 import { decodeXattrs, xattrObject, XATTRS_SIZE_MAX } from './xattr-blob.ts';
 
@@ -100,18 +99,11 @@ export class Idbfs extends LocalFilesystem {
    * Errors: EIO of the store; EINVAL for a format of a later version (nothing is changed then).
    */
   static *mount(options: IdbfsOptions): Op<Idbfs> {
-    const { store } = options;
-    const header = yield* store.get(filesystemKey);
-    const { formatVersion, nextIno } =
-      header === undefined
-        ? { formatVersion: FORMAT_VERSION, nextIno: ROOT_INO }
-        : decodeFilesystem(header);
-    if (!isKnownFormat(formatVersion)) throw linuxerr.EINVAL;
-    const rootItem = header === undefined ? undefined : yield* store.get(inodeKey(ROOT_INO));
-    if (header !== undefined && rootItem === undefined) throw linuxerr.EIO;
+    const start = yield* readStart(options.store);
+    const { nextIno, rootItem } = start ?? { nextIno: ROOT_INO, rootItem: undefined };
     const fs = new Idbfs(options, nextIno, rootItem);
-    if (header === undefined) yield* fs.#writeBack.flush('strict');
-    else yield* fs.#removeOrphans();
+    if (rootItem === undefined) yield* fs.#writeBack.flush('strict');
+    else if (!fs.isReadOnly) yield* fs.#removeOrphans();
     return fs;
   }
 
@@ -163,6 +155,50 @@ export class Idbfs extends LocalFilesystem {
     }
   }
 
+  /** The other trees of the store. */
+  get subvolumes(): Subvolumes | undefined {
+    return this.#store.subvolumes;
+  }
+
+  /** The name of the tree that this is on; undefined: the main one. */
+  get subvolume(): string | undefined {
+    return this.#store.subvolume;
+  }
+
+  override get isReadOnly(): boolean {
+    return this.#store.isReadOnly ?? false;
+  }
+
+  /** Somebody listens at a socket in it. */
+  get hasListeners(): boolean {
+    for (const { endpoint } of this.#inodes.values()) if (endpoint !== undefined) return true;
+    return false;
+  }
+
+  /**
+   * The store's tree has become another one, which begins with `start`: forgets all there is in
+   * memory. Nothing is pending, and nothing but the root and mount points is in use: their dentries
+   * are dead. Watches get IN_UNMOUNT.
+   */
+  replaceTree({ nextIno, rootItem }: FilesystemStart): void {
+    this.watched.unmount();
+    this.#dentries.clear();
+    this.#dentryCounts.clear();
+    const { root } = this;
+    for (const inode of this.#inodes.values()) (inode.data as IdbfsData | undefined)?.drop();
+    this.#inodes.clear();
+    this.#inodes.set(ROOT_INO, root.inode);
+    root.children?.clear();
+    root.isComplete = false;
+    const stored = decodeInode(rootItem);
+    const { mode, uid, gid } = stored;
+    Object.assign(root.inode, { mode, uid, gid, xattrs: undefined });
+    fillInode(root.inode, stored);
+    this.#nextIno = nextIno;
+    this.#namesVersion++;
+    this.#changes.reset();
+  }
+
   override get commitStatus(): CommitStatus {
     return this.#writeBack.status;
   }
@@ -191,12 +227,10 @@ export class Idbfs extends LocalFilesystem {
   #inodeFromItem(ino: number, item: Uint8Array): Inode {
     const stored = decodeInode(item);
     const inode = this.#newInode({ ...stored, ino });
-    const { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime, hasXattrs } = stored;
-    Object.assign(inode, { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime });
-    inode.hasXattrs = hasXattrs;
+    fillInode(inode, stored);
     if (inode.data !== undefined) {
       inode.data.blockCount = stored.blockCount;
-      inode.data.storedChunks = Math.ceil(size / CHUNK_SIZE);
+      inode.data.storedChunks = Math.ceil(inode.size / CHUNK_SIZE);
     }
     return inode;
   }
@@ -444,29 +478,4 @@ export class Idbfs extends LocalFilesystem {
       flags: 0,
     };
   }
-}
-
-interface StoredRun {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
-/** What is left of a run when holes have been punched that the store doesn't know of yet. */
-function withoutHoles(
-  run: StoredRun,
-  holes: readonly { readonly from: number; readonly to: number }[],
-): StoredRun[] {
-  let parts = [run];
-  for (const { from, to } of holes) {
-    parts = parts.flatMap((part) => [...cutRun(part, 0, from), ...cutRun(part, to, Infinity)]);
-  }
-  return parts;
-}
-
-/** The part of a run within [from, to), a chunk's range. */
-function cutRun(run: StoredRun, from: number, to: number): StoredRun[] {
-  const start = Math.max(from, run.offset);
-  const end = Math.min(to, run.offset + run.bytes.length);
-  if (start >= end) return [];
-  return [{ offset: start, bytes: run.bytes.subarray(start - run.offset, end - run.offset) }];
 }

@@ -55,7 +55,7 @@ function sizeOfSpecial(inode: Inode): number {
  * relatime_need_update().
  */
 export function touchAtime(fs: LocalTree, inode: Inode, flags: MountFlags): void {
-  if (flags.noatime || flags.readOnly) return;
+  if (flags.noatime || flags.readOnly || fs.isReadOnly) return;
   const { atime } = inode;
   const isRecent =
     compareTimespec(atime, inode.mtime) > 0 &&

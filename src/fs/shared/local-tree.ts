@@ -82,6 +82,11 @@ export abstract class LocalTree implements InodeOwner {
   abstract statfs(): Op<Statfs>;
   abstract readonly commitStatus: CommitStatus | undefined;
 
+  /** Nothing can be changed, whatever the mount's flags say. */
+  get isReadOnly(): boolean {
+    return false;
+  }
+
   // Resolution.
 
   /**

@@ -4,21 +4,25 @@ import { linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
 import { checkBatch } from '../preconditions.ts';
 import type { Batch, Durability, Store, StoreUsage } from '../store.ts';
+import type { Subvolumes } from '../subvolumes.ts';
 import type { Checksum } from './node-cache.ts';
 import type { PageDevice } from './page-device.ts';
 import type { Tree } from './tree.ts';
 import { TreeReader } from './tree-reader.ts';
 
 export interface SubvolumeOptions {
+  readonly name: string;
   readonly tree: Tree;
   readonly device: PageDevice;
   readonly checksum: Checksum;
   readonly isReadOnly: boolean;
+  readonly subvolumes: Subvolumes;
   readonly commit: (batch: Batch, durability: Durability) => Op<void>;
   readonly onClosed: () => void;
 }
 
 export class Subvolume extends TreeReader implements Store {
+  readonly subvolume: string;
   readonly isReadOnly: boolean;
   readonly #options: SubvolumeOptions;
   #isClosed = false;
@@ -26,7 +30,12 @@ export class Subvolume extends TreeReader implements Store {
   constructor(options: SubvolumeOptions) {
     super(options.tree, options);
     this.#options = options;
+    this.subvolume = options.name;
     this.isReadOnly = options.isReadOnly;
+  }
+
+  get subvolumes(): Subvolumes {
+    return this.#options.subvolumes;
   }
 
   *commit(batch: Batch, { durability }: { readonly durability: Durability }): Op<void> {

@@ -52,7 +52,8 @@ export class EngineSubvolumes implements Subvolumes {
   readonly #parts: EngineParts;
   /** As the meta tree has them; undefined until the first commit, or the first question. */
   #named: Map<string, NamedTree> | undefined;
-  readonly #open = new Map<string, Tree>();
+  /** Number of stores that are open on a tree. */
+  readonly #open = new Map<string, number>();
   #sharedUpTo = 0;
   /** Nodes of deleted trees may be left. */
   #hasDying = false;
@@ -107,19 +108,29 @@ export class EngineSubvolumes implements Subvolumes {
   *open(name: string): Op<Store> {
     const named = (yield* this.#all()).get(name);
     if (named === undefined) throw linuxerr.ENOENT;
-    if (this.#open.has(name)) throw linuxerr.EBUSY;
+    const { isReadOnly } = named;
+    if (!isReadOnly && this.#open.has(name)) throw linuxerr.EBUSY;
+    this.#open.set(name, (this.#open.get(name) ?? 0) + 1);
     const { cache, device, checksum } = this.#parts;
     const tree = new Tree(cache, named.root);
-    this.#open.set(name, tree);
-    const { isReadOnly } = named;
     return new Subvolume({
+      name,
       tree,
       device,
       checksum,
       isReadOnly,
+      subvolumes: this,
       commit: (batch, durability) => this.#commit(name, { tree, batch, durability }),
-      onClosed: () => this.#open.delete(name),
+      onClosed: () => {
+        this.#closed(name);
+      },
     });
+  }
+
+  #closed(name: string): void {
+    const count = (this.#open.get(name) ?? 1) - 1;
+    if (count > 0) this.#open.set(name, count);
+    else this.#open.delete(name);
   }
 
   /** A batch of a tree with a name. */
