@@ -30,7 +30,7 @@ const LAYERS = {
   },
   'src/index.ts': {
     imports: ['worker', 'src/abi', 'src/lib'],
-    typesOnly: ['src/api.ts', 'src/archive'],
+    typesOnly: ['src/api.ts', 'src/api-snapshots.ts', 'src/archive'],
   },
   worker: {
     imports: [
@@ -45,10 +45,14 @@ const LAYERS = {
       'src/abi',
       'src/lib',
     ],
-    typesOnly: ['src/api.ts'],
+    typesOnly: ['src/api.ts', 'src/api-snapshots.ts'],
     packages: ['comlink'],
   },
-  'src/api.ts': { imports: [], typesOnly: ['src/archive', 'src/abi', 'src/lib'] },
+  'src/api.ts': {
+    imports: [],
+    typesOnly: ['src/api-snapshots.ts', 'src/archive', 'src/abi', 'src/lib'],
+  },
+  'src/api-snapshots.ts': { imports: [] },
   'src/wasi': {
     imports: ['src/syscalls', 'src/abi', 'src/lib'],
     packages: ['@bjorn3/browser_wasi_shim'],

@@ -3,6 +3,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import type { Snapshots } from './api-snapshots.ts';
 import type { Archives } from './archive/options.ts';
 
 /** A filesystem to mount. `source` names the store (idbfs); options depend on the type. */
@@ -61,6 +62,12 @@ export interface IdbfsOptions {
    * mount and says so; 'format' starts an empty filesystem, which gives up what was lost.
    */
   readonly onDataLoss?: 'fail' | 'format';
+  /**
+   * Name of a snapshot or clone of the store, which is mounted in place of its main tree: read-only
+   * if it was made so. Mounts of one store share its lock and cache: `cacheSize`, `lockTimeout` and
+   * `onDataLoss` of the first one count.
+   */
+  readonly snapshot?: string;
 }
 
 export interface BootOptions {
@@ -174,11 +181,13 @@ export interface MountInfo {
   readonly type: string;
   readonly source: string;
   readonly readOnly: boolean;
+  /** Name of the snapshot or clone that is mounted; null for everything else. */
+  readonly snapshot: string | null;
   /** Null for filesystems that keep nothing. */
   readonly commit: CommitState | null;
 }
 
-export interface Kernel extends Archives {
+export interface Kernel extends Archives, Snapshots {
   readonly fs: FileSystem;
   /** How spawn() runs programs by default on this page. */
   readonly isolation: Isolation;

@@ -7,7 +7,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { ST_NOATIME, ST_NODEV, ST_NOEXEC, ST_NOSUID, ST_RDONLY } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
-import { WaitQueue } from '../lib/op.ts';
+import { type Op, WaitQueue } from '../lib/op.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import type { Filesystem } from './filesystem.ts';
 
@@ -20,6 +20,11 @@ export interface MountFlags {
   readonly noexec?: boolean;
   /** Set-id bits have no effect. They have none here anyway: it is only shown. */
   readonly nosuid?: boolean;
+}
+
+/** Woken when the mount is thawed. */
+class Freeze extends WaitQueue {
+  hasReplaced = false;
 }
 
 export class Mount {
@@ -40,7 +45,7 @@ export class Mount {
   #refs = 0;
   #writers = 0;
   #flags: MountFlags;
-  #thawed: WaitQueue | undefined;
+  #freeze: Freeze | undefined;
 
   constructor(options: {
     id: number;
@@ -88,19 +93,33 @@ export class Mount {
 
   /** Operations by path wait from now on before they enter the mount. Linux: freeze_super(). */
   freeze(): void {
-    assert(this.#thawed === undefined, 'a mount frozen twice');
-    this.#thawed = new WaitQueue();
+    assert(this.#freeze === undefined, 'a mount frozen twice');
+    this.#freeze = new Freeze();
+  }
+
+  /** While it is frozen: what its dentries stood for has gone, apart from the root. */
+  replaced(): void {
+    assert(this.#freeze !== undefined, 'the mount is frozen');
+    this.#freeze.hasReplaced = true;
   }
 
   thaw(): void {
-    const thawed = this.#thawed;
-    this.#thawed = undefined;
-    thawed?.wakeAll();
+    const freeze = this.#freeze;
+    this.#freeze = undefined;
+    freeze?.wakeAll();
   }
 
-  /** Set while the mount is frozen: wakes when it no longer is. */
-  get thawed(): WaitQueue | undefined {
-    return this.#thawed;
+  get isFrozen(): boolean {
+    return this.#freeze !== undefined;
+  }
+
+  /** Waits. Errors: ESTALE if `dentry` is one of those that have gone meanwhile. */
+  *untilThawed(dentry: Dentry): Op<void> {
+    while (this.#freeze !== undefined) {
+      const freeze = this.#freeze;
+      yield freeze;
+      if (freeze.hasReplaced && dentry.isDead) throw linuxerr.ESTALE;
+    }
   }
 
   incRef(): void {

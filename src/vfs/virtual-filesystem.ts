@@ -282,7 +282,7 @@ export class VirtualFilesystem {
   *#within<T>(rp: ResolvingPath, call: (filesystem: Filesystem) => Op<T>): Op<T> {
     for (;;) {
       const { mount } = rp;
-      if (mount.thawed !== undefined) yield* untilThawed(rp);
+      if (mount.isFrozen) yield* mount.untilThawed(rp.start);
       mount.incRef();
       try {
         return yield* call(mount.filesystem);
@@ -345,11 +345,4 @@ export class VirtualFilesystem {
     if (vd.dentry !== vd.mount.root) throw linuxerr.EINVAL;
     vd.mount.setFlags(flags);
   }
-}
-
-/** Errors: ESTALE if the place that the resolution has come to has gone meanwhile. */
-function* untilThawed({ mount, start }: ResolvingPath): Op<void> {
-  const wasDead = start.isDead;
-  while (mount.thawed !== undefined) yield mount.thawed;
-  if (start.isDead && !wasDead) throw linuxerr.ESTALE;
 }

@@ -103,7 +103,7 @@ export class Idbfs extends LocalFilesystem {
     const { nextIno, rootItem } = start ?? { nextIno: ROOT_INO, rootItem: undefined };
     const fs = new Idbfs(options, nextIno, rootItem);
     if (rootItem === undefined) yield* fs.#writeBack.flush('strict');
-    else if (!fs.isReadOnly) yield* fs.#removeOrphans();
+    else if (!fs.isReadOnly) yield* fs.removeOrphans();
     return fs;
   }
 
@@ -146,7 +146,7 @@ export class Idbfs extends LocalFilesystem {
   }
 
   /** What was unlinked while open when the last session ended. */
-  *#removeOrphans(): Op<void> {
+  *removeOrphans(): Op<void> {
     for (;;) {
       const items = yield* this.#store.scan({ ...orphanRange, limit: this.#limits.listingBatch });
       for (const { key } of items) this.#changes.inodeDestroyed(orphanOf(key));
