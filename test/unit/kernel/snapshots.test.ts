@@ -8,6 +8,7 @@ import { IN_CREATE, IN_UNMOUNT } from '../../../src/abi/inotify.ts';
 import { S_PERMISSIONS } from '../../../src/abi/stat.ts';
 import { runAsync } from '../../../src/lib/op.ts';
 import { MemoryDevice } from '../../../src/store/engine/memory-device.ts';
+import type { SocketEndpoint } from '../../../src/vfs/socket.ts';
 import { type Actor, fails, Scene } from '../../support/scene.ts';
 import { checkImage, openEngine } from '../store/engine/support.ts';
 
@@ -224,6 +225,18 @@ describe('rolling back "/"', () => {
     expect(await t.readFile('/s/d/f')).toBe('one');
   });
 
+  test('as many new files as there were since get numbers that stay theirs', async () => {
+    await runAsync(t.sys.sync());
+    await rollback('s', null);
+    // As '/g' was.
+    await put('/new', '');
+    await scene.close();
+    device.restore(device.image);
+    await boot();
+    await put('/newer', '');
+    expect((await t.stat('/newer')).ino).not.toBe((await t.stat('/new')).ino);
+  });
+
   test('what is mounted within stays, and missing mount points are made', async () => {
     await put('/tmp/t', 'temporary');
     await scene.mount('/new/place', { type: 'tmpfs' });
@@ -263,6 +276,18 @@ describe('rolling back "/"', () => {
     await mountSnapshot('/c', 'c');
     await fails('EBUSY', runAsync(scene.kernel.snapshots.rollback('/', 'c', { keepAs: null })));
     await scene.umount('/c');
+    let close = (): void => undefined;
+    const endpoint: SocketEndpoint = {
+      bound: (unbind) => {
+        close = unbind;
+      },
+      connect: () => {
+        throw linuxerr.ECONNREFUSED;
+      },
+    };
+    await runAsync(scene.kernel.bind('/socket', { mode: 0o600, endpoint }));
+    await busy();
+    close();
     await rollback('s', null);
     expect(await t.readFile('/d/f')).toBe('one');
   });
