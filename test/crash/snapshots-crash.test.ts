@@ -7,7 +7,7 @@ import { runAsync } from '../../src/lib/op.ts';
 import { type DeviceImage, MemoryDevice } from '../../src/store/engine/memory-device.ts';
 import type { Store } from '../../src/store/store.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../support/history/settings.ts';
-import { anyStep, Forest, History, type Step, until } from '../unit/store/engine/history.ts';
+import { anyStep, type Forest, History, type Step, until } from '../unit/store/engine/history.ts';
 import { checkImage, openEngine } from '../unit/store/engine/support.ts';
 import { checkAll } from '../unit/store/model.ts';
 import { bytes, commit } from '../unit/store/support.ts';

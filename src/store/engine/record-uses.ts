@@ -25,10 +25,6 @@ export class Uses {
     for (const { delta, ...place } of others) this.add(place, delta);
   }
 
-  deltaOf(address: number): number {
-    return this.#deltas.get(address)?.delta ?? 0;
-  }
-
   get size(): number {
     return this.#deltas.size;
   }

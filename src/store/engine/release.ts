@@ -65,7 +65,7 @@ function* releaseChildren(
   const changes: Change[] = [];
   for (const child of node.values) {
     const count = child.generation > sharedUpTo ? 1 : yield* countOf(meta, child.address);
-    if (count + uses.deltaOf(child.address) > 1) uses.add(child, -1);
+    if (count > 1) uses.add(child, -1);
     else changes.push([dyingKey(node.level - 1, child), encodeDying(child)]);
   }
   return changes;
