@@ -9,10 +9,10 @@ export interface SnapshotInfo {
 }
 
 /**
- * What a Kernel does with snapshots. `path` is any path on the filesystem meant, an idbfs: any other
- * is EOPNOTSUPP. All that changes something is EROFS where the filesystem was mounted `readOnly`,
- * and on stable storage when it resolves. Snapshots take no time, whatever they hold, and the space
- * of what has changed since.
+ * What a Kernel does with snapshots. `path` is any path on the filesystem meant, an idbfs: any
+ * other is EOPNOTSUPP. All that changes something is EROFS where the filesystem was mounted
+ * `readOnly`, and on stable storage when it resolves. Snapshots take no time, whatever they hold,
+ * and the space of what has changed since.
  */
 export interface Snapshots {
   /**
@@ -33,9 +33,9 @@ export interface Snapshots {
   deleteSnapshot(path: string, name: string): Promise<void>;
   /**
    * Makes the filesystem what a snapshot of it is, in place; the snapshot stays. What it was before
-   * is kept as a snapshot, `keepAs` or `before-rollback-<time>`, whose name this resolves with; null
-   * gives it up. What is mounted within it stays mounted: missing mount points are made. Watches
-   * end with 'unmount'.
+   * is kept as a snapshot, `keepAs` or `before-rollback-<time>`, whose name this resolves with;
+   * null gives it up. What is mounted within it stays mounted: missing mount points are made.
+   * Watches end with 'unmount'.
    *
    * Rejects with EBUSY, and nothing has changed, if anything of the filesystem is in use: an open
    * file or directory (programs that run have their preopens open), a working directory other than

@@ -59,7 +59,7 @@ export class FilesystemTypes {
    * Makes the filesystem of a mount.
    *
    * Errors: EINVAL for options that make no sense; EBUSY if this tree of the store is mounted
-   * already; ENOENT for a snapshot there is none of; ENODEV for a type there is none of; StoreError.
+   * already; ENOENT for a snapshot, and ENODEV for a type, that there is none of; StoreError.
    */
   *make(spec: KernelMountSpec): Op<MountSource> {
     const { clock, devices } = this.#options;
@@ -95,7 +95,7 @@ export class FilesystemTypes {
     }
   }
 
-  /** Mounts of one store share it: its lock and its cache are those that the first one asked for. */
+  /** Mounts of one store share it: its lock and cache are those that the first one asked for. */
   *#openTree(source: string, options: IdbfsMountOptions): Op<Store> {
     for (;;) {
       const opening = this.#shareOf(source, options);

@@ -61,8 +61,8 @@ export class Snapshots {
   /**
    * Takes a snapshot of all that is in the filesystem at `path` now. It is on stable storage then.
    *
-   * Errors: those of the path; EOPNOTSUPP; EROFS on a mount that was made read-only; EINVAL and ENAMETOOLONG for the name; EEXIST if it is
-   * taken; those of Store.commit().
+   * Errors: those of the path; EOPNOTSUPP; EROFS on a mount that was made read-only; EINVAL,
+   * ENAMETOOLONG and EILSEQ for the name; EEXIST if it is taken; those of Store.commit().
    */
   *create(path: string, name: string, options: { readonly isWritable: boolean }): Op<void> {
     checkSnapshotName(name);

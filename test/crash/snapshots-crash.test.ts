@@ -1,5 +1,6 @@
 // Random histories of an engine with snapshots and clones: what its device held after any commit is
-// whole, all trees of one moment are in it, and what was deleted by then goes when it is used again.
+// whole, all trees of one moment are in it, and what was deleted by then goes when it is used
+// again.
 
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';

@@ -1,4 +1,5 @@
-// What a mount begins with: the items that lead to everything else, and an inode as its item has it.
+// What a mount begins with: the items that lead to everything else, and an inode as its item has
+// it.
 
 import { linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';

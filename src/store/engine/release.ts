@@ -18,7 +18,7 @@ export interface ReleaseLimits {
   readonly nodesMax: number;
   /** See planReplaced(). */
   readonly sharedUpTo: number;
-  /** Addresses of nodes that couldn't be read: they are left alone. Those that can't be now join. */
+  /** Addresses of nodes that couldn't be read: they are left alone. Others join them. */
   readonly damaged: Set<number>;
 }
 

@@ -123,7 +123,7 @@ describe('a snapshot', () => {
     await fails('EEXIST', take('/', 'x'.repeat(255)));
   });
 
-  test('there are none of other filesystems, and none on a mount that was made read-only', async () => {
+  test('there are none of other filesystems, and none on a read-only mount', async () => {
     await scene.mount('/tmp', { type: 'tmpfs' });
     await fails('EOPNOTSUPP', take('/tmp', 's'));
     await runAsync(scene.kernel.remount('/', { readOnly: true }));
@@ -208,7 +208,7 @@ describe('rolling back "/"', () => {
     expect(new Set([before, again, once]).size).toBe(3);
   });
 
-  test('goes on from there: new files get numbers of their own, and everything is kept', async () => {
+  test('goes on from there: new files get numbers of their own, and stay', async () => {
     await rollback('s', 'before');
     for (let i = 0; i < 20; i++) await put(`/d/n${i}`, `${i}`);
     await put('/d/f', 'three');

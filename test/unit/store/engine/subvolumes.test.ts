@@ -195,7 +195,7 @@ describe('rolling back', () => {
     expect((await checkImage(device)).records).toBe(0);
   });
 
-  test('EEXIST for a name that is taken, EBUSY for a clone that is open: nothing changes', async () => {
+  test('EEXIST for a name that is taken, EBUSY for an open clone: nothing changes', async () => {
     await commit(engine, { items: [['a', bytes(1)]] });
     await snapshot({ name: 's', isReadOnly: false });
     const keepAs = { name: 's', createdAt: 0, isReadOnly: true };
@@ -388,7 +388,7 @@ describe('what it costs', () => {
   });
 });
 
-test('all roots of a state: the main tree, the meta tree, those with names, what goes', async () => {
+test('all roots of a state: the main tree, the meta tree, named ones, what goes', async () => {
   await fill(engine);
   await snapshot({ name: 's' });
   await snapshot({ name: 't', isReadOnly: false });
