@@ -12,6 +12,7 @@ import { direntType, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/sta
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
+import type { Subvolumes } from '../../store/subvolumes.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import { CREATION_BYTES } from '../shared/create.ts';
@@ -29,22 +30,19 @@ import {
   cookieKey,
   cookieKeysEnd,
   cookieOf,
-  decodeFilesystem,
   decodeInode,
   decodeName,
   decodePosition,
   encodeName,
   encodePosition,
-  FORMAT_VERSION,
-  filesystemKey,
   inodeKey,
-  isKnownFormat,
   nameKey,
   orphanOf,
   orphanRange,
   ROOT_INO,
 } from './items.ts';
 import { SpaceReserve } from './space-reserve.ts';
+import { type FilesystemStart, fillInode, readStart } from './start.ts';
 import { cutRun, withoutHoles } from './stored-runs.ts';
 import { WriteBack } from './write-back.ts';
 import { decodeXattrs, xattrObject, XATTRS_SIZE_MAX } from './xattr-blob.ts';
@@ -104,19 +102,13 @@ export class Idbfs extends LocalFilesystem {
    * Errors: EIO of the store; EINVAL for a format of a later version (nothing is changed then).
    */
   static *mount(options: IdbfsOptions): Op<Idbfs> {
-    const { store } = options;
-    const header = yield* store.get(filesystemKey);
-    const { formatVersion, nextIno } =
-      header === undefined
-        ? { formatVersion: FORMAT_VERSION, nextIno: ROOT_INO }
-        : decodeFilesystem(header);
-    if (!isKnownFormat(formatVersion)) throw linuxerr.EINVAL;
-    const rootItem = header === undefined ? undefined : yield* store.get(inodeKey(ROOT_INO));
-    if (header !== undefined && rootItem === undefined) throw linuxerr.EIO;
+    const start = yield* readStart(options.store);
+    const { nextIno, rootItem } = start ?? { nextIno: ROOT_INO, rootItem: undefined };
     const fs = new Idbfs(options, nextIno, rootItem);
-    if (header === undefined) yield* fs.#writeBack.flush('strict');
-    else yield* fs.#removeOrphans();
-    yield* fs.#reserve.open({ isNew: header === undefined });
+    const isNew = rootItem === undefined;
+    if (isNew) yield* fs.#writeBack.flush('strict');
+    else if (!fs.isReadOnly) yield* fs.removeOrphans();
+    yield* fs.#reserve.open({ isNew });
     return fs;
   }
 
@@ -181,7 +173,7 @@ export class Idbfs extends LocalFilesystem {
   }
 
   /** What was unlinked while open when the last session ended. */
-  *#removeOrphans(): Op<void> {
+  *removeOrphans(): Op<void> {
     for (;;) {
       const items = yield* this.#store.scan({ ...orphanRange, limit: this.#limits.listingBatch });
       for (const { key } of items) this.#changes.inodeDestroyed(orphanOf(key));
@@ -190,15 +182,56 @@ export class Idbfs extends LocalFilesystem {
     }
   }
 
+  /** The other trees of the store. */
+  get subvolumes(): Subvolumes | undefined {
+    return this.#store.subvolumes;
+  }
+
+  /** The name of the tree that this is on; undefined: the main one. */
+  get subvolume(): string | undefined {
+    return this.#store.subvolume;
+  }
+
+  /** Somebody listens at a socket in it. */
+  get hasListeners(): boolean {
+    for (const { endpoint } of this.#inodes.values()) if (endpoint !== undefined) return true;
+    return false;
+  }
+
+  /**
+   * The store's tree has become another one, which begins with `start`: forgets all there is in
+   * memory. Nothing is pending, and nothing but the root and mount points is in use: their dentries
+   * are dead. Watches get IN_UNMOUNT.
+   */
+  replaceTree({ nextIno, rootItem }: FilesystemStart): void {
+    this.watched.unmount();
+    this.#dentries.clear();
+    this.#dentryCounts.clear();
+    const { root } = this;
+    for (const inode of this.#inodes.values()) (inode.data as IdbfsData | undefined)?.drop();
+    this.#inodes.clear();
+    this.#inodes.set(ROOT_INO, root.inode);
+    root.children?.clear();
+    root.isComplete = false;
+    const stored = decodeInode(rootItem);
+    const { mode, uid, gid } = stored;
+    Object.assign(root.inode, { mode, uid, gid, xattrs: undefined });
+    fillInode(root.inode, stored);
+    this.#nextIno = nextIno;
+    this.#namesVersion++;
+    this.#changes.reset();
+  }
+
   override get commitStatus(): CommitStatus {
     return { ...this.#writeBack.status, mirror: this.#store.mirror };
   }
 
   override get isReadOnly(): boolean {
-    return isReadOnly(this.#writeBack.health);
+    return this.#store.isReadOnly === true || isReadOnly(this.#writeBack.health);
   }
 
   override checkWritable(): void {
+    if (this.#store.isReadOnly === true) throw linuxerr.EROFS;
     checkHealth(this.#writeBack.health);
   }
 
@@ -227,12 +260,10 @@ export class Idbfs extends LocalFilesystem {
   #inodeFromItem(ino: number, item: Uint8Array): Inode {
     const stored = decodeInode(item);
     const inode = this.#newInode({ ...stored, ino });
-    const { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime, hasXattrs } = stored;
-    Object.assign(inode, { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime });
-    inode.hasXattrs = hasXattrs;
+    fillInode(inode, stored);
     if (inode.data !== undefined) {
       inode.data.blockCount = stored.blockCount;
-      inode.data.storedChunks = Math.ceil(size / CHUNK_SIZE);
+      inode.data.storedChunks = Math.ceil(inode.size / CHUNK_SIZE);
     }
     return inode;
   }
