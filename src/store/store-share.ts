@@ -85,8 +85,9 @@ class SharedRoom {
   partOf(user: Store): number {
     const held = this.#store.reservedBytes;
     if (this.#parts.size === 1) return held;
+    const part = this.#parts.get(user) ?? 0;
     const sum = sumOf(this.#parts.values());
-    return sum === 0 ? 0 : Math.floor((held / sum) * (this.#parts.get(user) ?? 0));
+    return held >= sum ? part : Math.floor((held / sum) * part);
   }
 
   #divide(): void {

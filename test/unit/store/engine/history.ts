@@ -124,6 +124,11 @@ export class History {
     if (store !== undefined) await runAsync(store.close());
   }
 
+  /** Closes the trees that are open. */
+  async close(): Promise<void> {
+    for (const name of [...this.#open.keys()]) await this.#close(name);
+  }
+
   reopened(engine: Engine): void {
     this.engine = engine;
     this.#open.clear();
