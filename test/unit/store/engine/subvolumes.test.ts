@@ -11,7 +11,12 @@ import type { Engine } from '../../../../src/store/engine/engine.ts';
 import { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
 import { NodeCache } from '../../../../src/store/engine/node-cache.ts';
 import type { DeviceBatch, PageDevice } from '../../../../src/store/engine/page-device.ts';
-import { decodeRootBlock } from '../../../../src/store/engine/root-block.ts';
+import {
+  decodeRootBlock,
+  EMPTY_ROOT_BLOCK,
+  encodeRootBlock,
+  SUBVOLUMES,
+} from '../../../../src/store/engine/root-block.ts';
 import { isNode } from '../../../../src/store/engine/tree.ts';
 import { BLOCK_SIZE, type Store } from '../../../../src/store/store.ts';
 import { allItems, bytes, commit } from '../support.ts';
@@ -299,6 +304,42 @@ describe('space', () => {
     const { problems } = await report();
     expect(problems).toEqual([`node ${leaf.address} of the deleted trees is damaged`]);
     expect(await runAsync(engine.subvolumes.list())).toEqual([]);
+  });
+});
+
+describe('an older version, which knows of no snapshots,', () => {
+  const incompatible = (): number =>
+    decodeRootBlock(device.image.superblock ?? bytes(0), checksum).features.incompatible;
+
+  test('refuses the store until the last of them is gone with its space', async () => {
+    await fill(engine);
+    expect(incompatible()).toBe(0);
+    await snapshot({ name: 's' });
+    expect(incompatible()).toBe(SUBVOLUMES);
+    engine = await reopenEngine(device, engine);
+    await commit(engine, { items: [['k10007', undefined]] });
+    expect(incompatible()).toBe(SUBVOLUMES);
+    await snapshot({ name: 't' });
+    await remove('s');
+    await released();
+    expect(incompatible()).toBe(SUBVOLUMES);
+    await runAsync(engine.subvolumes.rollback('t', { keepAs: null }));
+    await remove('t');
+    await until(() => Promise.resolve(incompatible() === 0));
+    await checkImage(device);
+    await snapshot({ name: 'again' });
+    expect(incompatible()).toBe(SUBVOLUMES);
+  });
+
+  test('as this one refuses what it doesn’t know', () => {
+    const none = EMPTY_ROOT_BLOCK.features;
+    for (const features of [
+      { ...none, incompatible: SUBVOLUMES | 2 },
+      { ...none, readOnlyCompatible: SUBVOLUMES },
+    ]) {
+      const superblock = encodeRootBlock({ ...EMPTY_ROOT_BLOCK, features }, checksum);
+      expect(() => decodeRootBlock(superblock, checksum)).toThrow('later version');
+    }
   });
 });
 
