@@ -1,5 +1,5 @@
-// Apart: what the sides of a mirror have in common while one of them doesn't follow. A commit of the
-// other one alone makes what is at a place there another thing, or nothing: bytes of the side that
+// Apart: where the sides of a mirror differ while one of them doesn't follow. A commit of the other
+// one alone makes what is at a place there another thing, or nothing: bytes of the side that
 // doesn't follow are old then, however whole they look to somebody who still reads an old state.
 
 import { type DeviceBatch, type Place, unitsOf } from './page-device.ts';

@@ -1,4 +1,5 @@
-// A store that is open for several mounts: each has its tree, and its part of the room that is held.
+// A store that is open for several mounts: each has its tree, and its part of the room that is
+// held.
 
 import { beforeEach, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
