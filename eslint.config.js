@@ -30,7 +30,7 @@ const LAYERS = {
   },
   'src/index.ts': {
     imports: ['worker', 'src/abi', 'src/lib'],
-    typesOnly: ['src/api.ts', 'src/api-storage.ts', 'src/archive'],
+    typesOnly: ['src/api.ts', 'src/api-snapshots.ts', 'src/api-storage.ts', 'src/archive'],
   },
   worker: {
     imports: [
@@ -45,13 +45,14 @@ const LAYERS = {
       'src/abi',
       'src/lib',
     ],
-    typesOnly: ['src/api.ts', 'src/api-storage.ts'],
+    typesOnly: ['src/api.ts', 'src/api-snapshots.ts', 'src/api-storage.ts'],
     packages: ['comlink'],
   },
   'src/api.ts': {
     imports: [],
-    typesOnly: ['src/api-storage.ts', 'src/archive', 'src/abi', 'src/lib'],
+    typesOnly: ['src/api-snapshots.ts', 'src/api-storage.ts', 'src/archive', 'src/abi', 'src/lib'],
   },
+  'src/api-snapshots.ts': { imports: [] },
   'src/api-storage.ts': { imports: [] },
   'src/wasi': {
     imports: ['src/syscalls', 'src/abi', 'src/lib'],

@@ -42,8 +42,10 @@ export interface MountInfo {
   readonly path: string;
   readonly type: string;
   readonly source: string;
-  /** By its options, or because its storage fails: see CommitState.health. */
+  /** By its options, as a snapshot, or because its storage fails: see CommitState.health. */
   readonly readOnly: boolean;
+  /** Name of the snapshot or clone that is mounted; null for everything else. */
+  readonly snapshot: string | null;
   /** Null for filesystems that keep nothing. */
   readonly commit: CommitState | null;
 }

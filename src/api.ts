@@ -4,6 +4,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import type { MountInfo, StorageInfo } from './api-storage.ts';
+import type { Snapshots } from './api-snapshots.ts';
 import type { Archives } from './archive/options.ts';
 
 /** A filesystem to mount. `source` names the store (idbfs); options depend on the type. */
@@ -69,6 +70,12 @@ export interface IdbfsOptions {
    * alone; a file that is there is copied back and removed.
    */
   readonly media?: 'mirrored' | 'indexeddb';
+  /**
+   * Name of a snapshot or clone of the store, which is mounted in place of its main tree: read-only
+   * if it was made so. Mounts of one store share its lock and cache: `cacheSize`, `lockTimeout`,
+   * `onDataLoss` and `media` of the first one count.
+   */
+  readonly snapshot?: string;
 }
 
 export interface BootOptions {
@@ -165,7 +172,7 @@ export interface Process {
   kill(signal?: 'SIGKILL' | 'SIGINT' | 'SIGTERM'): Promise<void>;
 }
 
-export interface Kernel extends Archives {
+export interface Kernel extends Archives, Snapshots {
   readonly fs: FileSystem;
   /** How spawn() runs programs by default on this page. */
   readonly isolation: Isolation;

@@ -20,6 +20,7 @@ import type {
   StdoutSpec,
   Terminal,
 } from '../src/api.ts';
+import type { SnapshotInfo } from '../src/api-snapshots.ts';
 import type { MountInfo, StorageInfo } from '../src/api-storage.ts';
 import type { ArchiveSummary, ExportOptions, ImportOptions } from '../src/archive/options.ts';
 import { DEFAULT_MOUNTS } from './default-mounts.ts';
@@ -37,6 +38,7 @@ import type {
   StdioSource,
   TerminalStreams,
 } from './protocol.ts';
+import { SnapshotsClient } from './snapshot-client.ts';
 
 /** Names of the worker's messages about itself; comlink's have no such names. */
 const PANIC = 'burrow-panic';
@@ -160,10 +162,12 @@ class KernelClient implements Kernel {
   readonly isolation: Isolation;
   readonly #worker: KernelWorker;
   readonly #persist: boolean;
+  readonly #snapshots: SnapshotsClient;
   #lastCall = 0;
 
   constructor(worker: KernelWorker, isolation: Isolation, persist: boolean) {
     this.#worker = worker;
+    this.#snapshots = new SnapshotsClient(worker);
     this.isolation = isolation;
     this.#persist = persist;
     this.fs = new FileSystemClient(async (name, args, syscall, details = {}) => {
@@ -262,6 +266,26 @@ class KernelClient implements Kernel {
     options: ImportOptions = {},
   ): Promise<ArchiveSummary> {
     return importArchive(this.#worker, ++this.#lastCall, path, { ...options, source });
+  }
+
+  snapshot(path: string, name: string, options?: { writable?: boolean }): Promise<void> {
+    return this.#snapshots.snapshot(path, name, options);
+  }
+
+  snapshots(path: string): Promise<SnapshotInfo[]> {
+    return this.#snapshots.snapshots(path);
+  }
+
+  deleteSnapshot(path: string, name: string): Promise<void> {
+    return this.#snapshots.deleteSnapshot(path, name);
+  }
+
+  rollback(
+    path: string,
+    name: string,
+    options?: { keepAs?: string | null },
+  ): Promise<string | null> {
+    return this.#snapshots.rollback(path, name, options);
   }
 
   mounts(): Promise<MountInfo[]> {

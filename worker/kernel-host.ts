@@ -37,8 +37,11 @@ import type {
   OnArchiveProgress,
   Outcome,
   ProgramSpec,
+  SnapshotAnswer,
+  SnapshotRequest,
   SpawnRequest,
 } from './protocol.ts';
+import { answerSnapshots } from './snapshot-host.ts';
 import { SocketListener } from './socket-host.ts';
 import { openStdio } from './stdio.ts';
 import { ChannelServer, makeChannel } from './syscall-channel.ts';
@@ -367,9 +370,14 @@ export class KernelHost implements KernelService {
     return this.#outcome(() => runAsync(this.#booted().kernel.remount(path, options)));
   }
 
+  snapshots(request: SnapshotRequest): Promise<Outcome<SnapshotAnswer>> {
+    return this.#outcome(() => runAsync(answerSnapshots(this.#booted().kernel, request)));
+  }
+
   mounts(): MountInfo[] {
     return this.#booted().kernel.mounts.map((row) => ({
       ...row,
+      snapshot: row.snapshot ?? null,
       commit: row.commit === undefined ? null : commitState(row.commit),
     }));
   }

@@ -3,6 +3,7 @@
 // over shared memory (worker/syscall-channel.ts).
 
 import type { BootOptions, ExitStatus, Isolation, MountOptions, MountSpec } from '../src/api.ts';
+import type { SnapshotInfo } from '../src/api-snapshots.ts';
 import type { MountInfo } from '../src/api-storage.ts';
 import type { ArchiveFormat, ArchiveProgress, ArchiveSummary } from '../src/archive/options.ts';
 import type { Exit } from '../src/wasi/exit.ts';
@@ -84,6 +85,31 @@ export interface ImportRequest {
   readonly preserveOwner: boolean;
 }
 
+/** What is to be done with snapshots: Snapshots of the public API, as messages. */
+export type SnapshotRequest =
+  | {
+      readonly kind: 'create';
+      readonly path: string;
+      readonly name: string;
+      readonly isWritable: boolean;
+    }
+  | { readonly kind: 'list'; readonly path: string }
+  | { readonly kind: 'delete'; readonly path: string; readonly name: string }
+  | {
+      readonly kind: 'rollback';
+      readonly path: string;
+      readonly name: string;
+      /** Undefined: the kernel finds a name. */
+      readonly keepAs: string | null | undefined;
+    };
+
+export interface SnapshotAnswer {
+  /** Of 'list'. */
+  readonly list: SnapshotInfo[];
+  /** Of 'rollback': the snapshot of what was before. */
+  readonly keptAs: string | null;
+}
+
 export type OnArchiveProgress = (progress: ArchiveProgress) => void;
 
 export type KillSignal = 'SIGKILL' | 'SIGINT' | 'SIGTERM';
@@ -103,6 +129,7 @@ export interface KernelService {
     request: ImportRequest,
     onProgress: OnArchiveProgress | undefined,
   ): Promise<Outcome<ArchiveSummary>>;
+  snapshots(request: SnapshotRequest): Promise<Outcome<SnapshotAnswer>>;
   /** Makes a socket at a path and listens there. Resolves with a number for accept(). */
   listen(path: string, mode: number): Promise<Outcome<number>>;
   /** Resolves with null once the listener is closed. */

@@ -10,7 +10,7 @@ import { Tmpfs, type TmpfsOptions } from '../fs/tmpfs/tmpfs.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Op, waitFor } from '../lib/op.ts';
 import type { Store } from '../store/store.ts';
-import type { Filesystem } from '../vfs/filesystem.ts';
+import { StoreShare } from '../store/store-share.ts';
 import type { MountFlags } from '../vfs/mount.ts';
 import type { MountSource } from '../vfs/mount-namespace.ts';
 import type { MountRequest } from './services.ts';
@@ -35,6 +35,8 @@ export interface IdbfsMountOptions {
   readonly lockTimeout?: number;
   readonly onDataLoss?: 'fail' | 'format' | 'accept';
   readonly media?: 'mirrored' | 'indexeddb';
+  /** Name of the snapshot or clone to mount. Default: the main tree of the store. */
+  readonly snapshot?: string;
 }
 
 export interface FilesystemTypesOptions {
@@ -46,8 +48,8 @@ export interface FilesystemTypesOptions {
 
 export class FilesystemTypes {
   readonly #options: FilesystemTypesOptions;
-  /** Stores in use, by name. */
-  readonly #sources = new Map<string, Filesystem>();
+  /** Stores in use, or being opened, by name. */
+  readonly #shares = new Map<string, Promise<StoreShare>>();
   #nextMinor = 1;
 
   constructor(options: FilesystemTypesOptions) {
@@ -57,8 +59,8 @@ export class FilesystemTypes {
   /**
    * Makes the filesystem of a mount.
    *
-   * Errors: EINVAL for options that make no sense; EBUSY if the store is mounted already; ENODEV
-   * for a type there is none of; StoreError.
+   * Errors: EINVAL for options that make no sense; EBUSY if this tree of the store is mounted
+   * already; ENOENT for a snapshot, and ENODEV for a type, that there is none of; StoreError.
    */
   *make(spec: KernelMountSpec): Op<MountSource> {
     const { clock, devices } = this.#options;
@@ -75,7 +77,6 @@ export class FilesystemTypes {
       }
       case 'idbfs': {
         const source = spec.source ?? 'default';
-        if (this.#sources.has(source)) throw linuxerr.EBUSY;
         const filesystem = yield* this.#openIdbfs(source, dev, spec.options ?? {});
         return { filesystem, root: filesystem.root, source, flags };
       }
@@ -85,8 +86,8 @@ export class FilesystemTypes {
   }
 
   *#openIdbfs(source: string, dev: number, options: IdbfsMountOptions): Op<Idbfs> {
-    const { clock, devices, openStore } = this.#options;
-    const store = yield* waitFor(openStore(source, options));
+    const { clock, devices } = this.#options;
+    const store = yield* this.#openTree(source, options);
     try {
       return yield* Idbfs.mount({ ...options, store, dev, clock, devices });
     } catch (error) {
@@ -95,16 +96,24 @@ export class FilesystemTypes {
     }
   }
 
-  /** It has been mounted: its store is in use. */
-  mounted({ filesystem, source }: MountSource): void {
-    if (filesystem.type === 'idbfs') this.#sources.set(source, filesystem);
+  /** Mounts of one store share it: its lock and cache are those that the first one asked for. */
+  *#openTree(source: string, options: IdbfsMountOptions): Op<Store> {
+    for (;;) {
+      const opening = this.#shareOf(source, options);
+      const share = yield* waitFor(opening);
+      if (!share.isClosed) return yield* share.open(options.snapshot);
+      // Its last user has gone.
+      if (this.#shares.get(source) === opening) this.#shares.delete(source);
+    }
   }
 
-  /** Only these are still mounted, or being released. */
-  keep(filesystems: ReadonlySet<Filesystem>): void {
-    for (const [source, filesystem] of this.#sources) {
-      if (!filesystems.has(filesystem)) this.#sources.delete(source);
-    }
+  #shareOf(source: string, options: IdbfsMountOptions): Promise<StoreShare> {
+    const present = this.#shares.get(source);
+    if (present !== undefined) return present;
+    const opening = this.#options.openStore(source, options).then((store) => new StoreShare(store));
+    this.#shares.set(source, opening);
+    opening.catch(() => this.#shares.delete(source));
+    return opening;
   }
 }
 
@@ -125,8 +134,7 @@ export function specOf({ type, source, data, flags }: MountRequest): KernelMount
       if (options.size > 0) throw linuxerr.EINVAL;
       return { type: 'devfs', options: flags };
     case 'idbfs':
-      if (options.size > 0) throw linuxerr.EINVAL;
-      return { type, source, options: flags };
+      return { type, source, options: { ...idbfsOptions(options), ...flags } };
     default:
       throw linuxerr.ENODEV;
   }
@@ -135,11 +143,18 @@ export function specOf({ type, source, data, flags }: MountRequest): KernelMount
 function parseData(data: string): Map<string, string> {
   const options = new Map<string, string>();
   for (const word of data.split(',').filter((each) => each !== '')) {
-    const [name = '', value] = word.split('=', 2);
-    if (value === undefined) throw linuxerr.EINVAL;
-    options.set(name, value);
+    const equals = word.indexOf('=');
+    if (equals < 0) throw linuxerr.EINVAL;
+    options.set(word.slice(0, equals), word.slice(equals + 1));
   }
   return options;
+}
+
+/** As btrfs(5) calls it. Errors: EINVAL. */
+function idbfsOptions(options: ReadonlyMap<string, string>): IdbfsMountOptions {
+  const { subvol: snapshot, ...others } = Object.fromEntries(options);
+  if (Object.keys(others).length > 0) throw linuxerr.EINVAL;
+  return snapshot === undefined ? {} : { snapshot };
 }
 
 /** tmpfs(5). Errors: EINVAL. */

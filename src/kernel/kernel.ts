@@ -29,6 +29,7 @@ import {
 } from './filesystem-types.ts';
 import { Pipefs } from './pipefs.ts';
 import type { MountRequest, Services } from './services.ts';
+import { snapshotOf, Snapshots } from './snapshots.ts';
 import { Task } from './task.ts';
 import { TaskSyscalls } from './task-syscalls.ts';
 
@@ -48,6 +49,8 @@ export interface MountRow {
   readonly type: string;
   readonly source: string;
   readonly readOnly: boolean;
+  /** Name of the snapshot or clone of an idbfs; undefined: its main tree, or another type. */
+  readonly snapshot: string | undefined;
   readonly commit: CommitStatus | undefined;
 }
 
@@ -63,6 +66,7 @@ const INOTIFY_INSTANCES_MAX = 128;
 
 export class Kernel implements Services {
   readonly vfs: VirtualFilesystem;
+  readonly snapshots: Snapshots;
   readonly #platform: KernelPlatform;
   readonly #options: KernelOptions;
   readonly #types: FilesystemTypes;
@@ -106,6 +110,11 @@ export class Kernel implements Services {
     this.#types = types;
     this.#options = options;
     this.vfs = new VirtualFilesystem(new MountNamespace(source));
+    this.snapshots = new Snapshots({
+      vfs: this.vfs,
+      clock: platform.clock,
+      tasks: () => this.#tasks.values(),
+    });
     this.#pipefs = new Pipefs({ dev: makeDev(0, PIPEFS_MINOR), clock: platform.clock });
     this.#devices = new VirtualFilesystem(
       new MountNamespace({
@@ -115,7 +124,6 @@ export class Kernel implements Services {
         flags: flagsOf({}),
       }),
     );
-    types.mounted(source);
   }
 
   get clock(): Clock {
@@ -160,8 +168,6 @@ export class Kernel implements Services {
   }
 
   *#mount(creds: Credentials, operation: PathOperation, spec: KernelMountSpec): Op<void> {
-    // What was detached in use may have been released since.
-    this.#types.keep(this.vfs.namespace.unreleased);
     const source = yield* this.#types.make(spec);
     try {
       yield* this.vfs.mount(creds, operation, source);
@@ -169,7 +175,6 @@ export class Kernel implements Services {
       yield* source.filesystem.release();
       throw error;
     }
-    this.#types.mounted(source);
   }
 
   mountFor(creds: Credentials, operation: PathOperation, request: MountRequest): Op<void> {
@@ -180,16 +185,12 @@ export class Kernel implements Services {
     return this.umountFor(ROOT_CREDENTIALS, this.#operation(path), { isLazy: false });
   }
 
-  *umountFor(
+  umountFor(
     creds: Credentials,
     operation: PathOperation,
     options: { readonly isLazy: boolean },
   ): Op<void> {
-    try {
-      yield* this.vfs.umount(creds, operation, options);
-    } finally {
-      this.#types.keep(this.vfs.namespace.unreleased);
-    }
+    return this.vfs.umount(creds, operation, options);
   }
 
   remount(path: string, options: KernelMountOptions): Op<void> {
@@ -202,6 +203,7 @@ export class Kernel implements Services {
       type: mount.filesystem.type,
       source: mount.source,
       readOnly: mount.isReadOnly,
+      snapshot: snapshotOf(mount),
       commit: mount.filesystem.commitStatus,
     }));
   }

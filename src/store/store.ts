@@ -15,6 +15,7 @@
 
 import type { MirrorStatus } from '../lib/mirror-status.ts';
 import type { Op } from '../lib/op.ts';
+import type { Subvolumes } from './subvolumes.ts';
 
 /**
  * Granularity of object data, in bytes. A block is either written (data) or a hole; holes read as
@@ -90,6 +91,13 @@ export interface Store {
   /** False once it was closed, by us or by the platform: everything fails with EIO from then on. */
   readonly isOpen: boolean;
 
+  /** Commits fail with EROFS. Missing: they don't. */
+  readonly isReadOnly?: boolean;
+  /** The other trees that share what is alike with this one. Missing: it can have none. */
+  readonly subvolumes?: Subvolumes | undefined;
+  /** The name of this one among them. Missing: it is the main tree. */
+  readonly subvolume?: string | undefined;
+
   /**
    * The value of a key, or undefined.
    *
@@ -133,6 +141,7 @@ export interface Store {
    * called and do show it once it has succeeded.
    *
    * Errors (nothing of the batch is applied):
+   *  - EROFS if the store is read-only.
    *  - ENOSPC if the origin's quota is exceeded.
    *  - EIO if the medium fails or the store was closed.
    */

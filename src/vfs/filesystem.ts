@@ -264,7 +264,7 @@ export interface Filesystem {
    * Asked before every change, besides the mount's own flags.
    *
    * Errors:
-   *  - EROFS while the medium fails.
+   *  - EROFS of a snapshot, and while the medium fails.
    *  - EIO once it is gone.
    */
   checkWritable(): void;

@@ -103,6 +103,14 @@ export class MountNamespace implements MountLookup {
     this.#mounts.add(mount);
   }
 
+  /** Puts a mount at another place within the mount that it is in. */
+  move(mount: Mount, dentry: Dentry): void {
+    const { point } = mount;
+    assert(point !== undefined, 'a mount that is moved has a place');
+    this.#leave(mount, point);
+    this.#link(mount, { mount: point.mount, dentry });
+  }
+
   /** Errors: EINVAL for the namespace's root; EBUSY if it is in use; those of release(). */
   *detach(mount: Mount): Op<void> {
     if (mount.point === undefined) throw linuxerr.EINVAL;
@@ -138,18 +146,20 @@ export class MountNamespace implements MountLookup {
 
   #unlink(mount: Mount): void {
     const { point } = mount;
-    if (point !== undefined) {
-      const mounts = this.#mountsByPoint.get(point.dentry);
-      mounts?.delete(point.mount);
-      if (mounts?.size === 0) this.#mountsByPoint.delete(point.dentry);
-      point.mount.children.delete(mount);
-      point.dentry.mountCount--;
-      point.dentry.decRef();
-      mount.point = undefined;
-    }
+    if (point !== undefined) this.#leave(mount, point);
     mount.isUnmounted = true;
     this.#mounts.delete(mount);
     mount.root.decRef();
+  }
+
+  #leave(mount: Mount, point: VirtualDentry): void {
+    const mounts = this.#mountsByPoint.get(point.dentry);
+    mounts?.delete(point.mount);
+    if (mounts?.size === 0) this.#mountsByPoint.delete(point.dentry);
+    point.mount.children.delete(mount);
+    point.dentry.mountCount--;
+    point.dentry.decRef();
+    mount.point = undefined;
   }
 
   *#releaseIfLast(filesystem: Filesystem): Op<void> {

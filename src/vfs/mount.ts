@@ -7,6 +7,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { ST_NOATIME, ST_NODEV, ST_NOEXEC, ST_NOSUID, ST_RDONLY } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
+import { type Op, WaitQueue } from '../lib/op.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import type { Filesystem } from './filesystem.ts';
 
@@ -19,6 +20,11 @@ export interface MountFlags {
   readonly noexec?: boolean;
   /** Set-id bits have no effect. They have none here anyway: it is only shown. */
   readonly nosuid?: boolean;
+}
+
+/** Woken when the mount is thawed. */
+class Freeze extends WaitQueue {
+  hasReplaced = false;
 }
 
 export class Mount {
@@ -39,6 +45,7 @@ export class Mount {
   #refs = 0;
   #writers = 0;
   #flags: MountFlags;
+  #freeze: Freeze | undefined;
 
   constructor(options: {
     id: number;
@@ -59,7 +66,7 @@ export class Mount {
     return this.#flags;
   }
 
-  /** By its flags, or because its filesystem's medium fails. */
+  /** By its flags, or because its filesystem is. */
   get isReadOnly(): boolean {
     return this.#flags.readOnly || this.filesystem.isReadOnly;
   }
@@ -77,6 +84,42 @@ export class Mount {
     if (noexec === true) flags |= ST_NOEXEC;
     if (nosuid === true) flags |= ST_NOSUID;
     return flags;
+  }
+
+  /** Open descriptions, roots and working directories, and operations under way. */
+  get refs(): number {
+    return this.#refs;
+  }
+
+  /** Operations by path wait from now on before they enter the mount. Linux: freeze_super(). */
+  freeze(): void {
+    assert(this.#freeze === undefined, 'a mount frozen twice');
+    this.#freeze = new Freeze();
+  }
+
+  /** While it is frozen: what its dentries stood for has gone, apart from the root. */
+  replaced(): void {
+    assert(this.#freeze !== undefined, 'the mount is frozen');
+    this.#freeze.hasReplaced = true;
+  }
+
+  thaw(): void {
+    const freeze = this.#freeze;
+    this.#freeze = undefined;
+    freeze?.wakeAll();
+  }
+
+  get isFrozen(): boolean {
+    return this.#freeze !== undefined;
+  }
+
+  /** Waits. Errors: ESTALE if `dentry` is one of those that have gone meanwhile. */
+  *untilThawed(dentry: Dentry): Op<void> {
+    while (this.#freeze !== undefined) {
+      const freeze = this.#freeze;
+      yield freeze;
+      if (freeze.hasReplaced && dentry.isDead) throw linuxerr.ESTALE;
+    }
   }
 
   incRef(): void {

@@ -282,6 +282,7 @@ export class VirtualFilesystem {
   *#within<T>(rp: ResolvingPath, call: (filesystem: Filesystem) => Op<T>): Op<T> {
     for (;;) {
       const { mount } = rp;
+      if (mount.isFrozen) yield* mount.untilThawed(rp.start);
       mount.incRef();
       try {
         return yield* call(mount.filesystem);

@@ -4,7 +4,7 @@
 // begins. Beginning a commit is one synchronous step. Ending one, well or badly, is another.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
-import { assertDefined } from '../../lib/assert.ts';
+import { assert, assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Batch, Durability, Run, Store } from '../../store/store.ts';
 import { ErrorSequence } from '../shared/error-sequence.ts';
@@ -167,6 +167,13 @@ export class Changes implements CommitSource, DirtyTracker {
 
   dataCleaned(bytes: number): void {
     this.#dataBytes -= bytes;
+  }
+
+  /** The store's tree has become another one. Nothing is pending. */
+  reset(): void {
+    assert(!this.hasChanges && this.#commit === undefined, 'nothing is pending');
+    this.#orphans.clear();
+    this.#committedNextIno = 0;
   }
 
   // Commits.

@@ -26,6 +26,15 @@ export class DentryCache {
     this.#dentries.delete(dentry);
   }
 
+  /** All names have gone: the tree has become another one. */
+  clear(): void {
+    for (const dentry of this.#dentries) {
+      dentry.children?.clear();
+      dentry.detach();
+    }
+    this.#dentries.clear();
+  }
+
   /** Called when no operation stands on a dentry it has no reference on. */
   evict(): void {
     if (this.#dentries.size <= this.#limit) return;

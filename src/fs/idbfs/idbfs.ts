@@ -10,18 +10,20 @@
 import { linuxerr } from '../../abi/errno.ts';
 import { direntType, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
-import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
+import { type Op, startOp } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
+import type { Subvolumes } from '../../store/subvolumes.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import { CREATION_BYTES } from '../shared/create.ts';
 import type { DirectoryCursor } from '../shared/directory-description.ts';
-import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
+import { CHUNK_SIZE } from '../shared/file-data.ts';
 import { Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
 import type { Xattrs } from '../shared/xattrs.ts';
 import { LocalFilesystem, type LocalOptions } from '../shared/local-filesystem.ts';
 import { Changes } from './changes.ts';
 import { ChunkCache } from './chunk-cache.ts';
+import { ChunkLoader } from './chunk-loader.ts';
 import { DentryCache } from './dentry-cache.ts';
 import { checkHealth, isReadOnly } from './health.ts';
 import { IdbfsData } from './idbfs-data.ts';
@@ -29,23 +31,19 @@ import {
   cookieKey,
   cookieKeysEnd,
   cookieOf,
-  decodeFilesystem,
   decodeInode,
   decodeName,
   decodePosition,
   encodeName,
   encodePosition,
-  FORMAT_VERSION,
-  filesystemKey,
   inodeKey,
-  isKnownFormat,
   nameKey,
   orphanOf,
   orphanRange,
   ROOT_INO,
 } from './items.ts';
 import { SpaceReserve } from './space-reserve.ts';
-import { cutRun, withoutHoles } from './stored-runs.ts';
+import { type FilesystemStart, fillInode, readStart } from './start.ts';
 import { WriteBack } from './write-back.ts';
 import { decodeXattrs, xattrObject, XATTRS_SIZE_MAX } from './xattr-blob.ts';
 
@@ -76,8 +74,6 @@ const LIMITS: IdbfsLimits = { dentries: 50_000, listingBatch: 256, cacheSizeMin:
 const CACHE_SIZE_DEFAULT = 64 << 20;
 const DIRTY_LIMIT_DEFAULT = 8 << 20;
 const COMMIT_INTERVAL_DEFAULT = 1000;
-/** Chunks read at once when a file is read from front to back. */
-const READ_AHEAD_CHUNKS = 16;
 
 export class Idbfs extends LocalFilesystem {
   override readonly type = 'idbfs';
@@ -90,6 +86,7 @@ export class Idbfs extends LocalFilesystem {
   readonly #dentryCounts = new Map<Inode, number>();
   readonly #chunks: ChunkCache;
   readonly #dentries: DentryCache;
+  readonly #loader: ChunkLoader;
   readonly #changes: Changes;
   readonly #writeBack: WriteBack;
   readonly #reserve: SpaceReserve;
@@ -104,19 +101,13 @@ export class Idbfs extends LocalFilesystem {
    * Errors: EIO of the store; EINVAL for a format of a later version (nothing is changed then).
    */
   static *mount(options: IdbfsOptions): Op<Idbfs> {
-    const { store } = options;
-    const header = yield* store.get(filesystemKey);
-    const { formatVersion, nextIno } =
-      header === undefined
-        ? { formatVersion: FORMAT_VERSION, nextIno: ROOT_INO }
-        : decodeFilesystem(header);
-    if (!isKnownFormat(formatVersion)) throw linuxerr.EINVAL;
-    const rootItem = header === undefined ? undefined : yield* store.get(inodeKey(ROOT_INO));
-    if (header !== undefined && rootItem === undefined) throw linuxerr.EIO;
+    const start = yield* readStart(options.store);
+    const { nextIno, rootItem } = start ?? { nextIno: ROOT_INO, rootItem: undefined };
     const fs = new Idbfs(options, nextIno, rootItem);
-    if (header === undefined) yield* fs.#writeBack.flush('strict');
-    else yield* fs.#removeOrphans();
-    yield* fs.#reserve.open({ isNew: header === undefined });
+    const isNew = rootItem === undefined;
+    if (isNew) yield* fs.#writeBack.flush('strict');
+    else if (!fs.isReadOnly) yield* fs.removeOrphans();
+    yield* fs.#reserve.open({ isNew });
     return fs;
   }
 
@@ -142,6 +133,7 @@ export class Idbfs extends LocalFilesystem {
         this.#committed(inodes, how);
       },
     });
+    this.#loader = new ChunkLoader(options.store, this.#chunks, this.#changes);
     const dirtyLimit = options.dirtyLimit ?? DIRTY_LIMIT_DEFAULT;
     this.#reserve = new SpaceReserve(this.#changes, {
       store: options.store,
@@ -181,7 +173,7 @@ export class Idbfs extends LocalFilesystem {
   }
 
   /** What was unlinked while open when the last session ended. */
-  *#removeOrphans(): Op<void> {
+  *removeOrphans(): Op<void> {
     for (;;) {
       const items = yield* this.#store.scan({ ...orphanRange, limit: this.#limits.listingBatch });
       for (const { key } of items) this.#changes.inodeDestroyed(orphanOf(key));
@@ -190,15 +182,56 @@ export class Idbfs extends LocalFilesystem {
     }
   }
 
+  /** The other trees of the store. */
+  get subvolumes(): Subvolumes | undefined {
+    return this.#store.subvolumes;
+  }
+
+  /** The name of the tree that this is on; undefined: the main one. */
+  get subvolume(): string | undefined {
+    return this.#store.subvolume;
+  }
+
+  /** Somebody listens at a socket in it. */
+  get hasListeners(): boolean {
+    for (const { endpoint } of this.#inodes.values()) if (endpoint !== undefined) return true;
+    return false;
+  }
+
+  /**
+   * The store's tree has become another one, which begins with `start`: forgets all there is in
+   * memory. Nothing is pending, and nothing but the root and mount points is in use: their dentries
+   * are dead. Watches get IN_UNMOUNT.
+   */
+  replaceTree({ nextIno, rootItem }: FilesystemStart): void {
+    this.watched.unmount();
+    this.#dentries.clear();
+    this.#dentryCounts.clear();
+    const { root } = this;
+    for (const inode of this.#inodes.values()) (inode.data as IdbfsData | undefined)?.drop();
+    this.#inodes.clear();
+    this.#inodes.set(ROOT_INO, root.inode);
+    root.children?.clear();
+    root.isComplete = false;
+    const stored = decodeInode(rootItem);
+    const { mode, uid, gid } = stored;
+    Object.assign(root.inode, { mode, uid, gid, xattrs: undefined });
+    fillInode(root.inode, stored);
+    this.#nextIno = nextIno;
+    this.#namesVersion++;
+    this.#changes.reset();
+  }
+
   override get commitStatus(): CommitStatus {
     return { ...this.#writeBack.status, mirror: this.#store.mirror };
   }
 
   override get isReadOnly(): boolean {
-    return isReadOnly(this.#writeBack.health);
+    return this.#store.isReadOnly === true || isReadOnly(this.#writeBack.health);
   }
 
   override checkWritable(): void {
+    if (this.#store.isReadOnly === true) throw linuxerr.EROFS;
     checkHealth(this.#writeBack.health);
   }
 
@@ -227,12 +260,10 @@ export class Idbfs extends LocalFilesystem {
   #inodeFromItem(ino: number, item: Uint8Array): Inode {
     const stored = decodeInode(item);
     const inode = this.#newInode({ ...stored, ino });
-    const { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime, hasXattrs } = stored;
-    Object.assign(inode, { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime });
-    inode.hasXattrs = hasXattrs;
+    fillInode(inode, stored);
     if (inode.data !== undefined) {
       inode.data.blockCount = stored.blockCount;
-      inode.data.storedChunks = Math.ceil(size / CHUNK_SIZE);
+      inode.data.storedChunks = Math.ceil(inode.size / CHUNK_SIZE);
     }
     return inode;
   }
@@ -364,69 +395,12 @@ export class Idbfs extends LocalFilesystem {
 
   // Data.
 
-  override *loadChunk(inode: Inode, index: number): Op<void> {
-    const data = assertDefined(inode.data) as IdbfsData;
-    const underWay = data.loading.get(index);
-    if (underWay !== undefined) {
-      yield underWay;
-      return;
-    }
-    const done = new WaitQueue();
-    data.loading.set(index, done);
-    try {
-      this.#chunks.evict();
-      const { generation } = data;
-      const end = this.#readAheadEnd(data, index);
-      const from = index * CHUNK_SIZE;
-      const cut = this.#changes.cutOf(inode.ino);
-      const holes = this.#changes.holesOf(inode.ino);
-      const runs = yield* this.#store.read(inode.ino, from, (end - index) * CHUNK_SIZE);
-      // Cut or rewritten meanwhile: whoever needs the chunk asks again.
-      if (data.generation !== generation) return;
-      for (let chunk = index; chunk < end && chunk < data.storedChunks; chunk++) {
-        const isOurs = chunk === index || !data.loading.has(chunk);
-        if (!isOurs || data.chunks.has(chunk)) continue;
-        const start = chunk * CHUNK_SIZE;
-        data.insertStored(
-          chunk,
-          runs
-            .flatMap((run) => cutRun(run, start, Math.min(cut, start + CHUNK_SIZE)))
-            .flatMap((run) => withoutHoles(run, holes)),
-        );
-      }
-      data.lastLoaded = end - 1;
-    } finally {
-      data.loading.delete(index);
-      done.wakeAll();
-    }
+  override loadChunk(inode: Inode, index: number): Op<void> {
+    return this.#loader.load(inode, index);
   }
 
-  #readAheadEnd(data: IdbfsData, index: number): number {
-    if (index !== data.lastLoaded + 1) return index + 1;
-    let end = index + 1;
-    const limit = Math.min(index + READ_AHEAD_CHUNKS, data.storedChunks);
-    while (end < limit && !data.chunks.has(end) && !data.loading.has(end)) end++;
-    return end;
-  }
-
-  override *nextStoredData(inode: Inode, offset: number): Op<number> {
-    const data = assertDefined(inode.data) as IdbfsData;
-    let from = Math.floor(offset / BLOCK_SIZE) * BLOCK_SIZE;
-    for (;;) {
-      const { generation } = data;
-      const cut = this.#changes.cutOf(inode.ino);
-      const found = yield* this.#store.nextData(inode.ino, from);
-      if (data.generation !== generation) continue;
-      const hole = this.#changes
-        .holesOf(inode.ino)
-        .find((each) => found !== undefined && each.from <= found && found < each.to);
-      if (hole !== undefined) {
-        from = hole.to;
-        continue;
-      }
-      const end = Math.min(cut, data.storedChunks * CHUNK_SIZE);
-      return found === undefined || found >= end ? Infinity : found;
-    }
+  override nextStoredData(inode: Inode, offset: number): Op<number> {
+    return this.#loader.nextData(inode, offset);
   }
 
   override *freeBlocks(): Op<number> {

@@ -16,7 +16,7 @@ export const ROOT_INO = 1;
 /** Items of the filesystem itself have the number of no inode. */
 const FILESYSTEM_INO = 0;
 /** 1 had no flags of inodes, and zeros in their place: it is read as it is. */
-export const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 2;
 const FORMATS_KNOWN = [1, FORMAT_VERSION];
 
 export function isKnownFormat(version: number): boolean {

@@ -1,5 +1,5 @@
 // check: reads everything that a superblock leads to and says what is wrong with it, in words. It
-// changes nothing, and goes on behind what is damaged.
+// changes nothing, and goes on behind what is damaged. What trees share it reads once.
 
 import { LinuxError } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
@@ -17,6 +17,15 @@ import {
 import { objectOf, recordPlace, unitOf } from './objects.ts';
 import { type PageDevice, type Place, UNIT_SIZE, unitsOf, wholePlace } from './page-device.ts';
 import { countIn } from './record-uses.ts';
+import {
+  decodeDying,
+  decodeGeneration,
+  decodeNamed,
+  isDyingKey,
+  isNamedKey,
+  nameOf,
+  SHARED_KEY,
+} from './subvolume-items.ts';
 import { decodeRootBlock, EMPTY_ROOT_BLOCK, type RootBlock } from './root-block.ts';
 import { Space } from './space.ts';
 import { isNode, type Root } from './tree.ts';
@@ -24,12 +33,15 @@ import { isNode, type Root } from './tree.ts';
 export interface CheckReport {
   /** One sentence for each thing that is wrong. */
   readonly problems: readonly string[];
+  /** A node that several trees share counts once, and what is below it. */
   readonly nodes: number;
   readonly records: number;
   readonly items: number;
   /** Bytes of nodes and records. */
   readonly usedBytes: number;
   readonly freeBytes: number;
+  /** Nodes of deleted trees, whose space is still to be given back. */
+  readonly dying: number;
 }
 
 /** Errors: EIO if the device can't be read at all. */
@@ -52,9 +64,51 @@ interface Bounds {
   readonly to: string | undefined;
 }
 
+/** Returns the key at which the last piece of a leaf ends; `last`: of those before it. */
+type Visit = (leaf: LeafNode, last: string | undefined) => string | undefined;
+
+/** Where in a tree a node is. */
+interface Placed {
+  readonly name: string;
+  readonly bounds: Bounds;
+  readonly level: number | undefined;
+  /** Key at which the last piece before it ends. */
+  readonly last: string | undefined;
+  readonly visit: Visit;
+}
+
 interface RecordUse {
   readonly extent: Extent;
   readonly pieces: { readonly key: string; readonly extent: Extent }[];
+}
+
+interface NodeUse {
+  readonly child: Child;
+  readonly level: number | undefined;
+  count: number;
+  /** Key at which the last piece below it ends. */
+  end: string | undefined;
+}
+
+/** What the meta tree says. */
+class MetaItems {
+  readonly counts = new Map<string, number>();
+  readonly trees: { readonly what: string; readonly root: Child }[] = [];
+  dying = 0;
+  sharedUpTo = 0;
+
+  read({ keys, values }: LeafNode): void {
+    keys.forEach((key, i) => {
+      const value = values[i];
+      if (isNamedKey(key)) {
+        this.trees.push({ what: `tree "${nameOf(key)}"`, root: decodeNamed(value).root });
+      } else if (isDyingKey(key)) {
+        this.dying++;
+        this.trees.push({ what: 'deleted trees', root: decodeDying(value) });
+      } else if (key === SHARED_KEY) this.sharedUpTo = decodeGeneration(value);
+      else this.counts.set(key, countIn(value));
+    });
+  }
 }
 
 class Check {
@@ -64,6 +118,9 @@ class Check {
   /** Unit → what is there. */
   readonly #units = new Map<number, string>();
   readonly #records = new Map<number, RecordUse>();
+  /** Nodes that were seen, by address. */
+  readonly #nodes = new Map<number, NodeUse>();
+  readonly #meta = new MetaItems();
   #nodeCount = 0;
   #itemCount = 0;
 
@@ -73,15 +130,14 @@ class Check {
   }
 
   *run({ space, items, meta }: RootBlock): Op<CheckReport> {
-    let last: string | undefined;
-    yield* this.#walk('items', items, (leaf) => {
-      last = this.#checkLeaf(leaf, last);
-    });
-    const counts = new Map<string, number>();
     yield* this.#walk('meta', meta, (leaf) => {
-      leaf.keys.forEach((key, i) => counts.set(key, countIn(leaf.values[i])));
+      this.#meta.read(leaf);
+      return undefined;
     });
-    this.#checkCounts(counts);
+    const visit: Visit = (leaf, last) => this.#checkLeaf(leaf, last);
+    yield* this.#walk('items', items, visit);
+    for (const { what, root } of this.#meta.trees) yield* this.#walk(what, root, visit);
+    this.#checkCounts(this.#meta);
     for (const use of this.#records.values()) yield* this.#checkRecord(use);
     for (const page of space.pages) this.#use(page, 'a page of free runs');
     const free = new Space(space);
@@ -106,60 +162,72 @@ class Check {
       items: this.#itemCount,
       usedBytes: this.#units.size * UNIT_SIZE,
       freeBytes,
+      dying: this.#meta.dying,
     };
   }
 
-  *#walk(name: string, root: Root, visit: (leaf: LeafNode) => void): Op<void> {
-    if (isNode(root)) {
-      yield* this.#node(name, root, { from: '', to: undefined }, visit);
-      return;
-    }
-    yield* this.#child(name, root, { from: '', to: undefined }, undefined, visit);
+  *#walk(name: string, root: Root, visit: Visit): Op<void> {
+    const bounds = { from: '', to: undefined };
+    const place = { name, bounds, level: undefined, last: undefined, visit };
+    if (isNode(root)) yield* this.#node(root, place);
+    else yield* this.#child(root, place);
   }
 
-  *#child(
-    name: string,
-    child: Child,
-    bounds: Bounds,
-    level: number | undefined,
-    visit: (leaf: LeafNode) => void,
-  ): Op<void> {
-    const what = `node ${child.address} of the ${name}`;
+  /** Returns the key at which the last piece ends. */
+  *#child(child: Child, place: Placed): Op<string | undefined> {
+    const what = `node ${child.address} of the ${place.name}`;
+    const seen = this.#nodes.get(child.address);
+    if (seen !== undefined) {
+      seen.count++;
+      this.#checkSame(what, seen, child, place);
+      return seen.end;
+    }
+    const use: NodeUse = { child, level: place.level, count: 1, end: place.last };
+    this.#nodes.set(child.address, use);
     this.#use(child, what);
     const [bytes] = yield* this.#device.read([wholePlace(child)]);
     if (bytes === undefined) this.#problems.push(`${what} is missing`);
     else if (this.#checksum(bytes) !== child.checksum) this.#problems.push(`${what} is damaged`);
     else {
       const node = decodeNode(bytes);
+      const { level } = place;
       if (level !== undefined && node.level !== level) {
         this.#problems.push(`${what} is of level ${node.level}, not ${level}`);
-        return;
-      }
-      yield* this.#node(name, node, bounds, visit);
+      } else use.end = yield* this.#node(node, place);
     }
+    return use.end;
   }
 
-  *#node(
-    name: string,
-    node: TreeNode,
-    { from, to }: Bounds,
-    visit: (leaf: LeafNode) => void,
-  ): Op<void> {
+  /** A node that was reached on another way. */
+  #checkSame(what: string, { child: first, level }: NodeUse, child: Child, place: Placed): void {
+    const isSame =
+      first.checksum === child.checksum &&
+      first.sizeBytes === child.sizeBytes &&
+      first.generation === child.generation &&
+      (level === undefined || place.level === undefined || level === place.level);
+    if (!isSame) this.#problems.push(`${what} is known as another one elsewhere`);
+    if (child.generation <= this.#meta.sharedUpTo) return;
+    this.#problems.push(`${what} has several users, and is newer than nodes that may`);
+  }
+
+  *#node(node: TreeNode, place: Placed): Op<string | undefined> {
     this.#nodeCount++;
+    const { name, visit } = place;
+    const { from, to } = place.bounds;
     const [first, last] = [node.keys[0], node.keys.at(-1)];
     const isWithin =
       (first === undefined || first >= from) &&
       (last === undefined || to === undefined || last < to);
     if (!isWithin) this.#problems.push(`a node of the ${name} has keys that are not its own`);
-    if (isLeaf(node)) {
-      visit(node);
-      return;
-    }
+    if (isLeaf(node)) return visit(node, place.last);
     if (node.keys.length === 0) this.#problems.push(`a node of the ${name} has no children`);
+    let end = place.last;
     for (const [i, child] of node.values.entries()) {
       const bounds = { from: node.keys[i] ?? '', to: node.keys[i + 1] ?? to };
-      yield* this.#child(name, child, bounds, node.level - 1, visit);
+      const below = { name, bounds, level: node.level - 1, last: end, visit };
+      end = yield* this.#child(child, below);
     }
+    return end;
   }
 
   /** Returns the key at which the last piece ends. */
@@ -213,17 +281,19 @@ class Check {
     }
   }
 
-  #checkCounts(counts: ReadonlyMap<string, number>): void {
+  #checkCounts({ counts }: MetaItems): void {
     const unseen = new Set(counts.keys());
-    for (const [address, { pieces }] of this.#records) {
+    const check = (what: string, address: number, used: { count: number; by: string }): void => {
       const key = numberKey(address);
       unseen.delete(key);
       const count = counts.get(key) ?? 1;
-      if (count === pieces.length) continue;
-      this.#problems.push(`record ${address} counts ${count} pieces and has ${pieces.length}`);
-    }
-    if (unseen.size > 0)
-      this.#problems.push(`${unseen.size} records are counted that nothing uses`);
+      if (count === used.count) return;
+      this.#problems.push(`${what} ${address} counts ${count} ${used.by} and has ${used.count}`);
+    };
+    for (const [address, { pieces }] of this.#records)
+      check('record', address, { count: pieces.length, by: 'pieces' });
+    for (const [address, { count }] of this.#nodes) check('node', address, { count, by: 'users' });
+    if (unseen.size > 0) this.#problems.push(`${unseen.size} places are counted that nothing uses`);
   }
 
   #checkFree(free: Space, end: number): void {

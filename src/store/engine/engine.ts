@@ -6,10 +6,9 @@
 // their own: an operation that is interrupted while it waits for one doesn't stop it.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { assertDefined } from '../../lib/assert.ts';
 import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import { type Op, runAsync, waitFor } from '../../lib/op.ts';
-import { checkBatch, checkKey, checkObject, checkOffset } from '../preconditions.ts';
+import { checkBatch } from '../preconditions.ts';
 import {
   type Batch,
   type Durability,
@@ -19,10 +18,9 @@ import {
   type Store,
   type StoreUsage,
 } from '../store.ts';
+import { type CommitPlan, editOf, planBatch, type Planner } from './commit-plan.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
-import { Extent, type InlineData } from './node.ts';
-import { nextPiece, type Piece, piecesOf, planObjects, portionOf, recordPlace } from './objects.ts';
-import { mendPlace, type PageDevice, type Portion, UNIT_SIZE } from './page-device.ts';
+import type { PageDevice } from './page-device.ts';
 import { planUses } from './record-uses.ts';
 import { nextLineage } from './lineage.ts';
 import {
@@ -30,11 +28,16 @@ import {
   decodeRootBlock,
   EMPTY_ROOT_BLOCK,
   encodeRootBlock,
+  type Features,
   type RootBlock,
+  SUBVOLUMES,
 } from './root-block.ts';
 import { Space, type SpaceCommit } from './space.ts';
+import { SHARED_KEY } from './subvolume-items.ts';
+import { EngineSubvolumes } from './subvolumes.ts';
 import { Tree } from './tree.ts';
-import { type Change, editTree, type TreeEdit } from './tree-edit.ts';
+import type { TreeEdit } from './tree-edit.ts';
+import { TreeReader } from './tree-reader.ts';
 
 export interface EngineOptions {
   readonly device: PageDevice;
@@ -46,8 +49,8 @@ export interface EngineOptions {
 }
 
 /** What a commit under way does. */
-interface CommitPlan {
-  readonly items: TreeEdit;
+interface Commit {
+  readonly plan: CommitPlan;
   readonly meta: TreeEdit;
   readonly space: SpaceCommit;
   readonly block: RootBlock;
@@ -68,6 +71,9 @@ export class Engine implements Store {
   readonly #items: Tree;
   readonly #meta: Tree;
   readonly #space: Space;
+  readonly #reader: TreeReader;
+  /** The other trees. */
+  readonly subvolumes: EngineSubvolumes;
   readonly #session: number | undefined;
   #last: LastBlock;
   /** Settles when all commits called so far have. Never rejects. */
@@ -96,6 +102,16 @@ export class Engine implements Store {
     this.#meta = new Tree(this.#cache, block.meta);
     this.#space = new Space(block.space);
     this.#last = last;
+    this.#reader = new TreeReader(this.#items, options);
+    this.subvolumes = new EngineSubvolumes({
+      store: this,
+      main: this.#items,
+      meta: this.#meta,
+      cache: this.#cache,
+      device,
+      checksum,
+      commit: (plan, durability) => this.#enqueue(plan, durability),
+    });
   }
 
   get mirror(): MirrorStatus | undefined {
@@ -107,88 +123,35 @@ export class Engine implements Store {
     return this.#cache.bytes;
   }
 
-  *get(key: string): Op<Uint8Array | undefined> {
-    checkKey(key);
-    this.#checkOpen();
-    const value = yield* this.#items.get(key);
-    return value instanceof Uint8Array ? value : undefined;
+  get(key: string): Op<Uint8Array | undefined> {
+    return this.#reader.get(key);
   }
 
-  *scan({ from, to, limit }: ScanOptions): Op<Item[]> {
-    this.#checkOpen();
-    const filter = (value: unknown): boolean => value instanceof Uint8Array;
-    return (yield* this.#items.entries({ from, to, limit, filter })) as Item[];
+  scan(options: ScanOptions): Op<Item[]> {
+    return this.#reader.scan(options);
   }
 
-  *read(object: number, offset: number, length: number): Op<Run[]> {
-    checkObject(object);
-    checkOffset(offset);
-    checkOffset(length);
-    this.#checkOpen();
-    if (length === 0) return [];
-    const [from, to] = [offset / UNIT_SIZE, (offset + length) / UNIT_SIZE];
-    for (;;) {
-      const { root } = this.#items;
-      const pieces = yield* piecesOf(this.#items, object, from, to);
-      const runs = yield* this.#runsOf(pieces, from, to);
-      if (runs !== undefined) return runs;
-      // Data is missing. It may have been given up by a commit that ended since.
-      if (root === this.#items.root) throw linuxerr.EIO;
-    }
+  read(object: number, offset: number, length: number): Op<Run[]> {
+    return this.#reader.read(object, offset, length);
   }
 
-  /** The data of pieces within [from, to), in units; undefined if some isn't as it was written. */
-  *#runsOf(pieces: readonly Piece[], from: number, to: number): Op<Run[] | undefined> {
-    const runs: Run[] = [];
-    const extents: { unit: number; value: Extent; first: number }[] = [];
-    for (const { unit, value } of pieces) {
-      if (value instanceof Extent) extents.push({ unit, value, first: Math.max(unit, from) });
-      else runs.push({ offset: unit * UNIT_SIZE, bytes: inlineBlock(value) });
-    }
-    if (extents.length === 0) return runs;
-    const portions = extents.map(({ unit, value }) => portionOf(unit, value, from, to));
-    const found = yield* this.#device.read(portions);
-    for (const [i, { unit, value, first }] of extents.entries()) {
-      let bytes = found[i];
-      if (bytes === undefined || !this.#isWhole(bytes, value, first - unit)) {
-        bytes = yield* this.#mend(value, assertDefined(portions[i]), first - unit);
-        if (bytes === undefined) return undefined;
-      }
-      runs.push({ offset: first * UNIT_SIZE, bytes });
-    }
-    return runs.length === extents.length ? runs : runs.sort((a, b) => a.offset - b.offset);
-  }
-
-  /** The same from another copy, if there is one. */
-  *#mend(extent: Extent, { from, to }: Portion, first: number): Op<Uint8Array | undefined> {
-    const record = yield* mendPlace(this.#device, recordPlace(extent), (bytes) =>
-      this.#isWhole(bytes.subarray(from, to), extent, first),
-    );
-    return record?.slice(from, to);
-  }
-
-  #isWhole(bytes: Uint8Array, { checksums }: Extent, firstUnit: number): boolean {
-    for (let at = 0; at < bytes.length; at += UNIT_SIZE) {
-      const checksum = this.#checksum(bytes.subarray(at, at + UNIT_SIZE));
-      if (checksum !== checksums[firstUnit + at / UNIT_SIZE]) return false;
-    }
-    return true;
-  }
-
-  *nextData(object: number, offset: number): Op<number | undefined> {
-    checkObject(object);
-    checkOffset(offset);
-    this.#checkOpen();
-    const unit = offset / UNIT_SIZE;
-    const piece = yield* nextPiece(this.#items, object, unit);
-    return piece === undefined ? undefined : Math.max(piece.unit, unit) * UNIT_SIZE;
+  nextData(object: number, offset: number): Op<number | undefined> {
+    return this.#reader.nextData(object, offset);
   }
 
   *commit(batch: Batch, { durability }: { readonly durability: Durability }): Op<void> {
     checkBatch(batch);
+    yield* this.#enqueue((context) => {
+      const { sharedUpTo } = this.subvolumes;
+      return planBatch(context, { tree: this.#items, batch, sharedUpTo });
+    }, durability);
+  }
+
+  /** Commits what `plan` says when its turn has come. */
+  *#enqueue(plan: Planner, durability: Durability): Op<void> {
     this.#checkOpen();
     if (this.#isClosing) throw linuxerr.EIO;
-    const committed = this.#lastCommit.then(() => runAsync(this.#commitNext(batch, durability)));
+    const committed = this.#lastCommit.then(() => runAsync(this.#commitNext(plan, durability)));
     this.#lastCommit = committed.catch(() => undefined);
     yield* waitFor(committed);
   }
@@ -225,61 +188,69 @@ export class Engine implements Store {
   }
 
   /** The commit whose turn it is. */
-  *#commitNext(batch: Batch, durability: Durability): Op<void> {
+  *#commitNext(planner: Planner, durability: Durability): Op<void> {
     this.#checkOpen();
     yield* this.#space.load(this.#device, this.#checksum);
-    let plan: CommitPlan;
+    yield* this.subvolumes.load();
+    let commit: Commit | undefined;
     try {
-      plan = yield* this.#write(batch, durability);
+      commit = yield* this.#write(planner, durability);
     } catch (error) {
       this.#space.abort();
       throw error;
     }
-    this.#space.commit(plan.space);
-    this.#last = { block: plan.block, checksum: checksumOfRootBlock(plan.superblock) };
-    for (const [tree, edit] of [
-      [this.#items, plan.items],
-      [this.#meta, plan.meta],
-    ] as const) {
-      tree.root = edit.root;
-      for (const child of edit.freed) this.#cache.remove(child);
-      for (const { child, node } of edit.written) this.#cache.insert(child, node);
-    }
+    if (commit === undefined) return;
+    const { plan, meta, space, block, superblock } = commit;
+    this.#space.commit(space);
+    this.#last = { block, checksum: checksumOfRootBlock(superblock) };
+    for (const [tree, root] of plan.roots) tree.root = root;
+    this.#meta.root = meta.root;
+    for (const place of space.frees) this.#cache.remove(place);
+    for (const { child, node } of [...plan.nodes, ...meta.written]) this.#cache.insert(child, node);
+    plan.done();
+    this.subvolumes.releaseSoon();
   }
 
-  *#write(batch: Batch, durability: Durability): Op<CommitPlan> {
+  *#write(planner: Planner, durability: Durability): Op<Commit | undefined> {
     const { block: last, checksum: lastChecksum } = this.#last;
     const generation = last.generation + 1;
     const checksum = this.#checksum;
     const allocate = (units: number): number => this.#space.allocate(units);
-    const edit = function* (this: Engine, tree: Tree, unsorted: readonly Change[]): Op<TreeEdit> {
-      const changes = unsorted.toSorted(byKey);
-      const nodes = yield* tree.nodesOf(changes.map(([key]) => key));
-      const parts = { root: tree.root, nodes, cache: this.#cache };
-      return editTree(parts, changes, { allocate, checksum, generation });
-    }.bind(this);
-    const objects = yield* planObjects(this.#items, batch, { allocate, checksum });
-    const items = yield* edit(this.#items, [...batch.items, ...objects.changes]);
-    const uses = yield* planUses(this.#meta, objects);
-    const meta = yield* edit(this.#meta, uses.changes);
-    const frees = [...items.freed, ...meta.freed, ...uses.frees];
+    const context = { meta: this.#meta, cache: this.#cache, allocate, checksum, generation };
+    const plan = yield* planner(context);
+    if (plan === undefined) return undefined;
+    const uses = yield* planUses(this.#meta, plan);
+    const { edit: meta } = yield* editOf(context, this.#meta, [...uses.changes, ...plan.changes]);
+    const frees = [...plan.frees, ...meta.freed, ...uses.frees];
     const space = this.#space.finish(frees, { checksum, generation });
+    const items = plan.roots.find(([tree]) => tree === this.#items)?.[1] ?? this.#items.root;
     const session = this.#session;
     const lineage =
       session === undefined
         ? last.lineage
         : nextLineage(last.lineage, { session, generation, checksum: lastChecksum });
-    const roots = { items: items.root, meta: meta.root };
-    const block = { ...last, generation, space: space.state, ...roots, lineage };
+    const features = this.#featuresAfter(plan);
+    const roots = { items, meta: meta.root };
+    const block = { ...last, generation, space: space.state, ...roots, features, lineage };
     const writes = [
-      ...objects.writes,
-      ...items.written.map(toWrite),
+      ...plan.records,
+      ...plan.nodes.map(toWrite),
       ...meta.written.map(toWrite),
       ...space.writes,
     ];
     const superblock = encodeRootBlock(block, checksum);
     yield* this.#device.commit({ writes, frees: space.frees, superblock }, durability);
-    return { items, meta, space, block, superblock };
+    return { plan, meta, space, block, superblock };
+  }
+
+  #featuresAfter({ changes }: CommitPlan): Features {
+    const { features } = this.#last.block;
+    const sharing = changes.find(([key]) => key === SHARED_KEY);
+    const isShared =
+      sharing === undefined ? this.subvolumes.sharedUpTo > 0 : sharing[1] !== undefined;
+    const { incompatible } = features;
+    const others = incompatible & ~SUBVOLUMES;
+    return { ...features, incompatible: isShared ? others | SUBVOLUMES : others };
   }
 
   #checkOpen(): void {
@@ -287,18 +258,9 @@ export class Engine implements Store {
   }
 }
 
-/** A block of nothing but zeros has no bytes in the tree, and is data all the same. */
-function inlineBlock({ bytes }: InlineData): Uint8Array {
-  return bytes.length === 0 ? new Uint8Array(1) : bytes.slice();
-}
-
 function toWrite({ child, bytes }: TreeEdit['written'][number]): {
   address: number;
   bytes: Uint8Array;
 } {
   return { address: child.address, bytes };
-}
-
-function byKey([a]: Change, [b]: Change): number {
-  return a < b ? -1 : 1;
 }

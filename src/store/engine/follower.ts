@@ -13,20 +13,25 @@ interface Waiting {
   readonly durability: Durability;
 }
 
+/** `lacking`: what was pushed, and perhaps not written. */
+type OnFailed = (error: LinuxError, lacking: readonly DeviceBatch[]) => void;
+
 /** Batches that become one. */
 const MERGED_BYTES_MAX = 8 << 20;
 
 export class Follower {
   readonly device: PageDevice;
   #waiting: Waiting[] = [];
+  /** What is being written, or was when it failed. */
+  #underWay: readonly Waiting[] = [];
   #isRunning = false;
   #failure: LinuxError | undefined;
   #backlogBytes = 0;
   readonly #progress = new WaitQueue();
-  readonly #onFailed: (error: LinuxError) => void;
+  readonly #onFailed: OnFailed;
 
   /** `onFailed` is called once: nothing is written from then on. */
-  constructor(device: PageDevice, onFailed: (error: LinuxError) => void) {
+  constructor(device: PageDevice, onFailed: OnFailed) {
     this.device = device;
     this.#onFailed = onFailed;
   }
@@ -63,9 +68,10 @@ export class Follower {
   fail(error: LinuxError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
+    const lacking = [...this.#underWay, ...this.#waiting].map(({ batch }) => batch);
     this.#waiting = [];
     this.#backlogBytes = 0;
-    this.#onFailed(error);
+    this.#onFailed(error, lacking);
     this.#progress.wakeAll();
   }
 
@@ -75,8 +81,10 @@ export class Follower {
     try {
       while (this.#waiting.length > 0) {
         const next = this.#take();
+        this.#underWay = next;
         try {
           await runAsync(this.device.commit(merged(next), strictest(next)));
+          this.#underWay = [];
         } catch (error) {
           if (!(error instanceof LinuxError)) throw error;
           this.fail(error);

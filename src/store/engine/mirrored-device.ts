@@ -9,6 +9,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import { type Op, runAsync, timer, waitFor, WaitQueue } from '../../lib/op.ts';
 import type { Durability, StoreUsage } from '../store.ts';
+import { Apart } from './apart.ts';
 import { CLEANUP_MS } from './ballast.ts';
 import { Follower } from './follower.ts';
 import type { Checksum } from './node-cache.ts';
@@ -16,6 +17,7 @@ import type { DeviceBatch, PageDevice, Place, Portion } from './page-device.ts';
 import { Resilver } from './resilver.ts';
 import { scrub, type ScrubReport } from './scrub.ts';
 import { decodeRootBlock, EMPTY_ROOT_BLOCK, type RootBlock } from './root-block.ts';
+import { Space } from './space.ts';
 
 /** One of the two. */
 export interface Side {
@@ -65,6 +67,10 @@ export class MirroredDevice implements PageDevice {
   #block: RootBlock | undefined;
   #resilver: Resilver | undefined;
   #isFollowerEmpty: boolean;
+  /** While a side doesn't follow. */
+  readonly #apart = new Apart();
+  /** Of the last commit that a place was mended of. */
+  #space: Space | undefined;
   #hasFoundDamage = false;
   /** Number of commits that have begun or ended: what was read before one may be another's. */
   #version = 0;
@@ -146,12 +152,25 @@ export class MirroredDevice implements PageDevice {
         if (!(error instanceof LinuxError)) throw error;
       }
       if (bytes === undefined || !isWhole(bytes)) return undefined;
+      const isTheirs = yield* this.#isInBoth(place);
       // Something else may have been written to the address meanwhile.
       if (version !== this.#version) continue;
+      // Whoever asks reads an old state.
+      if (!isTheirs) return undefined;
       yield* this.#rewrite(address, bytes);
       this.#damageFound();
       return bytes;
     }
+  }
+
+  /** Is what the last commit has at a place what the follower has there? Errors: EIO. */
+  *#isInBoth(place: Place): Op<boolean> {
+    const { space } = this.block;
+    if (this.#state !== 'whole' && this.#apart.has(place)) return false;
+    if (space.pages.some(({ address }) => address === place.address)) return true;
+    if (this.#space?.state !== space) this.#space = new Space(space);
+    yield* this.#space.load(this, this.#options.checksum);
+    return !this.#space.isFree(place.address);
   }
 
   *#rewrite(address: number, bytes: Uint8Array): Op<void> {
@@ -183,6 +202,7 @@ export class MirroredDevice implements PageDevice {
       }
       this.#superblock = batch.superblock;
       this.#block = undefined;
+      if (this.#state !== 'whole') this.#apart.add(batch);
       if (this.#state === 'whole') this.#follower.push(batch, durability);
       else if (this.#state === 'resilvering') this.#resilver?.committed(batch, durability);
     } finally {
@@ -242,12 +262,14 @@ export class MirroredDevice implements PageDevice {
   }
 
   #follow({ device, name }: Side): Follower {
-    return new Follower(device, (error) => {
-      this.#degrade(`${name} failed: ${error.message}`);
+    return new Follower(device, (error, lacking) => {
+      this.#degrade(`${name} failed: ${error.message}`, lacking);
     });
   }
 
-  #degrade(reason: string): void {
+  /** `lacking`: what the follower got and may not have. */
+  #degrade(reason: string, lacking: readonly DeviceBatch[]): void {
+    if (this.#state === 'whole') for (const batch of lacking) this.#apart.add(batch);
     this.#resilver = undefined;
     this.#state = 'degraded';
     this.#reason = reason;
@@ -296,6 +318,7 @@ export class MirroredDevice implements PageDevice {
   #endResilver(): void {
     const { preferred } = this.#options;
     this.#resilver = undefined;
+    this.#apart.reset();
     this.#isFollowerEmpty = false;
     this.#state = 'whole';
     this.#retryMs = RETRY_MS_MIN;

@@ -14,6 +14,7 @@ import { BLOCK_SIZE, type Batch, type Run } from '../store.ts';
 import type { Checksum } from './node-cache.ts';
 import { Extent, InlineData } from './node.ts';
 import { PLACE_UNITS_MAX, type Portion, UNIT_SIZE } from './page-device.ts';
+import { Uses } from './record-uses.ts';
 import type { Entry, Tree } from './tree.ts';
 import type { Change } from './tree-edit.ts';
 
@@ -33,8 +34,8 @@ export interface Piece {
 export interface ObjectsEdit {
   readonly changes: readonly Change[];
   readonly writes: readonly { readonly address: number; readonly bytes: Uint8Array }[];
-  /** By how many pieces more or fewer use a record that was there before. */
-  readonly uses: ReadonlyMap<number, { readonly units: number; readonly delta: number }>;
+  /** Of records that were there before. */
+  readonly uses: Uses;
   /** Pieces of a new record, where they are several. */
   readonly newUses: ReadonlyMap<number, number>;
 }
@@ -170,7 +171,7 @@ class Plan {
   readonly #allocate: (units: number) => number;
   readonly #checksum: Checksum;
   readonly #changes = new Map<string, Extent | InlineData | undefined>();
-  readonly #uses = new Map<number, { units: number; delta: number }>();
+  readonly #uses = new Uses();
   readonly #newUses = new Map<number, number>();
   readonly #writes: { address: number; bytes: Uint8Array }[] = [];
   /** Small ones that wait for a record to share. */
@@ -199,11 +200,7 @@ class Plan {
       parts++;
       this.#changes.set(pieceKey(object, to), value.part(to - unit, value.unitCount));
     }
-    const use = this.#uses.get(value.address);
-    this.#uses.set(value.address, {
-      units: value.recordUnits,
-      delta: (use?.delta ?? 0) + parts - 1,
-    });
+    this.#uses.add(recordPlace(value), parts - 1);
   }
 
   /** What was left of a piece behind the range that was cut out of it last. */

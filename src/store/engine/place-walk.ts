@@ -5,10 +5,15 @@
 // A tree is walked by key: nodes may change between two steps, keys keep their order. What a leaf
 // has was written no later than the leaf, but no place says when it was written except for nodes:
 // so the records of a newer leaf are visited, too.
+//
+// Of nodes that several trees share, the first tree's visit counts. A key says nothing of what was
+// visited once a tree has become another one (a rollback) or a name stands for another tree: the
+// trees are walked from their beginnings again then, past all that was visited.
 
 import { LinuxError } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
+import { allRoots } from './all-roots.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
 import {
   type Child,
@@ -22,7 +27,8 @@ import {
 import { recordPlace } from './objects.ts';
 import { mendPlace, type PageDevice, type Place, UNIT_SIZE, wholePlace } from './page-device.ts';
 import type { RootBlock } from './root-block.ts';
-import { isNode, type Root } from './tree.ts';
+import { decodeGeneration, SHARED_KEY } from './subvolume-items.ts';
+import { isNode, type Root, Tree } from './tree.ts';
 
 export interface VisitedPlace extends Place {
   /** What is used of it; undefined for a node. */
@@ -46,12 +52,12 @@ export interface PlaceWalkOptions {
 const CACHE_BYTES = 2 << 20;
 const ALL_DONE = Symbol('all done');
 
-/** The trees of a state, by name. */
-function treesOf(block: RootBlock): ReadonlyMap<string, Root> {
-  return new Map([
-    ['items', block.items],
-    ['meta', block.meta],
-  ]);
+/** The trees of a state. */
+interface Trees {
+  readonly block: RootBlock;
+  readonly roots: ReadonlyMap<string, Root>;
+  /** Generation of the last commit that made a tree share nodes, or be another one. */
+  readonly sharedUpTo: number;
 }
 
 export class PlaceWalk {
@@ -61,6 +67,9 @@ export class PlaceWalk {
   readonly #cursors = new Map<string, string | typeof ALL_DONE>();
   /** Inner nodes visited: address → generation. */
   readonly #seen = new Map<number, number>();
+  /** Nodes visited with all below them: address → generation. */
+  readonly #done = new Map<number, number>();
+  #trees: Trees | undefined;
   /** Nodes that could not be read. */
   damagedCount = 0;
 
@@ -74,42 +83,88 @@ export class PlaceWalk {
   *next(sizeBytes: number): Op<VisitedPlace[] | undefined> {
     const found = new Found(this.#options.checksum);
     while (found.sizeBytes < sizeBytes) {
-      const tree = this.#nextTree();
+      const tree = this.#nextTree(yield* this.#currentTrees());
       if (tree === undefined) return found.isEmpty ? undefined : found.places;
-      const [name, root] = tree;
-      const cursor = this.#cursors.get(name) ?? '';
+      const [id, root] = tree;
+      const cursor = this.#cursors.get(id) ?? '';
       if (cursor === ALL_DONE) continue;
       const damagedBefore = this.damagedCount;
       const next = yield* this.#visit(root, cursor, found, sizeBytes);
-      if (
-        this.damagedCount > damagedBefore &&
-        treesOf(this.#options.current()).get(name) !== root
-      ) {
+      const isDamaged = this.damagedCount > damagedBefore;
+      if (isDamaged && (yield* this.#currentTrees()).roots.get(id) !== root) {
         // Not damaged, but given up by a commit that ended since.
         this.damagedCount = damagedBefore;
-      } else this.#cursors.set(name, next ?? ALL_DONE);
+      } else this.#cursors.set(id, next ?? ALL_DONE);
     }
     return found.places;
   }
 
-  #nextTree(): [string, Root] | undefined {
-    for (const tree of treesOf(this.#options.current())) {
-      if (this.#cursors.get(tree[0]) !== ALL_DONE) return tree;
-    }
+  #nextTree({ roots }: Trees): [string, Root] | undefined {
+    for (const tree of roots) if (this.#cursors.get(tree[0]) !== ALL_DONE) return tree;
     return undefined;
+  }
+
+  *#currentTrees(): Op<Trees> {
+    for (;;) {
+      const block = this.#options.current();
+      const before = this.#trees;
+      if (before?.block === block) return before;
+      const trees = yield* this.#treesOf(block);
+      // Others may have been committed while the meta tree was read.
+      if (this.#options.current() !== block) continue;
+      if (before !== undefined && before.sharedUpTo !== trees.sharedUpTo) this.#cursors.clear();
+      return (this.#trees = trees);
+    }
+  }
+
+  *#treesOf(block: RootBlock): Op<Trees> {
+    try {
+      const shared = yield* new Tree(this.#cache, block.meta).get(SHARED_KEY);
+      const sharedUpTo = shared === undefined ? 0 : decodeGeneration(shared);
+      const roots = yield* allRoots(block, this.#cache);
+      return { block, roots: new Map(roots.map(({ id, root }) => [id, root])), sharedUpTo };
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error;
+      // What can't be read, the walk through the meta tree finds.
+      const { items: main, meta } = block;
+      const sharedUpTo = this.#trees?.sharedUpTo ?? 0;
+      return { block, roots: new Map(Object.entries({ main, meta })), sharedUpTo };
+    }
   }
 
   /** The leaf that covers `key` and what leads to it. Returns the key to go on with. */
   *#visit(root: Root, key: string, found: Found, sizeBytes: number): Op<string | undefined> {
+    /** From the root on; those whose last child is the next one, or the leaf. */
+    let ending: Child[] = [];
     let end: string | undefined;
-    let node = isNode(root) ? root : yield* this.#enter(root, found);
-    while (node !== undefined && !isLeaf(node)) {
+    let child = isNode(root) ? undefined : root;
+    let node = isNode(root) ? root : undefined;
+    for (;;) {
+      if (child !== undefined) {
+        ending.push(child);
+        if (this.#isDone(child)) break;
+        const damagedBefore = this.damagedCount;
+        node = yield* this.#enter(child, found);
+        if (this.damagedCount > damagedBefore) return end;
+        if (node === undefined) break;
+      }
+      if (node === undefined) break;
+      if (isLeaf(node)) {
+        const next = this.#visitRecords(node, key, found, sizeBytes);
+        if (next !== undefined) return next;
+        break;
+      }
       const index = childIndex(node.keys, key);
+      if (index < node.keys.length - 1) ending = [];
       end = node.keys[index + 1] ?? end;
-      node = yield* this.#enter(assertDefined(node.values[index]), found);
+      child = assertDefined(node.values[index]);
     }
-    if (node === undefined) return end;
-    return this.#visitRecords(node, key, found, sizeBytes) ?? end;
+    for (const { address, generation } of ending) this.#done.set(address, generation);
+    return end;
+  }
+
+  #isDone({ address, generation }: Child): boolean {
+    return this.#done.get(address) === generation;
   }
 
   /** Undefined if what is below is not wanted, or can't be read. */

@@ -51,12 +51,18 @@ export interface RootBlock {
   readonly lineage: Lineage;
 }
 
-/** What the format has beyond its version, as bits. No bit has a meaning yet. */
+/** What the format has beyond its version, as bits. */
 export interface Features {
   readonly compatible: number;
   readonly readOnlyCompatible: number;
   readonly incompatible: number;
 }
+
+/**
+ * Incompatible: trees share nodes, or did, and places may have several users (subvolume-items.ts).
+ * Who doesn't know of that would write over what another tree uses.
+ */
+export const SUBVOLUMES = 1;
 
 export const EMPTY_ROOT_BLOCK: RootBlock = {
   generation: 0,
@@ -170,7 +176,7 @@ export function decodeRootBlock(bytes: Uint8Array, checksum: Checksum): RootBloc
 }
 
 function checkFeatures({ incompatible, readOnlyCompatible }: Features): void {
-  const unknown = incompatible | readOnlyCompatible;
+  const unknown = (incompatible & ~SUBVOLUMES) | readOnlyCompatible;
   if (unknown === 0) return;
   throw new StoreError(
     'unknown-format',

@@ -144,6 +144,58 @@ describe('is restored', () => {
   });
 });
 
+describe('with snapshots', () => {
+  const newer = bytes(90_000, 7);
+
+  async function start(): Promise<MirroredOrigin> {
+    const origin = new MirroredOrigin();
+    await origin.write('a');
+    const store = await origin.open();
+    await becomeWhole(store);
+    const info = { createdAt: 0, isReadOnly: true };
+    await runAsync(store.subvolumes.snapshot({ name: 's', ...info }));
+    await commit(store, { items: [['b', bytes(10)]], writes: [[1, 0, newer]] });
+    await becomeWhole(store);
+    await runAsync(store.close());
+    return origin;
+  }
+
+  async function expectBoth(origin: MirroredOrigin): Promise<void> {
+    const store = await origin.open();
+    const snapshot = await runAsync(store.subvolumes.open('s'));
+    expect((await allItems(store)).map(([key]) => key)).toEqual(['a', 'b']);
+    expect((await allItems(snapshot)).map(([key]) => key)).toEqual(['a']);
+    const [now, then] = [blocksOf([{ offset: 0, bytes: newer }]), bytes(90_000)];
+    expect(blocksOf(await runAsync(store.read(1, 0, 90_112)))).toEqual(now);
+    const before = await runAsync(snapshot.read(1, 0, 90_112));
+    expect(blocksOf(before)).toEqual(blocksOf([{ offset: 0, bytes: then }]));
+    expect(snapshot.mirror).toEqual(store.mirror);
+    await becomeWhole(store);
+    await runAsync(store.close());
+    expect(snapshot.isOpen).toBe(false);
+  }
+
+  test('a side that was lost gets all trees from the other', async () => {
+    const origin = await start();
+    origin.loseDatabases();
+    await expectBoth(origin);
+    await origin.check();
+    origin.files.files.clear();
+    await expectBoth(origin);
+    origin.loseDatabases();
+    await expectBoth(origin);
+  });
+
+  test('what is damaged of a snapshot is read from the other side', async () => {
+    const origin = await start();
+    const { file } = origin.files;
+    file.write(new Uint8Array(file.getSize() - 128 * 1024), { at: 128 * 1024 });
+    await expectBoth(origin);
+    origin.loseDatabases();
+    await expectBoth(origin);
+  });
+});
+
 describe('one medium alone', () => {
   test('a store of IndexedDB alone gets its file', async () => {
     const origin = new MirroredOrigin();

@@ -2,10 +2,10 @@
 
 import { expect } from 'vitest';
 import { runAsync } from '../../../../src/lib/op.ts';
-import { checkDevice } from '../../../../src/store/engine/check.ts';
+import { checkDevice, type CheckReport } from '../../../../src/store/engine/check.ts';
 import { loadChecksum } from '../../../../src/store/engine/checksum.ts';
 import { Engine } from '../../../../src/store/engine/engine.ts';
-import type { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
+import { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
 import type { PageDevice } from '../../../../src/store/engine/page-device.ts';
 
 const checksum = await loadChecksum();
@@ -28,4 +28,13 @@ export async function reopenEngine(
 /** All that a device holds is as it should be. */
 export async function expectClean(device: PageDevice): Promise<void> {
   expect((await runAsync(checkDevice(device, checksum))).problems).toEqual([]);
+}
+
+/** The same of a device that may be busy: of what it held at this moment. */
+export async function checkImage(device: MemoryDevice): Promise<CheckReport> {
+  const copy = new MemoryDevice();
+  copy.restore(device.image);
+  const report = await runAsync(checkDevice(copy, checksum));
+  expect(report.problems).toEqual([]);
+  return report;
 }
