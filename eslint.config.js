@@ -63,6 +63,7 @@ const LAYERS = {
   'src/fs/idbfs': {
     imports: ['src/fs/shared', 'src/store', 'src/vfs', 'src/auth', 'src/abi', 'src/lib'],
   },
+  'src/fs/relayfs': { imports: ['src/vfs', 'src/auth', 'src/abi', 'src/lib'] },
   'src/fs/shared': { imports: ['src/vfs', 'src/auth', 'src/abi', 'src/lib'] },
   'src/vfs': { imports: ['src/auth', 'src/abi', 'src/lib'] },
   'src/store': { imports: ['src/abi', 'src/lib'], packages: ['idb-keyval', 'xxhash-wasm'] },

@@ -13,7 +13,13 @@ import { IdbDevice } from './engine/idb-device.ts';
 import { upgradeFormat1 } from './format-1/upgrade.ts';
 import { type Markers, OpfsMarkers } from './markers.ts';
 import { type IndexedDb, SUPERBLOCK_KEY } from './records.ts';
-import { acquireSourceLock, type LockManagerLike, NO_LOCKS } from './source-lock.ts';
+import {
+  acquireSourceLock,
+  type HeldSourceLock,
+  type LockManagerLike,
+  NO_LOCKS,
+  type SourceLock,
+} from './source-lock.ts';
 import { StoreError } from './store-error.ts';
 import { FORMAT_1 } from './superblock.ts';
 
@@ -27,6 +33,8 @@ export interface IdbStoreOptions {
   readonly cacheBytes?: number | undefined;
   /** How long to wait for another tab to close the store. Default: 5000. */
   readonly lockTimeoutMs?: number | undefined;
+  /** The lock, if it is held already: the store gives it up in the end. */
+  readonly lock?: HeldSourceLock | undefined;
   /** Aborts waiting for the lock. */
   readonly signal?: AbortSignal | undefined;
   /** 'fail' (default), or 'format': start an empty store where the browser lost one. */
@@ -51,18 +59,17 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
   const { source } = options;
   const platform = platformParts(options);
   let onLost = (): void => undefined;
-  const lock =
-    platform.locks === null
-      ? undefined
-      : await acquireSourceLock({
-          locks: platform.locks,
-          source,
-          timeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS_DEFAULT,
-          signal: options.signal,
-          onLost: () => {
-            onLost();
-          },
-        });
+  const timeoutMs = options.lockTimeoutMs ?? LOCK_TIMEOUT_MS_DEFAULT;
+  const tellLost = (): void => {
+    onLost();
+  };
+  let lock: SourceLock | undefined = options.lock;
+  if (options.lock !== undefined) options.lock.onLost = tellLost;
+  else if (platform.locks !== null) {
+    const { signal } = options;
+    const { locks } = platform;
+    lock = await acquireSourceLock({ locks, source, timeoutMs, signal, onLost: tellLost });
+  }
   try {
     const release = (): Promise<void> => lock?.release() ?? Promise.resolve();
     return await openEngine(options, platform, {

@@ -226,6 +226,19 @@ export abstract class FileDescription implements LockOwner {
     return this.#telling(this.pwriteImpl(bytes, offset), IN_MODIFY);
   }
 
+  /** Tells of readQuietly() or writeQuietly(), however many pieces it took. */
+  notifyCopied(events: number): void {
+    this.notify(events);
+  }
+
+  /**
+   * Waits until this tab's watches know what was done to the file, its release included, by what
+   * returns nothing. Takes time only if another tab has the file.
+   */
+  *told(): Op<void> {
+    // They know at once.
+  }
+
   /** The access time moves as after a read. */
   accessed(): void {
     // Most files have none that anybody looks at.
@@ -382,13 +395,18 @@ export abstract class FileDescription implements LockOwner {
   }
 
   /** F_GETLK: what is in the way of a lock. */
-  findRangeLock(owner: LockOwner, request: RangeRequest): LockConflict | undefined {
+  *findRangeLock(owner: LockOwner, request: RangeRequest): Op<LockConflict | undefined> {
     this.checkNotPathOnly();
     return this.vd.dentry.locks?.findConflict(owner, request);
   }
 
+  /** All ranges an owner has of the file. Must not wait. */
+  releaseRangeLocks(owner: LockOwner): void {
+    this.vd.dentry.locks?.releaseRanges(owner);
+  }
+
   /** FIONREAD: how much could be read at once. Errors: ENOTTY if that makes no sense here. */
-  readableBytes(): number {
+  *readableBytes(): Op<number> {
     throw linuxerr.ENOTTY;
   }
 

@@ -42,6 +42,9 @@ export interface CommitStatus {
   readonly lastError: string | undefined;
 }
 
+/** Which tab has a store open; 'none' while it changes hands: then operations wait. */
+export type StoreHolder = 'this-tab' | 'other-tab' | 'none';
+
 export interface Filesystem {
   /** Name of the type: 'tmpfs', 'idbfs' … */
   readonly type: string;
@@ -242,4 +245,7 @@ export interface Filesystem {
 
   /** Undefined for filesystems that keep nothing. */
   readonly commitStatus: CommitStatus | undefined;
+
+  /** Undefined for filesystems without a store. */
+  readonly holder?: StoreHolder;
 }

@@ -3,6 +3,7 @@
 import type { KernelMountSpec } from '../../src/kernel/filesystem-types.ts';
 import { Kernel, type KernelPlatform } from '../../src/kernel/kernel.ts';
 import type { Credentials } from '../../src/auth/credentials.ts';
+import type { Tabs } from '../../src/fs/relayfs/tabs.ts';
 import { type Clock, RealClock } from '../../src/lib/clock.ts';
 import { runAsync, runSync } from '../../src/lib/op.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -12,6 +13,7 @@ import type { Syscalls } from '../../src/syscalls/table.ts';
 export interface KernelOptions {
   readonly clock?: Clock;
   readonly store?: Store;
+  readonly tabs?: Tabs;
 }
 
 export function bootKernel(spec: KernelMountSpec, options: KernelOptions = {}): Promise<Kernel> {
@@ -21,6 +23,7 @@ export function bootKernel(spec: KernelMountSpec, options: KernelOptions = {}): 
       crypto.getRandomValues(buffer as Uint8Array<ArrayBuffer>);
     },
     openStore: () => Promise.resolve(options.store ?? new MemoryStore()),
+    tabs: options.tabs,
   };
   return runAsync(Kernel.boot(platform, spec));
 }

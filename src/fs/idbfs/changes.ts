@@ -19,6 +19,8 @@ export interface ChangesOwner {
   nextIno(): number;
   /** Called after every change. */
   changed(): void;
+  /** A commit begins: what is to be kept with it besides, of others. */
+  notes(): Iterable<readonly [key: string, value: Uint8Array | undefined]>;
   /** These inodes are as in the store, as far as they have not changed again. */
   committed(inodes: Iterable<Inode>): void;
 }
@@ -183,6 +185,10 @@ export class Changes implements CommitSource, DirtyTracker {
         // One made without a name has got one.
         this.items.delete(orphanKey(inode.ino));
       }
+    }
+    for (const [key, value] of this.#owner.notes()) {
+      if (value === undefined) this.items.delete(key);
+      else this.items.put(key, value);
     }
     const chunks: CommittingChunk[] = [];
     const writes: { object: number; run: Run }[] = [];

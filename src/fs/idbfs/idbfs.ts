@@ -10,10 +10,12 @@
 import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { direntType, IDBFS_MAGIC, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
+import type { Dentry } from '../../vfs/dentry.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, WaitQueue } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
+import type { CommitObserver, ExportedFilesystem, InodeHint, Notes } from '../../vfs/exported.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import type { DirectoryCursor } from '../shared/directory-description.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
@@ -39,6 +41,9 @@ import {
   inodeKey,
   isKnownFormat,
   nameKey,
+  noteKey,
+  noteOf,
+  noteRange,
   orphanOf,
   orphanRange,
   ROOT_INO,
@@ -57,6 +62,8 @@ export interface IdbfsOptions extends LocalOptions {
   readonly commitInterval?: number | undefined;
   /** Tests set these low, so that they reach what lies beyond. */
   readonly limits?: IdbfsLimits | undefined;
+  /** Files without a name stay until removeOrphans(): another tab may have them open. */
+  readonly keepsOrphans?: boolean | undefined;
 }
 
 export interface IdbfsLimits {
@@ -76,8 +83,9 @@ const COMMIT_INTERVAL_DEFAULT = 1000;
 /** Chunks read at once when a file is read from front to back. */
 const READ_AHEAD_CHUNKS = 16;
 
-export class Idbfs extends LocalFilesystem {
+export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   override readonly type = 'idbfs';
+  readonly holder = 'this-tab';
   override readonly hasZeroRange = true;
   override readonly dev: number;
   override readonly root: LocalDentry;
@@ -91,6 +99,9 @@ export class Idbfs extends LocalFilesystem {
   readonly #writeBack: WriteBack;
   readonly #limits: IdbfsLimits;
   #nextIno: number;
+  #presetIno: number | undefined;
+  #lastInode = 0;
+  #observer: CommitObserver | undefined;
   /** Counts the changes of names: what was read before one may no longer hold after it. */
   #namesVersion = 0;
 
@@ -111,7 +122,7 @@ export class Idbfs extends LocalFilesystem {
     if (header !== undefined && rootItem === undefined) throw linuxerr.EIO;
     const fs = new Idbfs(options, nextIno, rootItem);
     if (header === undefined) yield* fs.#writeBack.flush('strict');
-    else yield* fs.#removeOrphans();
+    else if (options.keepsOrphans !== true) yield* fs.removeOrphans();
     return fs;
   }
 
@@ -133,7 +144,9 @@ export class Idbfs extends LocalFilesystem {
       changed: () => {
         this.#writeBack.changed();
       },
+      notes: () => this.#notes(),
       committed: (inodes) => {
+        this.#observer?.committed();
         for (const inode of inodes) this.#dropIfUnused(inode);
         this.#chunks.evict();
         this.#dentries.evict();
@@ -153,12 +166,19 @@ export class Idbfs extends LocalFilesystem {
     this.root.incRef();
   }
 
-  /** What was unlinked while open when the last session ended. */
-  *#removeOrphans(): Op<void> {
+  /** What was unlinked while open when the last session ended, and nobody has open now. */
+  *removeOrphans(): Op<void> {
+    const limit = this.#limits.listingBatch;
+    let { from } = orphanRange;
     for (;;) {
-      const items = yield* this.#store.scan({ ...orphanRange, limit: this.#limits.listingBatch });
-      for (const { key } of items) this.#changes.inodeDestroyed(orphanOf(key));
-      if (items.length === 0) return;
+      const items = yield* this.#changes.items.scan({ from, to: orphanRange.to, limit });
+      for (const { key } of items) {
+        const ino = orphanOf(key);
+        if (!this.#inodes.has(ino)) this.#changes.inodeDestroyed(ino);
+      }
+      const last = items.at(-1);
+      if (last === undefined) return;
+      from = `${last.key}\0`;
       yield* this.#writeBack.flush('relaxed');
     }
   }
@@ -167,10 +187,60 @@ export class Idbfs extends LocalFilesystem {
     return this.#writeBack.status;
   }
 
+  // Served to others.
+
+  observeCommits(observer: CommitObserver | undefined): void {
+    this.#observer = observer;
+  }
+
+  *#notes(): Iterable<readonly [string, Uint8Array | undefined]> {
+    for (const [key, value] of this.#observer?.committing() ?? []) yield [noteKey(key), value];
+  }
+
+  *readNotes(): Op<Notes> {
+    const limit = Number.MAX_SAFE_INTEGER;
+    const items = yield* this.#changes.items.scan({ ...noteRange, limit });
+    return new Map(items.map(({ key, value }) => [noteOf(key), value]));
+  }
+
+  inoOf(dentry: Dentry): number {
+    return (dentry as LocalDentry).inode.ino;
+  }
+
+  *findInode({ ino, path }: InodeHint): Op<Dentry | undefined> {
+    let dentry: LocalDentry | undefined = this.root;
+    for (const name of path.split('/').filter((part) => part !== '')) {
+      dentry = dentry?.inode.isDir === true ? yield* this.child(dentry, name) : undefined;
+    }
+    if (dentry?.inode.ino !== ino) dentry = this.#dentries.find((each) => each.inode.ino === ino);
+    if (dentry === undefined) {
+      const inode = yield* this.#loadInode(ino);
+      if (inode === undefined || inode.isDir) return undefined;
+      dentry = new LocalDentry({ name: `#${ino}`, parent: undefined, inode, isComplete: true });
+      dentry.isDead = true;
+    }
+    dentry.incRef();
+    return dentry;
+  }
+
+  skipInodes(below: number): void {
+    this.#nextIno = Math.max(this.#nextIno, below);
+  }
+
+  get lastInode(): number {
+    return this.#lastInode;
+  }
+
+  presetInode(ino: number | undefined): void {
+    this.#presetIno = ino;
+  }
+
   // Inodes.
 
   override makeInode(attributes: Omit<InodeAttributes, 'ino'>): Inode {
-    const ino = this.#nextIno++;
+    const ino = this.#presetIno ?? this.#nextIno++;
+    this.#presetIno = undefined;
+    this.#lastInode = ino;
     const inode = this.#newInode({ ...attributes, ino });
     if (inode.isDir) inode.nlink = 2;
     this.inodeChanged(inode);
@@ -421,6 +491,7 @@ export class Idbfs extends LocalFilesystem {
   }
 
   override *release(): Op<void> {
+    this.#observer?.releasing();
     try {
       yield* this.#writeBack.close();
     } finally {
