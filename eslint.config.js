@@ -78,6 +78,7 @@ const PLATFORM_GLOBALS = {
   IDBKeyRange: ['src/store'],
   navigator: ['src/store', 'worker', 'web'],
   WebSocket: ['src/transport'],
+  BroadcastChannel: ['worker'],
   Worker: ['worker'],
   SharedArrayBuffer: ['worker'],
   Atomics: ['worker'],

@@ -54,13 +54,33 @@ export interface IdbfsOptions {
   readonly dirtyLimit?: number;
   /** Time between a change and its background commit, in milliseconds. Default: 1000. */
   readonly commitInterval?: number;
-  /** How long to wait for another tab to release the store, in milliseconds. Default: 5000. */
+  /**
+   * How long the tab that has the store is given to share it (or, with sharing 'none', to release
+   * it), in milliseconds. Default: 5000.
+   */
   readonly lockTimeout?: number;
+  /**
+   * 'tabs' (default): other tabs of the site may use the store at the same time, through the one
+   * that has it open. 'none': it is this kernel's alone.
+   */
+  readonly sharing?: 'tabs' | 'none';
   /**
    * What to do when the browser reports that it lost the database: 'fail' (default) refuses to
    * mount and says so; 'format' starts an empty filesystem, which gives up what was lost.
    */
   readonly onDataLoss?: 'fail' | 'format';
+}
+
+/**
+ * Which tab has a store open: 'this-tab', 'other-tab', or 'none' while it changes hands. Until
+ * another has it, operations wait.
+ */
+export type StoreHolder = 'this-tab' | 'other-tab' | 'none';
+
+export interface HolderChange {
+  /** Name of the store. */
+  readonly source: string;
+  readonly holder: StoreHolder;
 }
 
 export interface BootOptions {
@@ -78,6 +98,8 @@ export interface BootOptions {
    * Default: 16,384, as on Linux.
    */
   readonly inotifyQueueMax?: number;
+  /** Told when another tab, this one, or none for the time being has come to hold a store. */
+  readonly onHolderChange?: (change: HolderChange) => void;
   /** Aborts booting (for example while waiting for another tab's lock). */
   readonly signal?: AbortSignal;
 }
@@ -174,8 +196,13 @@ export interface MountInfo {
   readonly type: string;
   readonly source: string;
   readonly readOnly: boolean;
-  /** Null for filesystems that keep nothing. */
+  /**
+   * Null for filesystems that keep nothing. Where another tab holds the store, what this tab has
+   * changed.
+   */
   readonly commit: CommitState | null;
+  /** Null for filesystems without a store. */
+  readonly holder: StoreHolder | null;
 }
 
 export interface Kernel extends Archives {

@@ -131,7 +131,7 @@ function checkIsolation(isolation: Isolation): Isolation {
  * lost it …); FsError if something can't be mounted; the signal's reason.
  */
 export async function boot(options: BootOptions = {}): Promise<Kernel> {
-  const { signal, ...rest } = options;
+  const { signal, onHolderChange, ...rest } = options;
   signal?.throwIfAborted();
   const isolation = checkIsolation(options.isolation ?? defaultIsolation());
   const worker = new KernelWorker();
@@ -141,7 +141,12 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
   };
   signal?.addEventListener('abort', onAbort);
   try {
-    const outcome = await worker.call((service) => service.boot({ ...rest, isolation }));
+    const outcome = await worker.call((service) =>
+      service.boot(
+        { ...rest, isolation },
+        onHolderChange === undefined ? undefined : proxy(onHolderChange),
+      ),
+    );
     valueOf(outcome, 'mount');
     return new KernelClient(worker, isolation);
   } catch (error) {

@@ -13,6 +13,7 @@ import type { Syscalls } from '../../src/syscalls/table.ts';
 export interface KernelOptions {
   readonly clock?: Clock;
   readonly store?: Store;
+  readonly openStore?: KernelPlatform['openStore'];
   readonly tabs?: Tabs;
 }
 
@@ -22,7 +23,7 @@ export function bootKernel(spec: KernelMountSpec, options: KernelOptions = {}): 
     fillRandom: (buffer) => {
       crypto.getRandomValues(buffer as Uint8Array<ArrayBuffer>);
     },
-    openStore: () => Promise.resolve(options.store ?? new MemoryStore()),
+    openStore: options.openStore ?? (() => Promise.resolve(options.store ?? new MemoryStore())),
     tabs: options.tabs,
   };
   return runAsync(Kernel.boot(platform, spec));

@@ -81,6 +81,10 @@ export class Site {
     if (waiter !== undefined) waiter.grant(this.#take(name, waiter.tab));
   }
 
+  ownerOf(name: string): Tab | undefined {
+    return this.#held.get(name)?.tab;
+  }
+
   heldLocks(prefix: string): string[] {
     return [...this.#held.keys()].filter((name) => name.startsWith(prefix));
   }
@@ -129,11 +133,17 @@ export class Site {
 export class Tab implements Tabs {
   readonly id: string;
   isAlive = true;
+  /** Resolved when it is killed. */
+  readonly killed: Promise<void>;
+  #onKilled: () => void = () => undefined;
   readonly #site: Site;
 
   constructor(site: Site, id: string) {
     this.#site = site;
     this.id = id;
+    this.killed = new Promise((resolve) => {
+      this.#onKilled = resolve;
+    });
   }
 
   lock(name: string, signal: AbortSignal): Promise<TabLock> {
@@ -161,6 +171,7 @@ export class Tab implements Tabs {
     if (!this.isAlive) return;
     this.isAlive = false;
     this.#site.kill(this);
+    this.#onKilled();
   }
 }
 

@@ -72,7 +72,10 @@ export class Holder implements CommitObserver {
   }
 
   #run(work: Promise<unknown>): void {
-    work.catch(this.#options.onPanic);
+    work.catch((error: unknown) => {
+      // What was begun when the filesystem is released has nothing to do any more.
+      if (!this.#isStopped) this.#options.onPanic(error);
+    });
   }
 
   /** Takes over the clients of another holder, if there are any. */

@@ -5,7 +5,7 @@
 // it is known to be committed: a holder that goes takes with it what it had not committed, and then
 // the next one is asked to make it again.
 
-import { errorFromErrno } from '../../abi/errno.ts';
+import { errorFromErrno, linuxerr } from '../../abi/errno.ts';
 import { type Op, type Wait, WaitQueue } from '../../lib/op.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Link } from './link.ts';
@@ -93,6 +93,7 @@ export class RelayClient {
   /** Changes that were made and may not be committed, in their order. */
   readonly #made = new Map<number, Request>();
   #received: number[] = [];
+  #hasFailed = false;
 
   constructor(user: RelayUser) {
     this.#user = user;
@@ -145,6 +146,7 @@ export class RelayClient {
     name: Name,
     ...args: CallArguments<Name>
   ): Op<{ readonly value: CallResult<Name>; readonly dentry: RelayDentry | undefined }> {
+    if (this.#hasFailed) throw linuxerr.EIO;
     const request = new Request(++this.#lastTag, name, args);
     this.#requests.set(request.tag, request);
     if (request.isChange) this.#noteReferences(request);
@@ -232,6 +234,17 @@ export class RelayClient {
       if (isChange && isSent) link.post({ type: 'redo', change });
     }
     link.post({ type: 'redone' });
+  }
+
+  /** There will be no holder any more: everything fails with EIO. */
+  fail(): void {
+    this.detach();
+    this.#hasFailed = true;
+    for (const { tag } of [...this.#requests.values()]) {
+      const errno = linuxerr.EIO.errno;
+      const stamp = undefined;
+      this.#replied({ type: 'reply', tag, value: undefined, errno, stamp, madeIno: 0 });
+    }
   }
 
   /** The holder is gone. */

@@ -90,6 +90,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
   #commitCount = 0;
   #lastCommitMs: number | undefined;
   #lostChanges = 0;
+  #failure: string | undefined;
 
   constructor(options: RelayfsOptions) {
     this.#options = options;
@@ -307,11 +308,19 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
       isCommitting: false,
       commitCount: this.#commitCount,
       lastCommitMs: this.#lastCommitMs,
-      lastError:
-        this.#lostChanges === 0
-          ? undefined
-          : `${this.#lostChanges} changes were lost with the tab that held the filesystem`,
+      lastError: this.#failure ?? this.#lossMessage,
     };
+  }
+
+  get #lossMessage(): string | undefined {
+    if (this.#lostChanges === 0) return undefined;
+    return `${this.#lostChanges} changes were lost with the tab that held the filesystem`;
+  }
+
+  /** Nobody can hold the store any more. */
+  fail(reason: Error): void {
+    this.#failure = reason.message;
+    this.client.fail();
   }
 
   get holder(): StoreHolder {

@@ -96,10 +96,23 @@ export class ServedState {
     return present ?? found;
   }
 
-  /** A handle that the client has from another holder. */
-  expectHandle(id: number, hint: InodeHint, mentions: number): void {
+  /**
+   * A handle that the client has from another holder. `mentions`: undefined if that was said, or
+   * the client doesn't need it any more.
+   */
+  expectHandle(id: number, { ino, path }: InodeHint, mentions?: number): void {
     this.#lastHandle = Math.max(this.#lastHandle, id);
-    if (!this.#handles.has(id)) this.#hints.set(id, { ...hint, mentions });
+    if (this.#handles.has(id)) return;
+    const known = mentions ?? this.#hints.get(id)?.mentions ?? 0;
+    this.#hints.set(id, { ino, path, mentions: known });
+  }
+
+  /** What the client doesn't need any more. */
+  dropUnmentioned(): void {
+    this.#hints.clear();
+    for (const handle of [...this.#handles.values()]) {
+      if (handle.mentions === 0) this.#dropHandle(handle);
+    }
   }
 
   #addHandle(id: number, dentry: Dentry, mentions: number): Handle {

@@ -6,6 +6,7 @@
 // ARCHITECTURE.md has the argument. It serves once every client that was there has told what it
 // has, or is gone.
 
+import { LinuxError } from '../../abi/errno.ts';
 import { type Op, runAsync } from '../../lib/op.ts';
 import { decodeUtf8, encodeUtf8 } from '../../lib/text.ts';
 import type { Dentry } from '../../vfs/dentry.ts';
@@ -49,6 +50,7 @@ export class RelayServer implements SessionHost {
   readonly #sessions = new Map<string, Session>();
   /** Have told all they have, and wait for the others. */
   #waiting: Session[] = [];
+  #isStopped = false;
   /** One recovery runs after the other. */
   #recovered: Promise<void> = Promise.resolve();
   /** Notes on replies: those that clients have not got yet, as far as is known. */
@@ -121,7 +123,11 @@ export class RelayServer implements SessionHost {
     if (this.#expected.size > 0) return;
     const sessions = this.#waiting.splice(0);
     if (sessions.length === 0 && this.#epoch !== 0) return;
-    this.#recovered = this.#recovered.then(() => runAsync(this.#recover(sessions)));
+    const recovered = this.#recovered.then(() => runAsync(this.#recover(sessions)));
+    this.#recovered = recovered.catch((error: unknown) => {
+      // A store that can't be read answers EIO to whatever comes next, too.
+      if (!(error instanceof LinuxError)) throw error;
+    });
   }
 
   #beginEpoch(sessions: readonly Session[]): void {
@@ -140,13 +146,17 @@ export class RelayServer implements SessionHost {
     this.filesystem.skipInodes(inodesBelow);
     let failed: typeof changes = [];
     for (const each of changes.toSorted(inOrder)) {
+      if (this.#isStopped) return;
       if (!(yield* each.session.redo(each.change, false))) failed.push(each);
     }
     // What they need may have been among those that had not been answered.
     for (const { session, change } of failed) yield* session.redo(change, true);
     failed = [];
-    for (const session of sessions) yield* session.restore();
-    if (isFirst) yield* this.filesystem.removeOrphans();
+    for (const session of sessions) {
+      if (this.#isStopped) return;
+      yield* session.restore();
+    }
+    if (isFirst && !this.#isStopped) yield* this.filesystem.removeOrphans();
   }
 
   // Of sessions.
@@ -199,6 +209,7 @@ export class RelayServer implements SessionHost {
 
   /** Nothing is served any more; what was changed has yet to be committed with its notes. */
   stop(): void {
+    this.#isStopped = true;
     for (const clientId of [...this.#sessions.keys()]) this.#drop(clientId);
     this.mounts.close();
   }

@@ -82,9 +82,13 @@ export class Session {
     switch (message.type) {
       case 'attach':
         this.#attachment = message.attachment;
+        for (const each of message.attachment.handles) {
+          this.#state.expectHandle(each.handle, each, each.mentions);
+        }
         return;
       case 'redo':
         this.#changes.push(message.change);
+        for (const each of message.change.handles) this.#state.expectHandle(each.handle, each);
         return;
       case 'redone':
         this.#host.attached(this);
@@ -191,9 +195,8 @@ export class Session {
         return true;
       }
     }
-    for (const { handle, mentions, ...hint } of change.handles) {
-      this.#state.expectHandle(handle, hint, mentions);
-    }
+    // They may have been elsewhere then.
+    for (const each of change.handles) this.#state.expectHandle(each.handle, each);
     const { file } = change;
     const isFileMissing = file !== undefined && !this.#state.hasFile(file.file);
     if (isFileMissing) yield* this.#reopen(file);
@@ -310,10 +313,12 @@ export class Session {
 
   *#restoreAll(attachment: Attachment): Op<Losses> {
     const handles: number[] = [];
-    for (const { handle, mentions, ...hint } of attachment.handles) {
-      this.#state.expectHandle(handle, hint, mentions);
+    for (const each of attachment.handles) {
+      const { handle, mentions } = each;
+      this.#state.expectHandle(handle, each, mentions);
       if (!(yield* this.#isThere(this.#state.dentry(handle)))) handles.push(handle);
     }
+    this.#state.dropUnmentioned();
     const files: number[] = [];
     const expected = new Set(attachment.files.map(({ file }) => file));
     for (const file of attachment.files) {

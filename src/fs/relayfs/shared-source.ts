@@ -1,7 +1,7 @@
 // SharedSource: a store that several tabs use. One of them holds it, the others are its clients;
 // each of those waits for the lock, and takes over when it gets it.
 
-import { assertDefined } from '../../lib/assert.ts';
+import { assertDefined, InvariantError } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Op, runAsync, waitFor } from '../../lib/op.ts';
 import type { ExportedFilesystem } from '../../vfs/exported.ts';
@@ -70,7 +70,10 @@ class Client {
   #onReady: (() => void) | undefined;
   #onFailed: ((error: unknown) => void) | undefined;
   #cancelGreeting: () => void = () => undefined;
+  #isOpen = false;
   #toldHolder: StoreHolder = 'none';
+  /** Settled when this tab has taken over, has failed to, or will not any more. */
+  #takingOver: Promise<void> = Promise.resolve();
 
   constructor(options: SharedSourceOptions, names: SourceNames) {
     const { tabs, dev, clock } = options;
@@ -103,6 +106,7 @@ class Client {
     this.#followHolder();
     try {
       await ready;
+      this.#isOpen = true;
       return this.#relayfs;
     } catch (error) {
       await runAsync(this.#released());
@@ -171,11 +175,17 @@ class Client {
       if (signal.aborted) return lock.release();
       return this.#takeOver(lock);
     });
-    taken.catch((error: unknown) => {
-      if (signal.aborted) return;
-      if (this.#onFailed === undefined) this.#options.onPanic(error);
-      else this.#onFailed(error);
+    this.#takingOver = taken.catch((error: unknown) => {
+      if (!signal.aborted) this.#failed(error);
     });
+  }
+
+  /** The store can't be opened: it is damaged, or the browser has lost it. */
+  #failed(error: unknown): void {
+    if (error instanceof InvariantError || !(error instanceof Error)) {
+      this.#options.onPanic(error);
+    } else if (this.#isOpen) this.#relayfs.fail(error);
+    else this.#onFailed?.(error);
   }
 
   /** The holder is gone. */
@@ -188,6 +198,7 @@ class Client {
     this.#channel.close();
     const filesystem = await this.#options.openHeld(lock, { keepsOrphans: true });
     this.#held = filesystem;
+    if (this.#stopping.signal.aborted) return;
     this.#relayfs.isHeldHere = true;
     new Holder({ tabs, names: this.#names, clock, filesystem, own: client, onPanic });
   }
@@ -197,6 +208,7 @@ class Client {
     this.#cancelGreeting();
     this.#greetings.close();
     this.#channel.close();
+    yield* waitFor(this.#takingOver);
     if (this.#held !== undefined) yield* this.#held.release();
     yield* waitFor(assertDefined(this.#ownLock).release());
   }
