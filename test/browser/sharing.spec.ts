@@ -133,7 +133,9 @@ for (const [how, leave] of [
     expect(await read(third, '/unsynced')).toBe('of the third');
     const holders = [await holderOf(second), await holderOf(third)].sort();
     expect(holders).toEqual(['other-tab', 'this-tab']);
-    const told = await second.evaluate(() => (globalThis as unknown as { holders: string[] }).holders);
+    const told = await second.evaluate(
+      () => (globalThis as unknown as { holders: string[] }).holders,
+    );
     expect(told.slice(0, 2)).toEqual(['other-tab', 'none']);
     expect(told.at(-1)).toBe(await holderOf(second));
   });

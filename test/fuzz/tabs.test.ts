@@ -15,11 +15,13 @@ interface Step {
 
 interface Scenario {
   readonly steps: readonly (readonly Step[])[];
-  /** Messages between one kill and the next. */
+  /** Messages, or twenty times the commits, between one kill and the next. */
   readonly kills: readonly number[];
   readonly commitInterval: number;
   readonly commitDelay: number;
   readonly delays: readonly number[];
+  readonly losesMessages: boolean;
+  readonly killsAtCommits: boolean;
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
@@ -37,7 +39,10 @@ const scenario: fc.Arbitrary<Scenario> = fc.record({
   kills: fc.array(fc.integer({ min: 1, max: 250 }), { minLength: 1, maxLength: TABS - 1 }),
   commitInterval: fc.constantFrom(1, 3, 20, 10_000),
   commitDelay: fc.constantFrom(1, 10, 60),
-  delays: fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 5 }),
+  // Some are longer than a commit takes.
+  delays: fc.array(fc.constantFrom(1, 2, 7, 40, 200), { minLength: 1, maxLength: 5 }),
+  losesMessages: fc.boolean(),
+  killsAtCommits: fc.boolean(),
 });
 
 interface Runner {
@@ -81,19 +86,27 @@ function logProblems(log: readonly string[], { opened, program }: Runner): strin
   return wrong;
 }
 
-/** Kills whoever has the lock on the store, each time after so many messages. */
-function killAt(world: World, kills: readonly number[]): void {
-  let next = 0;
-  let at = kills[0] ?? Infinity;
-  world.site.onMessage = (count) => {
-    if (count < at || world.living.length <= 1) return;
-    at = count + (kills[++next] ?? Infinity);
+/**
+ * Kills whoever has the lock on the store, each time after so many messages, or commits. After a
+ * commit replies to what it has are still under way.
+ */
+function killAt(world: World, { kills, killsAtCommits }: Scenario): () => void {
+  const times = [...kills];
+  let left = times.shift() ?? Infinity;
+  const count = (): void => {
+    if (--left > 0 || world.living.length <= 1) return;
+    left = times.shift() ?? Infinity;
     world.site.ownerOf('burrow:shared')?.kill();
+  };
+  if (killsAtCommits) world.onCommit = count;
+  else world.site.onMessage = count;
+  return () => {
+    left = Infinity;
   };
 }
 
 async function play(played: Scenario): Promise<string[]> {
-  const { steps, kills, ...options } = played;
+  const { steps, kills, killsAtCommits, ...options } = played;
   const world = new World(options);
   const runners: Runner[] = [];
   const opened: OpenTab[] = [];
@@ -106,17 +119,18 @@ async function play(played: Scenario): Promise<string[]> {
     // What the holder made, and all stand on, is not to be lost with it.
     if (i === 0) await actor.sync();
   }
-  killAt(world, kills);
+  const times = killsAtCommits ? kills.map((after) => Math.ceil(after / 20)) : kills;
+  const stopKilling = killAt(world, { ...played, kills: times });
   for (const [i, each] of opened.entries()) {
     const program = programs[i]!;
     runners.push({ opened: each, program, done: run(each, program, steps[i]!) });
   }
   // Dead ones never end, and there may be more of them by the time the others have.
-  for (let waited = -1; waited !== world.living.length; ) {
+  for (let waited = -1; waited !== world.living.length;) {
     waited = world.living.length;
     await Promise.all(runners.map(({ done, opened: { tab } }) => Promise.race([done, tab.killed])));
   }
-  world.site.onMessage = () => undefined;
+  stopKilling();
   const living = runners.filter(({ opened: { tab } }) => tab.isAlive);
   const wrong: string[] = [];
   const logs = await Promise.all(living.map(({ program }) => program.readLog()));
@@ -133,6 +147,6 @@ test('tabs go on without noticing when the holder is killed', { timeout: 120_000
     fc.asyncProperty(scenario, async (played) => {
       expect(await play(played)).toEqual([]);
     }),
-    { numRuns: 60, seed: 1, endOnFailure: true },
+    { numRuns: 80, seed: 1, endOnFailure: true },
   );
 });

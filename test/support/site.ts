@@ -16,6 +16,8 @@ interface HeldLock {
 export interface SiteOptions {
   /** Microtasks that each message takes, one after the other. Default: 1 each. */
   readonly delays?: readonly number[];
+  /** What a tab has sent and nobody has got yet is lost with it. Default: it arrives. */
+  readonly losesMessages?: boolean;
 }
 
 export class Site {
@@ -23,14 +25,17 @@ export class Site {
   readonly #waiters = new Map<string, Waiter[]>();
   readonly #channels = new Map<string, Set<SiteChannel>>();
   readonly #delays: readonly number[];
+  readonly #losesMessages: boolean;
   #messageCount = 0;
+  #deliveredCount = 0;
   #lastTab = 0;
   #lastRandom = 0;
   /** Called before each message is delivered, with how many there were before. */
   onMessage: (count: number) => void = () => undefined;
 
-  constructor({ delays = [1] }: SiteOptions = {}) {
+  constructor({ delays = [1], losesMessages = false }: SiteOptions = {}) {
     this.#delays = delays;
+    this.#losesMessages = losesMessages;
   }
 
   openTab(): Tab {
@@ -109,7 +114,9 @@ export class Site {
       if (channel === from) continue;
       const delay = this.#delays[this.#messageCount++ % this.#delays.length] ?? 1;
       channel.deliver(copy, delay, () => {
-        this.onMessage(this.#messageCount);
+        if (this.#losesMessages && !from.tab.isAlive) return false;
+        this.onMessage(++this.#deliveredCount);
+        return true;
       });
     }
   }
@@ -194,12 +201,13 @@ class SiteChannel implements TabChannel {
     this.#site.send(this, message);
   }
 
-  deliver(message: unknown, delay: number, before: () => void): void {
+  /** `before`: false if it is lost. */
+  deliver(message: unknown, delay: number, before: () => boolean): void {
     this.#last = this.#last.then(async () => {
       for (let i = 0; i < delay; i++) await Promise.resolve();
       if (!this.#isOpen) return;
-      before();
-      if (this.#isOpen) this.onMessage(message);
+      const arrives = before();
+      if (arrives && this.#isOpen) this.onMessage(message);
     });
   }
 

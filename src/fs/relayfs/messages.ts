@@ -67,9 +67,7 @@ export interface Stop {
 }
 
 /** What a call by path gives: its value, or why it was not made. */
-export type AtPath<T> =
-  | { readonly value: T; readonly stop?: undefined }
-  | { readonly stop: Stop };
+export type AtPath<T> = { readonly value: T; readonly stop?: undefined } | { readonly stop: Stop };
 
 export interface FoundParent {
   readonly at: Chain;
@@ -166,12 +164,7 @@ export interface RelayCalls {
   setFlags(file: number, flags: number): void;
   readableBytes(file: number): number;
   flock(file: number, operation: number, mustNotWait: boolean): void;
-  setLock(
-    file: number,
-    owner: WireLockOwner,
-    range: WireRange,
-    mayWait: boolean,
-  ): void;
+  setLock(file: number, owner: WireLockOwner, range: WireRange, mayWait: boolean): void;
   getLock(
     file: number,
     owner: WireLockOwner,

@@ -346,10 +346,7 @@ export class RelayFileDescription extends FileDescription {
     this.#fs.noteLock(this, wireOwner, request, replaceRange);
   }
 
-  override *findRangeLock(
-    owner: LockOwner,
-    request: RangeRequest,
-  ): Op<LockConflict | undefined> {
+  override *findRangeLock(owner: LockOwner, request: RangeRequest): Op<LockConflict | undefined> {
     this.checkNotPathOnly();
     const found = yield* this.#call('getLock', this.#fs.ownerOf(owner, this), request);
     if (found === undefined) return undefined;

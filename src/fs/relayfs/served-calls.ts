@@ -3,7 +3,15 @@
 // and files that are not there any more.
 
 import { O_SYNC, SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG, type Stat, type Statfs } from '../../abi/stat.ts';
+import {
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  S_IFREG,
+  type Stat,
+  type Statfs,
+} from '../../abi/stat.ts';
 import { ROOT_CREDENTIALS } from '../../auth/credentials.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Dentry, VirtualDentry } from '../../vfs/dentry.ts';
@@ -366,12 +374,15 @@ export class ServedCalls implements Calls, Posts {
   }
 
   getLock(id: number, owner: WireLockOwner, range: WireRange): Op<CallResult<'getLock'>> {
-    return this.#with(id, function* (this: ServedCalls, { file }: ServedFile) {
-      const found = yield* file.findRangeLock(this.#state.owner(owner, file), range);
-      if (found === undefined) return undefined;
-      const { type, start, end } = found;
-      return { type, start, end, pid: found.owner.lockPid };
-    }.bind(this));
+    return this.#with(
+      id,
+      function* (this: ServedCalls, { file }: ServedFile) {
+        const found = yield* file.findRangeLock(this.#state.owner(owner, file), range);
+        if (found === undefined) return undefined;
+        const { type, start, end } = found;
+        return { type, start, end, pid: found.owner.lockPid };
+      }.bind(this),
+    );
   }
 
   // What needs no reply.

@@ -189,7 +189,8 @@ export class Session {
     }
     const recorded = this.#host.replyOf(this, tag);
     if (recorded !== undefined) {
-      const value = name === 'open' ? yield* this.#reopened(change, recorded.value) : recorded.value;
+      const value =
+        name === 'open' ? yield* this.#reopened(change, recorded.value) : recorded.value;
       if (value !== undefined) {
         this.#reply(replyTo(tag, { value, stamp: here }));
         return true;
@@ -291,7 +292,14 @@ export class Session {
     const { filesystem, mounts } = this.#host;
     const pathAs = (who: WireFile['creds']): RelayedPath =>
       new RelayedPath(
-        { creds: who, mount: bits, start: 0, path: '', mustBeDir: false, followsFinalSymlink: true },
+        {
+          creds: who,
+          mount: bits,
+          start: 0,
+          path: '',
+          mustBeDir: false,
+          followsFinalSymlink: true,
+        },
         { mount: mounts.get(bits), start: dentry, isMountPoint: () => false },
       );
     try {
@@ -383,7 +391,12 @@ export class Session {
 
 function replyTo(
   tag: number,
-  { value, errno = 0, stamp, madeIno = 0 }: {
+  {
+    value,
+    errno = 0,
+    stamp,
+    madeIno = 0,
+  }: {
     readonly value?: unknown;
     readonly errno?: number;
     readonly stamp?: Stamp;

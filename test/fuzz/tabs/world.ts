@@ -13,6 +13,8 @@ import { Site, type SiteOptions, type Tab } from '../../support/site.ts';
 /** What the tabs' stores are of: the state of the last commit. */
 class Medium {
   snapshot: MemoryStoreSnapshot | undefined;
+  /** Called when a commit of a tab has succeeded. */
+  onCommit: (tab: Tab) => void = () => undefined;
 }
 
 /** The store of one tab: a dead tab commits nothing. */
@@ -24,7 +26,11 @@ class TabStore extends MemoryStore {
 
   constructor(
     medium: Medium,
-    options: { readonly tab: Tab; readonly lock: HeldSourceLock | undefined; readonly delay: number },
+    options: {
+      readonly tab: Tab;
+      readonly lock: HeldSourceLock | undefined;
+      readonly delay: number;
+    },
   ) {
     super({ yields: true });
     this.#medium = medium;
@@ -40,6 +46,8 @@ class TabStore extends MemoryStore {
     yield* super.commit(batch, options);
     if (!this.#tab.isAlive) yield* waitFor(new Promise<never>(() => undefined));
     this.#medium.snapshot = this.snapshot();
+    this.#medium.onCommit(this.#tab);
+    if (!this.#tab.isAlive) yield* waitFor(new Promise<never>(() => undefined));
   }
 
   override *close(): Op<void> {
@@ -106,6 +114,10 @@ export class World {
     const opened = { tab, kernel, actor };
     this.#tabs.push(opened);
     return opened;
+  }
+
+  set onCommit(onCommit: (tab: Tab) => void) {
+    this.#medium.onCommit = onCommit;
   }
 
   get living(): readonly OpenTab[] {
