@@ -71,10 +71,7 @@ export interface IdbfsOptions {
   readonly onDataLoss?: 'fail' | 'format';
 }
 
-/**
- * Which tab has a store open: 'this-tab', 'other-tab', or 'none' while it changes hands. Until
- * another has it, operations wait.
- */
+/** Which tab has a store open; 'none' while it changes hands: operations wait for that. */
 export type StoreHolder = 'this-tab' | 'other-tab' | 'none';
 
 export interface HolderChange {
@@ -196,10 +193,7 @@ export interface MountInfo {
   readonly type: string;
   readonly source: string;
   readonly readOnly: boolean;
-  /**
-   * Null for filesystems that keep nothing. Where another tab holds the store, what this tab has
-   * changed.
-   */
+  /** Null for filesystems that keep nothing; of what this tab changed, if another holds it. */
   readonly commit: CommitState | null;
   /** Null for filesystems without a store. */
   readonly holder: StoreHolder | null;

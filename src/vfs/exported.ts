@@ -54,7 +54,7 @@ export interface ExportedFilesystem extends Filesystem {
   readonly lastInode: number;
 
   /** The inode that is made next gets this number, which no other has. */
-  presetInode(ino: number | undefined): void;
+  presetInode: number | undefined;
 
   /**
    * Files without a name that somebody had open when the last session ended are kept until now.

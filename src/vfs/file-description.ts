@@ -226,18 +226,13 @@ export abstract class FileDescription implements LockOwner {
     return this.#telling(this.pwriteImpl(bytes, offset), IN_MODIFY);
   }
 
-  /** Tells of readQuietly() or writeQuietly(), however many pieces it took. */
+  /** Tells of the whole copy. */
   notifyCopied(events: number): void {
     this.notify(events);
   }
 
-  /**
-   * Waits until this tab's watches know what was done to the file, its release included, by what
-   * returns nothing. Takes time only if another tab has the file.
-   */
-  *told(): Op<void> {
-    // They know at once.
-  }
+  /** Waits until this tab's watches know of what doesn't wait, release included. */
+  *told(): Op<void> {}
 
   /** The access time moves as after a read. */
   accessed(): void {
@@ -387,7 +382,6 @@ export abstract class FileDescription implements LockOwner {
     else locks.setRange(owner, request);
   }
 
-  /** Errors: EBADF if the description's access mode doesn't go with the type. */
   checkRangeLock({ type }: RangeRequest): void {
     this.checkNotPathOnly();
     if (type === F_RDLCK && !this.isReadable) throw linuxerr.EBADF;

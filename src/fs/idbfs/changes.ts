@@ -9,7 +9,14 @@ import type { Batch, Durability, Run, Store } from '../../store/store.ts';
 import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
 import type { DirtyTracker, IdbfsData } from './idbfs-data.ts';
-import { encodeFilesystem, encodeInode, filesystemKey, inodeKey, orphanKey } from './items.ts';
+import {
+  encodeFilesystem,
+  encodeInode,
+  filesystemKey,
+  inodeKey,
+  noteKey,
+  orphanKey,
+} from './items.ts';
 import { PendingItems } from './pending-items.ts';
 import { encodeXattrs, xattrObject } from './xattr-blob.ts';
 import type { CommitSource } from './write-back.ts';
@@ -187,8 +194,8 @@ export class Changes implements CommitSource, DirtyTracker {
       }
     }
     for (const [key, value] of this.#owner.notes()) {
-      if (value === undefined) this.items.delete(key);
-      else this.items.put(key, value);
+      if (value === undefined) this.items.delete(noteKey(key));
+      else this.items.put(noteKey(key), value);
     }
     const chunks: CommittingChunk[] = [];
     const writes: { object: number; run: Run }[] = [];

@@ -25,6 +25,7 @@ import { LocalFilesystem, type LocalOptions } from '../shared/local-filesystem.t
 import { Changes } from './changes.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import { DentryCache } from './dentry-cache.ts';
+import { findInode } from './find-inode.ts';
 import { IdbfsData } from './idbfs-data.ts';
 import {
   cookieKey,
@@ -41,13 +42,13 @@ import {
   inodeKey,
   isKnownFormat,
   nameKey,
-  noteKey,
   noteOf,
   noteRange,
   orphanOf,
   orphanRange,
   ROOT_INO,
 } from './items.ts';
+import { cutRun, withoutHoles } from './stored-runs.ts';
 import { WriteBack } from './write-back.ts';
 import { decodeXattrs, xattrObject, XATTRS_SIZE_MAX } from './xattr-blob.ts';
 
@@ -99,8 +100,8 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   readonly #writeBack: WriteBack;
   readonly #limits: IdbfsLimits;
   #nextIno: number;
-  #presetIno: number | undefined;
-  #lastInode = 0;
+  presetInode: number | undefined;
+  lastInode = 0;
   #observer: CommitObserver | undefined;
   /** Counts the changes of names: what was read before one may no longer hold after it. */
   #namesVersion = 0;
@@ -144,7 +145,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
       changed: () => {
         this.#writeBack.changed();
       },
-      notes: () => this.#notes(),
+      notes: () => this.#observer?.committing() ?? [],
       committed: (inodes) => {
         this.#observer?.committed();
         for (const inode of inodes) this.#dropIfUnused(inode);
@@ -193,13 +194,8 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     this.#observer = observer;
   }
 
-  *#notes(): Iterable<readonly [string, Uint8Array | undefined]> {
-    for (const [key, value] of this.#observer?.committing() ?? []) yield [noteKey(key), value];
-  }
-
   *readNotes(): Op<Notes> {
-    const limit = Number.MAX_SAFE_INTEGER;
-    const items = yield* this.#changes.items.scan({ ...noteRange, limit });
+    const items = yield* this.#changes.items.scan({ ...noteRange, limit: 2 ** 32 });
     return new Map(items.map(({ key, value }) => [noteOf(key), value]));
   }
 
@@ -207,40 +203,25 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     return (dentry as LocalDentry).inode.ino;
   }
 
-  *findInode({ ino, path }: InodeHint): Op<Dentry | undefined> {
-    let dentry: LocalDentry | undefined = this.root;
-    for (const name of path.split('/').filter((part) => part !== '')) {
-      dentry = dentry?.inode.isDir === true ? yield* this.child(dentry, name) : undefined;
-    }
-    if (dentry?.inode.ino !== ino) dentry = this.#dentries.find((each) => each.inode.ino === ino);
-    if (dentry === undefined) {
-      const inode = yield* this.#loadInode(ino);
-      if (inode === undefined || inode.isDir) return undefined;
-      dentry = new LocalDentry({ name: `#${ino}`, parent: undefined, inode, isComplete: true });
-      dentry.isDead = true;
-    }
-    dentry.incRef();
-    return dentry;
+  findInode(hint: InodeHint): Op<Dentry | undefined> {
+    return findInode(hint, {
+      root: this.root,
+      child: (dir, name) => this.child(dir, name),
+      inMemory: (ino) => this.#dentries.find(({ inode }) => inode.ino === ino),
+      load: (ino) => this.#loadInode(ino),
+    });
   }
 
   skipInodes(below: number): void {
     this.#nextIno = Math.max(this.#nextIno, below);
   }
 
-  get lastInode(): number {
-    return this.#lastInode;
-  }
-
-  presetInode(ino: number | undefined): void {
-    this.#presetIno = ino;
-  }
-
   // Inodes.
 
   override makeInode(attributes: Omit<InodeAttributes, 'ino'>): Inode {
-    const ino = this.#presetIno ?? this.#nextIno++;
-    this.#presetIno = undefined;
-    this.#lastInode = ino;
+    const ino = this.presetInode ?? this.#nextIno++;
+    this.presetInode = undefined;
+    this.lastInode = ino;
     const inode = this.#newInode({ ...attributes, ino });
     if (inode.isDir) inode.nlink = 2;
     this.inodeChanged(inode);
@@ -515,29 +496,4 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
       flags: 0,
     };
   }
-}
-
-interface StoredRun {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
-/** What is left of a run when holes have been punched that the store doesn't know of yet. */
-function withoutHoles(
-  run: StoredRun,
-  holes: readonly { readonly from: number; readonly to: number }[],
-): StoredRun[] {
-  let parts = [run];
-  for (const { from, to } of holes) {
-    parts = parts.flatMap((part) => [...cutRun(part, 0, from), ...cutRun(part, to, Infinity)]);
-  }
-  return parts;
-}
-
-/** The part of a run within [from, to), a chunk's range. */
-function cutRun(run: StoredRun, from: number, to: number): StoredRun[] {
-  const start = Math.max(from, run.offset);
-  const end = Math.min(to, run.offset + run.bytes.length);
-  if (start >= end) return [];
-  return [{ offset: start, bytes: run.bytes.subarray(start - run.offset, end - run.offset) }];
 }

@@ -57,11 +57,9 @@ export class RelayDentry extends Dentry {
 
   /** From the filesystem's root, without a slash in front. */
   get path(): string {
-    const names: string[] = [];
-    for (let at: RelayDentry = this; at.#parent !== undefined; at = at.#parent) {
-      names.unshift(at.name);
-    }
-    return names.join('/');
+    const parent = this.#parent;
+    if (parent === undefined) return '';
+    return parent.path === '' ? this.name : `${parent.path}/${this.name}`;
   }
 
   override get watches(): Watches | undefined {

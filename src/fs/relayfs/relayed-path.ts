@@ -86,5 +86,5 @@ export function encodeMountFlags(flags: MountFlags): number {
 
 export function decodeMountFlags(bits: number): MountFlags {
   const entries = FLAGS.map((name, i) => [name, (bits & (1 << i)) !== 0]);
-  return Object.fromEntries(entries) as unknown as MountFlags;
+  return Object.fromEntries(entries) as MountFlags;
 }

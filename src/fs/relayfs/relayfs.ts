@@ -20,7 +20,7 @@ import type {
   SetXattr,
 } from '../../vfs/options.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
-import { nextCookie, WatchedFiles, Watches } from '../../vfs/watches.ts';
+import type { Watches } from '../../vfs/watches.ts';
 import {
   type Attachment,
   type AtPath,
@@ -40,6 +40,7 @@ import {
 import { RelayClient, type RelayUser } from './relay-client.ts';
 import { RelayDentry, type RelayDentryOwner } from './relay-dentry.ts';
 import { RelayFileDescription } from './relay-file-description.ts';
+import { RelayedWatches, RelayWatchTable } from './relay-watches.ts';
 import { encodeMountFlags, wireCredentials } from './relayed-path.ts';
 
 export interface RelayfsOptions {
@@ -57,16 +58,6 @@ type RestOf<Args extends readonly unknown[]> = Args extends readonly [unknown, .
   : never;
 type ValueOf<Name extends PathCall> = CallResult<Name> extends AtPath<infer T> ? T : never;
 
-/** A rename's two events arrive one after the other, even if others come between. */
-const COOKIES_KEPT = 64;
-
-/** What happens to files the holder tells; what is done here it learns and tells like the rest. */
-class RelayedWatches extends WatchedFiles {
-  override get isEmpty(): boolean {
-    return true;
-  }
-}
-
 export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
   /** What it is, whoever holds it. */
   readonly type = 'idbfs';
@@ -79,12 +70,10 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
   readonly #options: RelayfsOptions;
   readonly #dentries = new Map<number, RelayDentry>();
   readonly #files = new Map<number, RelayFileDescription>();
-  /** Of a file, by inode. */
-  readonly #watches = new Map<number, { readonly watches: Watches; readonly path: string }>();
+  readonly #watches: RelayWatchTable;
   readonly #owners = new WeakMap<LockOwner, number>();
   /** Handles nobody needs any more, with their mentions: told before the next call. */
   #forgotten: (readonly [number, number])[] = [];
-  readonly #cookies = new Map<number, number>();
   #lastFile = 0;
   #lastOwner = 0;
   #commitCount = 0;
@@ -96,6 +85,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
     this.#options = options;
     this.dev = options.dev;
     this.client = new RelayClient(this);
+    this.#watches = new RelayWatchTable(this.client, this.watched);
     const root = { handle: ROOT_HANDLE, ino: 1, name: '', isDir: true, isDead: false };
     this.root = new RelayDentry(this, root);
     this.#dentries.set(ROOT_HANDLE, this.root);
@@ -366,42 +356,18 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
     this.client.post('countMount', handle, change);
   }
 
-  // Watches. All names of a file share them.
+  // Watches.
 
   get hasWatches(): boolean {
-    return this.#watches.size > 0;
+    return !this.#watches.isEmpty;
   }
 
   watchesOf({ ino }: RelayDentry): Watches | undefined {
-    return this.#watches.get(ino)?.watches;
+    return this.#watches.get(ino);
   }
 
   ensureWatches(dentry: RelayDentry): Watches {
-    const present = this.watchesOf(dentry);
-    if (present !== undefined) return present;
-    const { ino, handle, path } = dentry;
-    const watches = new Watches(() => {
-      this.#watches.delete(ino);
-      this.watched.delete(watches);
-      this.client.post('unwatch', ino);
-    });
-    this.#watches.set(ino, { watches, path });
-    this.watched.add(watches);
-    this.client.post('watch', handle);
-    return watches;
-  }
-
-  /** Renames of this tab's other filesystems have cookies, too. */
-  #cookieHere(cookie: number): number {
-    if (cookie === 0) return 0;
-    let here = this.#cookies.get(cookie);
-    if (here === undefined) {
-      here = nextCookie();
-      this.#cookies.set(cookie, here);
-      const [oldest] = this.#cookies.keys();
-      if (this.#cookies.size > COOKIES_KEPT && oldest !== undefined) this.#cookies.delete(oldest);
-    }
-    return here;
+    return this.#watches.ensure(dentry);
   }
 
   // Files and locks.
@@ -466,7 +432,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
       mountPoints: dentries.flatMap(({ handle, mountCount }) =>
         mountCount === 0 ? [] : [[handle, mountCount] as const],
       ),
-      watches: [...this.#watches].map(([ino, { path }]) => ({ ino, path })),
+      watches: this.#watches.hints,
       inodesBelow: Math.max(this.client.inodesBelow, ...inos),
     };
   }
@@ -493,7 +459,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
       dentry.isDead = true;
     }
     for (const id of files) this.#files.get(id)?.lose();
-    for (const { watches } of this.#watches.values()) watches.eventsLost();
+    this.#watches.eventsLost();
   }
 
   changeLost(): void {
@@ -511,14 +477,11 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
 
   receive(message: HolderMessage): void {
     switch (message.type) {
-      case 'event': {
-        const { ino, mask: events, name, isUnlinked } = message;
-        const cookie = this.#cookieHere(message.cookie);
-        this.#watches.get(ino)?.watches.notify({ events, cookie, name, isUnlinked });
+      case 'event':
+        this.#watches.notify(message);
         return;
-      }
       case 'unwatched':
-        this.#watches.get(message.ino)?.watches.removeAll(0);
+        this.#watches.get(message.ino)?.removeAll(0);
         return;
       case 'moved':
         this.adopt(message.at).decRef();

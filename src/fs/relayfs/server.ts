@@ -144,14 +144,13 @@ export class RelayServer implements SessionHost {
     const changes = sessions.flatMap((session) => withSession(session, session.takeChanges()));
     const inodesBelow = Math.max(0, ...sessions.map((each) => each.inodesBelow));
     this.filesystem.skipInodes(inodesBelow);
-    let failed: typeof changes = [];
+    const failed: typeof changes = [];
     for (const each of changes.toSorted(inOrder)) {
       if (this.#isStopped) return;
       if (!(yield* each.session.redo(each.change, false))) failed.push(each);
     }
     // What they need may have been among those that had not been answered.
     for (const { session, change } of failed) yield* session.redo(change, true);
-    failed = [];
     for (const session of sessions) {
       if (this.#isStopped) return;
       yield* session.restore();

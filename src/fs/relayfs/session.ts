@@ -203,7 +203,7 @@ export class Session {
     if (isFileMissing) yield* this.#reopen(file);
     yield* this.#presetInode(change.madeIno);
     const reply = yield* this.#make({ tag, name, args });
-    this.#host.filesystem.presetInode(undefined);
+    this.#host.filesystem.presetInode = undefined;
     if (reply.errno !== 0 && stamp !== undefined && !isLastTry) return false;
     this.#reply(reply);
     return true;
@@ -214,7 +214,7 @@ export class Session {
     if (ino === 0) return;
     const { filesystem } = this.#host;
     const found = yield* filesystem.findInode({ ino, path: '' });
-    if (found === undefined) filesystem.presetInode(ino);
+    if (found === undefined) filesystem.presetInode = ino;
     else found.decRef();
   }
 

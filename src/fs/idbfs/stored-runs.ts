@@ -1,0 +1,27 @@
+// Runs of an object's data as they come from the store: cut to what is wanted, and without what has
+// become a hole since.
+
+interface StoredRun {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What is left of a run when holes have been punched that the store doesn't know of yet. */
+export function withoutHoles(
+  run: StoredRun,
+  holes: readonly { readonly from: number; readonly to: number }[],
+): StoredRun[] {
+  let parts = [run];
+  for (const { from, to } of holes) {
+    parts = parts.flatMap((part) => [...cutRun(part, 0, from), ...cutRun(part, to, Infinity)]);
+  }
+  return parts;
+}
+
+/** The part of a run within [from, to), a chunk's range. */
+export function cutRun(run: StoredRun, from: number, to: number): StoredRun[] {
+  const start = Math.max(from, run.offset);
+  const end = Math.min(to, run.offset + run.bytes.length);
+  if (start >= end) return [];
+  return [{ offset: start, bytes: run.bytes.subarray(start - run.offset, end - run.offset) }];
+}
