@@ -3,6 +3,7 @@
 
 import type { BrowserContext, Page } from 'playwright/test';
 import { expect, test } from 'playwright/test';
+import { stressTabs } from '../crash/tabs.mjs';
 import { openKernelPage, startKernel } from './support/kernel-page.ts';
 
 const SOURCE = 'shared';
@@ -140,3 +141,11 @@ for (const [how, leave] of [
     expect(told.at(-1)).toBe(await holderOf(second));
   });
 }
+
+test('nothing is lost or done twice while holders are closed', async ({ context, baseURL }) => {
+  const lines: string[] = [];
+  const say = (line: string): void => void lines.push(line);
+  const amount = { operations: 400, kills: 3, tabs: 3, seed: 1 };
+  const { wrong } = await stressTabs({ context, address: baseURL!, ...amount, say });
+  expect(wrong, lines.join('\n')).toEqual([]);
+});

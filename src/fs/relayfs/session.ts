@@ -57,6 +57,8 @@ export class Session {
   readonly #interrupts = new Map<number, (reason: Error) => void>();
   #attachment: Attachment | undefined;
   readonly #changes: Change[] = [];
+  /** Opened by calls that have not been answered yet: the client doesn't know of them. */
+  readonly #newFiles = new Set<number>();
   #isOpen = true;
 
   constructor(host: SessionHost, clientId: string, link: Link<ClientMessage, HolderMessage>) {
@@ -182,6 +184,7 @@ export class Session {
    */
   *redo(change: Change, isLastTry: boolean): Op<boolean> {
     const { tag, stamp, name, args } = change;
+    if (name === 'open' && stamp === undefined) this.#newFiles.add(args[1] as number);
     const here = { epoch: this.#host.epoch, number: 0 };
     if (stamp !== undefined && this.#host.isMade(stamp)) {
       this.#reply(replyTo(tag, { stamp: here }));
@@ -329,6 +332,8 @@ export class Session {
     this.#state.dropUnmentioned();
     const files: number[] = [];
     const expected = new Set(attachment.files.map(({ file }) => file));
+    for (const file of this.#newFiles) expected.add(file);
+    this.#newFiles.clear();
     for (const file of attachment.files) {
       const isOpen = this.#state.hasFile(file.file) || (yield* this.#reopen(file));
       if (!isOpen) files.push(file.file);

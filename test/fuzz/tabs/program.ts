@@ -70,6 +70,8 @@ export class Program {
   mode = 0o644;
   xattr = '';
   linkCount = 1;
+  /** Files that hold the name they were made with. */
+  readonly #created = new Set<string>();
   /** A change may have been made, and not been answered. */
   isUncertain = false;
 
@@ -119,8 +121,11 @@ export class Program {
       }
       case 'create': {
         const name = this.#newName();
-        await t.close(await t.open(path(name), O_WRONLY | O_CREAT | O_EXCL, 0o644));
+        const fd = await t.open(path(name), O_WRONLY | O_CREAT | O_EXCL, 0o644);
+        await t.write(fd, name);
+        await t.close(fd);
         this.names.add(name);
+        this.#created.add(name);
         return;
       }
       case 'mkdir': {
@@ -221,6 +226,10 @@ export class Program {
     expect('the size', stat.size, this.data.length);
     const found = await t.pread(this.#dataFd, this.data.length, 0);
     expect('the data', [...found].join() === [...this.data].join(), true);
+    for (const name of this.#created) {
+      if (!this.names.has(name)) continue;
+      expect(name, await t.readFile(`${this.#dir}/${name}`), name);
+    }
     if (this.xattr !== '') {
       expect('the attribute', await t.fgetxattr(this.#dataFd, 'user.v'), this.xattr);
     }
