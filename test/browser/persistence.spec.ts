@@ -93,7 +93,10 @@ function bootFailure(
   );
 }
 
-test('a second tab that shares nothing is told that the first one has the filesystem', async ({ page, context }) => {
+test('a second tab that shares nothing is told that the first one has the filesystem', async ({
+  page,
+  context,
+}) => {
   await startKernel(page, SOURCE);
   const second = await context.newPage();
   await openKernelPage(second);
@@ -113,7 +116,10 @@ for (const [how, leave] of [
   ['shuts its kernel down', (first: Page) => first.evaluate(() => kernel.shutdown())],
   ['is closed', (first: Page) => first.close()],
 ] as const) {
-  test(`a second tab that shares nothing gets the filesystem when the first one ${how}`, async ({ page, context }) => {
+  test(`a second tab that shares nothing gets the filesystem when the first one ${how}`, async ({
+    page,
+    context,
+  }) => {
     await startKernel(page, SOURCE);
     await page.evaluate(() => kernel.fs.writeFile('/file', 'of the first', { flush: true }));
     const second = await context.newPage();

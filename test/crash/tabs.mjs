@@ -144,6 +144,8 @@ async function findProblems(page, tabs) {
  */
 export async function stressTabs({ context, address, operations, kills, tabs, seed, say }) {
   const random = makeRandom(seed);
+  // The server may have all its modules still to compile, on whatever machine this is.
+  context.setDefaultTimeout(180_000);
   let done = 0;
   let opened = 0;
   let wake = () => undefined;

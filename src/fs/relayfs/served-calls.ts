@@ -420,7 +420,7 @@ export class ServedCalls implements Calls, Posts {
   }
 }
 
-export function kindOf(mode: number): FileKind {
+function kindOf(mode: number): FileKind {
   const type = mode & S_IFMT;
   if (type === S_IFREG) return 'regular';
   if (type === S_IFDIR) return 'directory';

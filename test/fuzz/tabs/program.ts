@@ -42,8 +42,8 @@ export const STEP_KINDS: readonly StepKind[] = [
   'fsync',
 ];
 
-export const SHARED_LOG = '/log';
-export const RECORD_SIZE = 16;
+const SHARED_LOG = '/log';
+const RECORD_SIZE = 16;
 
 /** A record that is nobody else's. */
 export function recordOf(name: string, number: number): string {
@@ -63,17 +63,13 @@ export class Program {
   syncedCount = 0;
   /** Names in the tab's directory that must be there. */
   readonly names = new Set<string>();
-  syncedNames: ReadonlySet<string> = new Set();
   /** What the data file holds. */
   data = new Uint8Array(0);
-  syncedData = new Uint8Array(0);
   mode = 0o644;
   xattr = '';
   linkCount = 1;
   /** Files that hold the name they were made with. */
   readonly #created = new Set<string>();
-  /** A change may have been made, and not been answered. */
-  isUncertain = false;
 
   constructor(actor: Actor, name: string) {
     this.#actor = actor;
@@ -104,21 +100,14 @@ export class Program {
   }
 
   async step(kind: StepKind, choice: number): Promise<void> {
-    this.isUncertain = true;
-    await this.#perform(kind, choice);
-    this.isUncertain = false;
+    if (!(await this.#changeNames(kind, choice))) await this.#changeData(kind, choice);
   }
 
-  async #perform(kind: StepKind, choice: number): Promise<void> {
+  /** False if it is no change of names. */
+  async #changeNames(kind: StepKind, choice: number): Promise<boolean> {
     const t = this.#actor;
     const path = (name: string): string => `${this.#dir}/${name}`;
     switch (kind) {
-      case 'append': {
-        const record = recordOf(this.name, this.appended.length);
-        await t.write(this.#logFd, record);
-        this.appended.push(record);
-        return;
-      }
       case 'create': {
         const name = this.#newName();
         const fd = await t.open(path(name), O_WRONLY | O_CREAT | O_EXCL, 0o644);
@@ -126,7 +115,7 @@ export class Program {
         await t.close(fd);
         this.names.add(name);
         this.#created.add(name);
-        return;
+        return true;
       }
       case 'mkdir': {
         const name = this.#newName();
@@ -135,37 +124,51 @@ export class Program {
         await t.mkdir(path(name));
         await t.rename(path(name), path(`${name}d`));
         await t.rmdir(path(`${name}d`));
-        return;
+        return true;
       }
       case 'symlink': {
         const name = this.#newName();
         await t.symlink('data', path(name));
         this.names.add(name);
-        return;
+        return true;
       }
       case 'rename': {
         const old = this.#someName(choice);
-        if (old === undefined) return;
+        if (old === undefined) return true;
         const name = this.#newName();
         await t.rename(path(old), path(name));
         this.names.delete(old);
         this.names.add(name);
-        return;
+        return true;
       }
       case 'unlink': {
         const name = this.#someName(choice);
-        if (name === undefined) return;
+        if (name === undefined) return true;
         const isLink = (await t.lstat(path(name))).nlink > 1;
         await t.unlink(path(name));
         this.names.delete(name);
         if (isLink) this.linkCount--;
-        return;
+        return true;
       }
       case 'link': {
         const name = this.#newName();
         await t.link(path('data'), path(name));
         this.names.add(name);
         this.linkCount++;
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  async #changeData(kind: StepKind, choice: number): Promise<void> {
+    const t = this.#actor;
+    switch (kind) {
+      case 'append': {
+        const record = recordOf(this.name, this.appended.length);
+        await t.write(this.#logFd, record);
+        this.appended.push(record);
         return;
       }
       case 'write': {
@@ -198,8 +201,8 @@ export class Program {
       case 'fsync':
         await t.fsync(this.#dataFd);
         this.syncedCount = this.appended.length;
-        this.syncedNames = new Set(this.names);
-        this.syncedData = this.data.slice();
+        return;
+      default:
     }
   }
 
