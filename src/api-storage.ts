@@ -1,5 +1,8 @@
 // The public API's types: how mounted filesystems are, and what they keep.
 
+/** Which tab has a store open; 'none' while it changes hands: operations wait for that. */
+export type StoreHolder = 'this-tab' | 'other-tab' | 'none';
+
 /** State of the last commit of a persistent filesystem, for a user interface. */
 export interface CommitState {
   /**
@@ -44,8 +47,10 @@ export interface MountInfo {
   readonly source: string;
   /** By its options, or because its storage fails: see CommitState.health. */
   readonly readOnly: boolean;
-  /** Null for filesystems that keep nothing. */
+  /** Null for filesystems that keep nothing; of what this tab changed, if another holds it. */
   readonly commit: CommitState | null;
+  /** Null for filesystems without a store. */
+  readonly holder: StoreHolder | null;
 }
 
 /** What the browser says of this site's storage. */

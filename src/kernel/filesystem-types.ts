@@ -8,9 +8,13 @@ import { Idbfs } from '../fs/idbfs/idbfs.ts';
 import type { Devices } from '../fs/shared/devices.ts';
 import { Tmpfs, type TmpfsOptions } from '../fs/tmpfs/tmpfs.ts';
 import type { Clock } from '../lib/clock.ts';
-import { type Op, waitFor } from '../lib/op.ts';
+import { openSharedSource } from '../fs/relayfs/shared-source.ts';
+import type { Tabs } from '../fs/relayfs/tabs.ts';
+import { type Op, runAsync, waitFor } from '../lib/op.ts';
+import type { HeldSourceLock } from '../store/source-lock.ts';
+import { StoreError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
-import type { Filesystem } from '../vfs/filesystem.ts';
+import type { Filesystem, StoreHolder } from '../vfs/filesystem.ts';
 import type { MountFlags } from '../vfs/mount.ts';
 import type { MountSource } from '../vfs/mount-namespace.ts';
 import type { MountRequest } from './services.ts';
@@ -35,14 +39,25 @@ export interface IdbfsMountOptions {
   readonly lockTimeout?: number;
   readonly onDataLoss?: 'fail' | 'format' | 'accept';
   readonly media?: 'mirrored' | 'indexeddb';
+  readonly sharing?: 'tabs' | 'none';
 }
 
 export interface FilesystemTypesOptions {
   readonly clock: Clock;
   readonly devices: Devices;
-  /** Opens the store of an idbfs. Errors: StoreError. */
-  readonly openStore: (source: string, options: IdbfsMountOptions) => Promise<Store>;
+  /** Opens the store of an idbfs. `lock` if it is held already. Errors: StoreError. */
+  readonly openStore: (
+    source: string,
+    options: IdbfsMountOptions,
+    lock?: HeldSourceLock,
+  ) => Promise<Store>;
+  /** What this tab shares with others; undefined: nothing, and a store is one tab's. */
+  readonly tabs?: Tabs | undefined;
+  /** Another tab holds a store than before, or none for the time being. */
+  readonly onHolderChanged?: ((source: string, holder: StoreHolder) => void) | undefined;
 }
+
+const LOCK_TIMEOUT_MS_DEFAULT = 5000;
 
 export class FilesystemTypes {
   readonly #options: FilesystemTypesOptions;
@@ -84,9 +99,38 @@ export class FilesystemTypes {
     }
   }
 
-  *#openIdbfs(source: string, dev: number, options: IdbfsMountOptions): Op<Idbfs> {
+  *#openIdbfs(source: string, dev: number, options: IdbfsMountOptions): Op<Filesystem> {
+    const { tabs, clock, onHolderChanged } = this.#options;
+    if (tabs === undefined || options.sharing === 'none') {
+      return yield* this.#openHeld(source, dev, options);
+    }
+    const timeoutMs = options.lockTimeout ?? LOCK_TIMEOUT_MS_DEFAULT;
+    const shared = openSharedSource({
+      tabs,
+      source,
+      dev,
+      clock,
+      timeoutMs,
+      openHeld: (lock, { keepsOrphans }) =>
+        runAsync(this.#openHeld(source, dev, { ...options, keepsOrphans }, lock)),
+      unavailable: (why) => unshared(source, why, timeoutMs),
+      onHolderChanged: (holder) => onHolderChanged?.(source, holder),
+      onPanic: (error) => {
+        // A bug: nobody handles this rejection.
+        void Promise.reject(error);
+      },
+    });
+    return yield* waitFor(shared);
+  }
+
+  *#openHeld(
+    source: string,
+    dev: number,
+    options: IdbfsMountOptions & { readonly keepsOrphans?: boolean },
+    lock?: HeldSourceLock,
+  ): Op<Idbfs> {
     const { clock, devices, openStore } = this.#options;
-    const store = yield* waitFor(openStore(source, options));
+    const store = yield* waitFor(openStore(source, options, lock));
     try {
       return yield* Idbfs.mount({ ...options, store, dev, clock, devices });
     } catch (error) {
@@ -106,6 +150,18 @@ export class FilesystemTypes {
       if (!filesystems.has(filesystem)) this.#sources.delete(source);
     }
   }
+}
+
+function unshared(source: string, why: 'silent' | 'version', timeoutMs: number): StoreError {
+  const reason =
+    why === 'version'
+      ? "with another version of Burrow, which can't share it. Reload that tab"
+      : `and doesn't share it (waited ${timeoutMs / 1000} s for it). Close it`;
+  return new StoreError(
+    'locked',
+    `Another tab or worker of this site has the filesystem "${source}" open ${reason}, or choose ` +
+      'another source.',
+  );
 }
 
 export function flagsOf(options: KernelMountOptions = {}): MountFlags {

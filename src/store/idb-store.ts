@@ -13,7 +13,13 @@ import { type Markers, OpfsMarkers } from './markers.ts';
 import { type Media, type Medium, openMedia } from './media.ts';
 import { OpfsFiles, type StoreFiles } from './opfs-files.ts';
 import type { IndexedDb } from './records.ts';
-import { acquireSourceLock, type LockManagerLike, NO_LOCKS } from './source-lock.ts';
+import {
+  acquireSourceLock,
+  type HeldSourceLock,
+  type LockManagerLike,
+  NO_LOCKS,
+  type SourceLock,
+} from './source-lock.ts';
 import { StoreError } from './store-error.ts';
 
 const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
@@ -32,6 +38,8 @@ export interface IdbStoreOptions {
   readonly lockTimeoutMs?: number | undefined;
   /** How long the browser may take to open the database. Default: 30,000. */
   readonly openTimeoutMs?: number | undefined;
+  /** The lock, if it is held already: the store gives it up in the end. */
+  readonly lock?: HeldSourceLock | undefined;
   /** Aborts waiting for the lock. */
   readonly signal?: AbortSignal | undefined;
   /** Default: 'fail'. */
@@ -63,18 +71,17 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
   const { source } = options;
   const platform = platformParts(options);
   let onLost = (): void => undefined;
-  const lock =
-    platform.locks === null
-      ? undefined
-      : await acquireSourceLock({
-          locks: platform.locks,
-          source,
-          timeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS_DEFAULT,
-          signal: options.signal,
-          onLost: () => {
-            onLost();
-          },
-        });
+  const timeoutMs = options.lockTimeoutMs ?? LOCK_TIMEOUT_MS_DEFAULT;
+  const tellLost = (): void => {
+    onLost();
+  };
+  let lock: SourceLock | undefined = options.lock;
+  if (options.lock !== undefined) options.lock.onLost = tellLost;
+  else if (platform.locks !== null) {
+    const { signal } = options;
+    const { locks } = platform;
+    lock = await acquireSourceLock({ locks, source, timeoutMs, signal, onLost: tellLost });
+  }
   try {
     const release = (): Promise<void> => lock?.release() ?? Promise.resolve();
     return await openEngine(options, platform, {

@@ -56,6 +56,9 @@ export interface CommitStatus {
   readonly mirror: MirrorStatus | undefined;
 }
 
+/** Which tab has a store open; 'none' while it changes hands: then operations wait. */
+export type StoreHolder = 'this-tab' | 'other-tab' | 'none';
+
 export interface Filesystem {
   /** Name of the type: 'tmpfs', 'idbfs' … */
   readonly type: string;
@@ -268,4 +271,7 @@ export interface Filesystem {
    *  - EIO once it is gone.
    */
   checkWritable(): void;
+
+  /** Undefined for filesystems without a store. */
+  readonly holder?: StoreHolder;
 }
