@@ -1,7 +1,10 @@
 // The public API's types: how mounted filesystems are, and what they keep.
 
-/** Which tab has a store open; 'none' while it changes hands: operations wait for that. */
-export type StoreHolder = 'this-tab' | 'other-tab' | 'none';
+/**
+ * Which tab has a store open. 'none' while it changes hands; 'silent' if it is another tab that
+ * doesn't answer, as the browser has frozen it, or it hangs. With these operations wait.
+ */
+export type StoreHolder = 'this-tab' | 'other-tab' | 'silent' | 'none';
 
 /** State of the last commit of a persistent filesystem, for a user interface. */
 export interface CommitState {

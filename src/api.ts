@@ -102,7 +102,7 @@ export interface BootOptions {
   readonly inotifyQueueMax?: number;
   /** Ask the browser to keep what is stored once an idbfs is mounted. Default: true. */
   readonly persist?: boolean;
-  /** Told when another tab, this one, or none for the time being has come to hold a store. */
+  /** Told when another tab, this one, or none has come to hold a store, or the other is silent. */
   readonly onHolderChange?: (change: HolderChange) => void;
   /** Aborts booting (for example while waiting for another tab's lock). */
   readonly signal?: AbortSignal;

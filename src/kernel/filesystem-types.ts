@@ -156,7 +156,8 @@ function unshared(source: string, why: 'silent' | 'version', timeoutMs: number):
   const reason =
     why === 'version'
       ? "with another version of Burrow, which can't share it. Reload that tab"
-      : `and doesn't share it (waited ${timeoutMs / 1000} s for it). Close it`;
+      : `and doesn't share it, or is frozen (waited ${timeoutMs / 1000} s for it). Bring it to ` +
+        'the front, close it';
   return new StoreError(
     'locked',
     `Another tab or worker of this site has the filesystem "${source}" open ${reason}, or choose ` +

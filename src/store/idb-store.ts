@@ -24,6 +24,8 @@ import { StoreError } from './store-error.ts';
 
 const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
 const LOCK_TIMEOUT_MS_DEFAULT = 5000;
+/** The file of a tab that is gone is given back a little after its lock, however loaded it is. */
+const HANDLE_TIMEOUT_MS = 10_000;
 /** Opening takes as long as the browser needs to read its log. */
 const OPEN_TIMEOUT_MS_DEFAULT = 30_000;
 
@@ -167,8 +169,7 @@ function platformParts(options: IdbStoreOptions): PlatformParts {
   const storage = navigator?.storage;
   const opfs = storage?.getDirectory === undefined ? null : (storage as StorageManager);
   const markers = opfs === null ? null : new OpfsMarkers(opfs);
-  const files =
-    opfs === null ? null : new OpfsFiles(opfs, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS_DEFAULT);
+  const files = opfs === null ? null : new OpfsFiles(opfs, HANDLE_TIMEOUT_MS);
   return {
     idb,
     locks,

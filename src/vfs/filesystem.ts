@@ -56,8 +56,11 @@ export interface CommitStatus {
   readonly mirror: MirrorStatus | undefined;
 }
 
-/** Which tab has a store open; 'none' while it changes hands: then operations wait. */
-export type StoreHolder = 'this-tab' | 'other-tab' | 'none';
+/**
+ * Which tab has a store open; 'silent': another one, which doesn't answer; 'none' while it changes
+ * hands. With these operations wait.
+ */
+export type StoreHolder = 'this-tab' | 'other-tab' | 'silent' | 'none';
 
 export interface Filesystem {
   /** Name of the type: 'tmpfs', 'idbfs' … */

@@ -140,6 +140,9 @@ export class Site {
 export class Tab implements Tabs {
   readonly id: string;
   isAlive = true;
+  /** Resolved once it is not frozen. */
+  thawed: Promise<void> = Promise.resolve();
+  #onThawed: () => void = () => undefined;
   /** Resolved when it is killed. */
   readonly killed: Promise<void>;
   #onKilled: () => void = () => undefined;
@@ -171,6 +174,17 @@ export class Tab implements Tabs {
 
   random(): number {
     return this.#site.random();
+  }
+
+  /** It hears nothing until it is thawed, and has its locks. */
+  freeze(): void {
+    this.thawed = new Promise((resolve) => {
+      this.#onThawed = resolve;
+    });
+  }
+
+  thaw(): void {
+    this.#onThawed();
   }
 
   /** As closing the tab: it doesn't get to do anything any more that others could notice. */
@@ -205,6 +219,7 @@ class SiteChannel implements TabChannel {
   deliver(message: unknown, delay: number, before: () => boolean): void {
     this.#last = this.#last.then(async () => {
       for (let i = 0; i < delay; i++) await Promise.resolve();
+      await this.tab.thawed;
       if (!this.#isOpen) return;
       const arrives = before();
       if (arrives && this.#isOpen) this.onMessage(message);

@@ -8,6 +8,7 @@
 import { errorFromErrno, linuxerr } from '../../abi/errno.ts';
 import { type Op, type Wait, WaitQueue } from '../../lib/op.ts';
 import { assertDefined } from '../../lib/assert.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Link } from './link.ts';
 import type { RelayDentry } from './relay-dentry.ts';
 import {
@@ -31,6 +32,7 @@ import {
   type WirePath,
   type WireRenameSource,
 } from './messages.ts';
+import { Silence } from './silence.ts';
 
 /** What a client has at the holder, and who is told what that tells unasked. */
 export interface RelayUser {
@@ -85,7 +87,7 @@ export class RelayClient {
   readonly #user: RelayUser;
   #link: Link<HolderMessage, ClientMessage> | undefined;
   #isAttached = false;
-  readonly #attachedChanged = new WaitQueue();
+  readonly #holderChanged = new WaitQueue();
   #epoch = 0;
   #lastTag = 0;
   /** Not answered yet, in their order. */
@@ -94,9 +96,20 @@ export class RelayClient {
   readonly #made = new Map<number, Request>();
   #received: number[] = [];
   #hasFailed = false;
+  readonly #silence: Silence;
 
-  constructor(user: RelayUser) {
+  constructor(user: RelayUser, clock: Clock) {
     this.#user = user;
+    this.#silence = new Silence({
+      clock,
+      isWaiting: () => this.#isAttached && this.#requests.size > 0,
+      ask: () => {
+        this.post('askStatus');
+      },
+      onChanged: () => {
+        this.#holderChanged.wakeAll();
+      },
+    });
   }
 
   /** Is there a holder that knows this tab? */
@@ -104,8 +117,14 @@ export class RelayClient {
     return this.#isAttached;
   }
 
-  get attachedChanged(): Wait {
-    return this.#attachedChanged;
+  /** Does the holder answer nothing, though somebody waits for it? */
+  get isSilent(): boolean {
+    return this.#silence.isSilent;
+  }
+
+  /** Woken when there is a holder or none, and when it falls silent or speaks again. */
+  get holderChanged(): Wait {
+    return this.#holderChanged;
   }
 
   /** Changes that a commit has yet to take. */
@@ -208,6 +227,7 @@ export class RelayClient {
     if (!this.#isAttached) return;
     const { tag, name, args } = request;
     request.isSent = true;
+    this.#silence.begin();
     const received = this.#received;
     this.#received = [];
     this.#link?.post({ type: 'call', tag, name, args, received });
@@ -250,12 +270,14 @@ export class RelayClient {
   /** The holder is gone. */
   detach(): void {
     this.#isAttached = false;
+    this.#silence.end();
     this.#link?.close();
     this.#link = undefined;
-    this.#attachedChanged.wakeAll();
+    this.#holderChanged.wakeAll();
   }
 
   #receive(message: HolderMessage): void {
+    this.#silence.heard();
     switch (message.type) {
       case 'reply':
         this.#replied(message);
@@ -267,7 +289,7 @@ export class RelayClient {
         for (const request of [...this.#requests.values()]) {
           if (!request.isChange || !request.isSent) this.#transmit(request);
         }
-        this.#attachedChanged.wakeAll();
+        this.#holderChanged.wakeAll();
         return;
       case 'committed':
         this.#committed(message.stamp);

@@ -6,6 +6,10 @@ import type { CommitStatus } from '../../vfs/filesystem.ts';
 import type { HolderStatus } from './messages.ts';
 import type { RelayClient } from './relay-client.ts';
 
+const SILENT =
+  "The tab that holds the filesystem doesn't answer: the browser has frozen it, or it hangs. " +
+  'Operations wait for it. Bring it to the front, or close it: then another tab takes over.';
+
 export class RelayStatus {
   readonly #client: RelayClient;
   readonly #clock: Clock;
@@ -23,7 +27,8 @@ export class RelayStatus {
   /** The holder is asked, for whoever looks again: counts of bytes are not told unasked. */
   get commitStatus(): CommitStatus {
     this.#client.post('askStatus');
-    const problems = [this.#holder.lastError, this.#lossMessage].filter((text) => text);
+    const silence = this.#client.isSilent ? SILENT : undefined;
+    const problems = [silence, this.#holder.lastError, this.#lossMessage].filter((text) => text);
     return {
       health: this.#failure === undefined ? this.#holder.health : 'lost',
       dirtyBytes: this.#client.uncommittedBytes,

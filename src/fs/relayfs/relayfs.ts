@@ -82,7 +82,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
   constructor(options: RelayfsOptions) {
     this.#options = options;
     this.dev = options.dev;
-    this.client = new RelayClient(this);
+    this.client = new RelayClient(this, options.clock);
     this.#status = new RelayStatus(this.client, options.clock);
     this.#watches = new RelayWatchTable(this.client, this.watched);
     const root = { handle: ROOT_HANDLE, ino: 1, name: '', isDir: true, isDead: false };
@@ -310,7 +310,8 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
 
   get holder(): StoreHolder {
     if (!this.client.isAttached) return 'none';
-    return this.isHeldHere ? 'this-tab' : 'other-tab';
+    if (this.isHeldHere) return 'this-tab';
+    return this.client.isSilent ? 'silent' : 'other-tab';
   }
 
   // Dentries.

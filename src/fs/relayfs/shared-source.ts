@@ -118,7 +118,7 @@ class Client {
 
   #followHolder(): void {
     const { client } = this.#relayfs;
-    client.attachedChanged.subscribe(() => {
+    client.holderChanged.subscribe(() => {
       if (this.#stopping.signal.aborted) return;
       if (client.isAttached) this.#onReady?.();
       const { holder } = this.#relayfs;

@@ -1,17 +1,18 @@
 // An idbfs whose store another tab holds: what its medium does is told to this tab as well. What
 // it does as a filesystem is in the conformance table, and test/fuzz/tabs.test.ts kills holders.
 
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
-import { AT_FDCWD, O_CREAT, O_RDWR } from '../../../src/abi/fcntl.ts';
+import { AT_FDCWD, LOCK_EX, LOCK_UN, O_CREAT, O_RDWR } from '../../../src/abi/fcntl.ts';
 import { ST_RDONLY } from '../../../src/abi/stat.ts';
 import type { Kernel } from '../../../src/kernel/kernel.ts';
+import { FakeClock } from '../../../src/lib/clock.ts';
 import { type Op, runAsync } from '../../../src/lib/op.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import type { Batch, Durability, Store } from '../../../src/store/store.ts';
 import type { Syscalls } from '../../../src/syscalls/table.ts';
 import { bootKernel } from '../../support/kernels.ts';
-import { Site } from '../../support/site.ts';
+import { Site, type Tab } from '../../support/site.ts';
 import { FakeQuota } from '../store/fake-quota.ts';
 import { bytes, Origin } from '../store/support.ts';
 
@@ -19,6 +20,7 @@ const MIB = 1 << 20;
 const spec = { type: 'idbfs', options: { commitInterval: 3_600_000 } } as const;
 
 interface TabUnderTest {
+  readonly tab: Tab;
   readonly kernel: Kernel;
   readonly sys: Syscalls;
 }
@@ -32,24 +34,36 @@ afterEach(async () => {
   quota = undefined;
 });
 
-async function openTab(site: Site, store?: Store): Promise<TabUnderTest> {
-  const options = store === undefined ? {} : { store };
-  const kernel = await bootKernel(spec, { tabs: site.openTab(), ...options });
+async function openTab(
+  site: Site,
+  options: { readonly store?: Store; readonly clock?: FakeClock },
+): Promise<TabUnderTest> {
+  const tab = site.openTab();
+  const kernel = await bootKernel(spec, { tabs: tab, ...options });
   opened.push(kernel);
-  return { kernel, sys: (await runAsync(kernel.createTask({}))).sys };
+  return { tab, kernel, sys: (await runAsync(kernel.createTask({}))).sys };
 }
 
 /** The tab that holds `store`, and another one. */
-async function openTabs(store: Store): Promise<{ holder: TabUnderTest; client: TabUnderTest }> {
+async function openTabs(
+  store: Store,
+  clock?: FakeClock,
+): Promise<{ holder: TabUnderTest; client: TabUnderTest }> {
   const site = new Site();
-  return { holder: await openTab(site, store), client: await openTab(site) };
+  const options = clock === undefined ? {} : { clock };
+  const holder = await openTab(site, { store, ...options });
+  return { holder, client: await openTab(site, { store, ...options }) };
 }
 
 function open({ sys }: TabUnderTest, path: string): Promise<number> {
   return runAsync(sys.openat(AT_FDCWD, path, O_RDWR | O_CREAT, 0o644));
 }
 
-function write({ sys }: TabUnderTest, fd: number, data: Uint8Array = new Uint8Array(1)): Promise<number> {
+function write(
+  { sys }: TabUnderTest,
+  fd: number,
+  data: Uint8Array = new Uint8Array(1),
+): Promise<number> {
   return runAsync(sys.pwrite(fd, data, 0));
 }
 
@@ -178,4 +192,65 @@ test('the state of the mirror is told, and counted anew for whoever looks again'
   expect(stateOf(client).commit?.mirror).toMatchObject({ behindBytes: 0 });
   await settle();
   expect(stateOf(client).commit?.mirror).toMatchObject({ behindBytes: 4096 });
+});
+
+describe('a holder that is frozen', () => {
+  async function withFrozen(): Promise<{
+    readonly holder: TabUnderTest;
+    readonly client: TabUnderTest;
+    readonly clock: FakeClock;
+    readonly writing: Promise<number>;
+  }> {
+    const clock = new FakeClock();
+    const tabs = await openTabs(new MemoryStore(), clock);
+    const fd = await open(tabs.client, '/f');
+    await sync(tabs.client, fd);
+    tabs.holder.tab.freeze();
+    const writing = write(tabs.client, fd);
+    await pass(clock, 6000);
+    expect(stateOf(tabs.client).holder).toBe('other-tab');
+    await pass(clock, 2000);
+    expect(stateOf(tabs.client).holder).toBe('silent');
+    expect(stateOf(tabs.client).commit?.lastError).toContain("doesn't answer");
+    return { ...tabs, clock, writing };
+  }
+
+  async function pass(clock: FakeClock, ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 1000) {
+      clock.advance(1000);
+      await settle();
+    }
+  }
+
+  test('is waited for, which is said', async () => {
+    const { holder, client, writing } = await withFrozen();
+    holder.tab.thaw();
+    expect(await writing).toBe(1);
+    expect(stateOf(client)).toMatchObject({
+      holder: 'other-tab',
+      commit: { lastError: undefined },
+    });
+  });
+
+  test('is followed by another when it is closed', async () => {
+    const { holder, client, writing } = await withFrozen();
+    holder.tab.kill();
+    holder.tab.thaw();
+    expect(await writing).toBe(1);
+    expect(stateOf(client).holder).toBe('this-tab');
+  });
+
+  test('is not one whose answer takes its time', async () => {
+    const clock = new FakeClock();
+    const { holder, client } = await openTabs(new MemoryStore(), clock);
+    const [there, here] = [await open(holder, '/f'), await open(client, '/f')];
+    await runAsync(holder.sys.flock(there, LOCK_EX));
+    const locking = runAsync(client.sys.flock(here, LOCK_EX));
+    for (let i = 0; i < 20; i++) {
+      await pass(clock, 1000);
+      expect(stateOf(client).holder).toBe('other-tab');
+    }
+    await runAsync(holder.sys.flock(there, LOCK_UN));
+    await locking;
+  });
 });
