@@ -4,7 +4,7 @@
 import type { BrowserContext, Page } from 'playwright/test';
 import { expect, test } from 'playwright/test';
 import { stressTabs } from '../crash/tabs.mjs';
-import { openKernelPage, startKernel } from './support/kernel-page.ts';
+import { kernelWorkerOf, openKernelPage, startKernel } from './support/kernel-page.ts';
 
 const SOURCE = 'shared';
 
@@ -139,6 +139,36 @@ for (const [how, leave] of [
     );
     expect(told.slice(0, 2)).toEqual(['other-tab', 'none']);
     expect(told.at(-1)).toBe(await holderOf(second));
+  });
+}
+
+for (const isClosed of [false, true]) {
+  const end = isClosed ? 'takes over when it is closed' : 'goes on with it';
+  test(`a tab says that it waits for one that hangs, and ${end}`, async ({ context }) => {
+    const first = await openTab(context);
+    const second = await openTab(context);
+    await write(second, '/before', 'text');
+    // As one that is frozen, which a browser without windows can't be made to do.
+    const hanging = kernelWorkerOf(first)
+      .evaluate((ms) => {
+        for (const until = Date.now() + ms; Date.now() < until;);
+      }, 15_000)
+      .catch(() => undefined);
+    const writing = write(second, '/during', 'text');
+    const state = (): Promise<{ holder: string | null; error: string | null | undefined }> =>
+      second.evaluate(async () => {
+        const root = (await kernel.mounts()).find(({ path }) => path === '/')!;
+        return { holder: root.holder, error: root.commit?.error };
+      });
+    await expect.poll(async () => (await state()).holder, { timeout: 14_000 }).toBe('silent');
+    expect((await state()).error).toContain("doesn't answer");
+    await (isClosed ? first.close() : hanging);
+    await writing;
+    const holder = isClosed ? 'this-tab' : 'other-tab';
+    expect(await state()).toEqual({ holder, error: null });
+    const third = await openTab(context);
+    expect(await read(third, '/during')).toBe('text');
+    expect(await read(third, '/before')).toBe('text');
   });
 }
 
