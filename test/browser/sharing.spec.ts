@@ -152,16 +152,20 @@ for (const isClosed of [false, true]) {
     const hanging = kernelWorkerOf(first)
       .evaluate((ms) => {
         for (const until = Date.now() + ms; Date.now() < until;);
-      }, 15_000)
+      }, 18_000)
       .catch(() => undefined);
-    const writing = write(second, '/during', 'text');
+    // Until one of them has to wait.
+    const writing = second.evaluate(async () => {
+      while (!('isDone' in globalThis)) await kernel.fs.writeFile('/during', 'text');
+    });
     const state = (): Promise<{ holder: string | null; error: string | null | undefined }> =>
       second.evaluate(async () => {
         const root = (await kernel.mounts()).find(({ path }) => path === '/')!;
         return { holder: root.holder, error: root.commit?.error };
       });
-    await expect.poll(async () => (await state()).holder, { timeout: 14_000 }).toBe('silent');
+    await expect.poll(async () => (await state()).holder, { timeout: 17_000 }).toBe('silent');
     expect((await state()).error).toContain("doesn't answer");
+    await second.evaluate(() => Object.assign(globalThis, { isDone: true }));
     await (isClosed ? first.close() : hanging);
     await writing;
     const holder = isClosed ? 'this-tab' : 'other-tab';
