@@ -68,6 +68,7 @@ const LAYERS = {
   'src/fs/idbfs': {
     imports: ['src/fs/shared', 'src/store', 'src/vfs', 'src/auth', 'src/abi', 'src/lib'],
   },
+  'src/fs/relayfs': { imports: ['src/vfs', 'src/auth', 'src/abi', 'src/lib'] },
   'src/fs/shared': { imports: ['src/vfs', 'src/auth', 'src/abi', 'src/lib'] },
   'src/vfs': { imports: ['src/auth', 'src/abi', 'src/lib'] },
   'src/store': { imports: ['src/abi', 'src/lib'], packages: ['idb-keyval', 'xxhash-wasm'] },
@@ -82,6 +83,7 @@ const PLATFORM_GLOBALS = {
   IDBKeyRange: ['src/store'],
   navigator: ['src/store', 'worker', 'web'],
   WebSocket: ['src/transport'],
+  BroadcastChannel: ['worker'],
   Worker: ['worker'],
   SharedArrayBuffer: ['worker'],
   Atomics: ['worker'],

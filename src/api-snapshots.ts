@@ -37,7 +37,8 @@ export interface Snapshots {
    * null gives it up. What is mounted within it stays mounted: missing mount points are made.
    * Watches end with 'unmount'.
    *
-   * Rejects with EBUSY, and nothing has changed, if anything of the filesystem is in use: an open
+   * Rejects with EBUSY, and nothing has changed, if another tab uses it; if anything of the
+   * filesystem is in use: an open
    * file or directory (programs that run have their preopens open), a working directory other than
    * its root, a bind mount, a socket somebody listens at; if the snapshot is a clone that is
    * mounted; if something is mounted where the snapshot has another kind of file. Rejects with

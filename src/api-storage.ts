@@ -1,5 +1,11 @@
 // The public API's types: how mounted filesystems are, and what they keep.
 
+/**
+ * Which tab has a store open. 'none' while it changes hands; 'silent' if it is another tab that
+ * doesn't answer, as the browser has frozen it, or it hangs. With these operations wait.
+ */
+export type StoreHolder = 'this-tab' | 'other-tab' | 'silent' | 'none';
+
 /** State of the last commit of a persistent filesystem, for a user interface. */
 export interface CommitState {
   /**
@@ -46,8 +52,10 @@ export interface MountInfo {
   readonly readOnly: boolean;
   /** Name of the snapshot or clone that is mounted; null for everything else. */
   readonly snapshot: string | null;
-  /** Null for filesystems that keep nothing. */
+  /** Null for filesystems that keep nothing; of what this tab changed, if another holds it. */
   readonly commit: CommitState | null;
+  /** Null for filesystems without a store. */
+  readonly holder: StoreHolder | null;
 }
 
 /** What the browser says of this site's storage. */

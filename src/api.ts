@@ -3,7 +3,7 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import type { MountInfo, StorageInfo } from './api-storage.ts';
+import type { MountInfo, StorageInfo, StoreHolder } from './api-storage.ts';
 import type { Snapshots } from './api-snapshots.ts';
 import type { Archives } from './archive/options.ts';
 
@@ -56,8 +56,16 @@ export interface IdbfsOptions {
   readonly dirtyLimit?: number;
   /** Time between a change and its background commit, in milliseconds. Default: 1000. */
   readonly commitInterval?: number;
-  /** How long to wait for another tab to release the store, in milliseconds. Default: 5000. */
+  /**
+   * How long the tab that has the store is given to share it (or, with sharing 'none', to release
+   * it), in milliseconds. Default: 5000.
+   */
   readonly lockTimeout?: number;
+  /**
+   * 'tabs' (default): other tabs of the site may use the store at the same time, through the one
+   * that has it open. 'none': it is this kernel's alone.
+   */
+  readonly sharing?: 'tabs' | 'none';
   /**
    * What to do when something that was stored is lost or damaged and no other copy has it: 'fail'
    * (default) refuses to mount and says so; 'format' starts an empty filesystem if nothing is left;
@@ -78,6 +86,12 @@ export interface IdbfsOptions {
   readonly snapshot?: string;
 }
 
+export interface HolderChange {
+  /** Name of the store. */
+  readonly source: string;
+  readonly holder: StoreHolder;
+}
+
 export interface BootOptions {
   /**
    * Mount point → filesystem. '/' defaults to idbfs 'default'; '/dev' to devfs; '/tmp' to tmpfs.
@@ -95,6 +109,8 @@ export interface BootOptions {
   readonly inotifyQueueMax?: number;
   /** Ask the browser to keep what is stored once an idbfs is mounted. Default: true. */
   readonly persist?: boolean;
+  /** Told when another tab, this one, or none has come to hold a store, or the other is silent. */
+  readonly onHolderChange?: (change: HolderChange) => void;
   /** Aborts booting (for example while waiting for another tab's lock). */
   readonly signal?: AbortSignal;
 }

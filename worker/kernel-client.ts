@@ -135,7 +135,7 @@ function checkIsolation(isolation: Isolation): Isolation {
  * lost it …); FsError if something can't be mounted; the signal's reason.
  */
 export async function boot(options: BootOptions = {}): Promise<Kernel> {
-  const { signal, persist = true, ...rest } = options;
+  const { signal, persist = true, onHolderChange, ...rest } = options;
   signal?.throwIfAborted();
   const isolation = checkIsolation(options.isolation ?? defaultIsolation());
   const worker = new KernelWorker();
@@ -145,7 +145,12 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
   };
   signal?.addEventListener('abort', onAbort);
   try {
-    const outcome = await worker.call((service) => service.boot({ ...rest, isolation }));
+    const outcome = await worker.call((service) =>
+      service.boot(
+        { ...rest, isolation },
+        onHolderChange === undefined ? undefined : proxy(onHolderChange),
+      ),
+    );
     valueOf(outcome, 'mount');
     if (persist) askToPersist(Object.values({ ...DEFAULT_MOUNTS, ...rest.mounts }));
     return new KernelClient(worker, isolation, persist);

@@ -17,7 +17,7 @@ import { type Interruption, type Op, runAsync } from '../src/lib/op.ts';
 import { openIdbStore } from '../src/store/idb-store.ts';
 import { StoreError } from '../src/store/store-error.ts';
 import type { Syscalls } from '../src/syscalls/table.ts';
-import type { CommitStatus } from '../src/vfs/filesystem.ts';
+import type { CommitStatus, StoreHolder } from '../src/vfs/filesystem.ts';
 import { InotifyInstance } from '../src/vfs/inotify.ts';
 import { type Exit, ProgramExit, type SignalName } from '../src/wasi/exit.ts';
 import { UnsuitableModule } from '../src/wasi/instantiate.ts';
@@ -45,6 +45,7 @@ import { answerSnapshots } from './snapshot-host.ts';
 import { SocketListener } from './socket-host.ts';
 import { openStdio } from './stdio.ts';
 import { ChannelServer, makeChannel } from './syscall-channel.ts';
+import { openTabs } from './tabs.ts';
 
 /** A program that was started and whose exit somebody may still ask for. */
 interface Process {
@@ -77,14 +78,16 @@ function random48(): number {
   return (high % 2 ** 16) * 2 ** 32 + low;
 }
 
-const platform: KernelPlatform = {
+const platformParts: KernelPlatform = {
   clock,
   fillRandom,
-  openStore: (source, options) =>
+  tabs: openTabs(),
+  openStore: (source, options, lock) =>
     openIdbStore({
       source,
       session: random48(),
       clock,
+      lock,
       cacheBytes: Math.floor((options.cacheSize ?? CACHE_SIZE_DEFAULT) * METADATA_CACHE_SHARE),
       lockTimeoutMs: options.lockTimeout,
       onDataLoss: options.onDataLoss,
@@ -111,12 +114,19 @@ export class KernelHost implements KernelService {
     this.#onPanic = onPanic;
   }
 
-  boot(options: Omit<BootOptions, 'signal' | 'persist'>): Promise<Outcome<void>> {
+  boot(
+    options: Omit<BootOptions, 'signal' | 'persist' | 'onHolderChange'>,
+    onHolderChange?: BootOptions['onHolderChange'],
+  ): Promise<Outcome<void>> {
     return this.#outcome(async () => {
       const mounts = { ...DEFAULT_MOUNTS, ...options.mounts };
       const { '/': root, ...others }: Record<string, MountSpec> = mounts;
       assert(root !== undefined);
       const { inotifyQueueMax } = options;
+      const onHolderChanged = (source: string, holder: StoreHolder): void => {
+        onHolderChange?.({ source, holder });
+      };
+      const platform = { ...platformParts, onHolderChanged };
       const kernel = await runAsync(Kernel.boot(platform, root, { inotifyQueueMax }));
       try {
         // Mount points before what lies beneath them.
@@ -379,6 +389,7 @@ export class KernelHost implements KernelService {
       ...row,
       snapshot: row.snapshot ?? null,
       commit: row.commit === undefined ? null : commitState(row.commit),
+      holder: row.holder ?? null,
     }));
   }
 

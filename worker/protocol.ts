@@ -115,7 +115,10 @@ export type OnArchiveProgress = (progress: ArchiveProgress) => void;
 export type KillSignal = 'SIGKILL' | 'SIGINT' | 'SIGTERM';
 
 export interface KernelService {
-  boot(options: Omit<BootOptions, 'signal' | 'persist'>): Promise<Outcome<void>>;
+  boot(
+    options: Omit<BootOptions, 'signal' | 'persist' | 'onHolderChange'>,
+    onHolderChange: BootOptions['onHolderChange'],
+  ): Promise<Outcome<void>>;
   /** Calls an operation of FileService; `call` is a number by which it can be interrupted. */
   fs(name: string, args: readonly unknown[], call?: number): Promise<Outcome<unknown>>;
   /** What a call waits for is given up: it fails with EINTR. So does an export or import. */

@@ -137,8 +137,8 @@ function* copy(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
     if (done === 0) throw error;
   }
   if (done > 0) {
-    source.file.notify(IN_ACCESS);
-    target.file.notify(IN_MODIFY);
+    source.file.notifyCopied(IN_ACCESS);
+    target.file.notifyCopied(IN_MODIFY);
   }
   return done;
 }

@@ -57,7 +57,9 @@ export class DescriptorCalls {
   }
 
   *close(fd: number): Op<void> {
+    const file = this.task.fds.get(fd);
     this.task.fds.close(fd);
+    yield* file.told();
   }
 
   *read(fd: number, buffer: Uint8Array): Op<number> {
@@ -242,7 +244,7 @@ export class DescriptorCalls {
     const file = this.task.fds.get(fd);
     if (file.isPathOnly) throw linuxerr.EBADF;
     // Linux: do_vfs_ioctl() gives an int, of whatever size the file is.
-    return file.readableBytes() | 0;
+    return (yield* this.withFile(fd, () => file.readableBytes())) | 0;
   }
 
   *getpid(): Op<number> {
@@ -281,7 +283,10 @@ export class DescriptorCalls {
     source.file.incRef();
     target.file.incRef();
     try {
-      return yield* run();
+      const result = yield* run();
+      yield* source.file.told();
+      if (target.file !== source.file) yield* target.file.told();
+      return result;
     } finally {
       target.file.decRef();
       source.file.decRef();

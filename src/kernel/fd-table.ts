@@ -91,7 +91,7 @@ export class FdTable implements LockOwner {
 
   /** Linux: filp_close(): the task's record locks on the file go with any of its descriptors. */
   #release(file: FileDescription): void {
-    if (!file.isPathOnly) file.vd.dentry.locks?.releaseRanges(this);
+    if (!file.isPathOnly) file.releaseRangeLocks(this);
     file.decRef();
   }
 

@@ -8,9 +8,14 @@ import { Idbfs } from '../fs/idbfs/idbfs.ts';
 import type { Devices } from '../fs/shared/devices.ts';
 import { Tmpfs, type TmpfsOptions } from '../fs/tmpfs/tmpfs.ts';
 import type { Clock } from '../lib/clock.ts';
-import { type Op, waitFor } from '../lib/op.ts';
+import { openSharedSource } from '../fs/relayfs/shared-source.ts';
+import type { Tabs } from '../fs/relayfs/tabs.ts';
+import { type Op, runAsync, waitFor } from '../lib/op.ts';
+import type { HeldSourceLock } from '../store/source-lock.ts';
+import { StoreError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
 import { StoreShare } from '../store/store-share.ts';
+import type { Filesystem, StoreHolder } from '../vfs/filesystem.ts';
 import type { MountFlags } from '../vfs/mount.ts';
 import type { MountSource } from '../vfs/mount-namespace.ts';
 import type { MountRequest } from './services.ts';
@@ -37,19 +42,32 @@ export interface IdbfsMountOptions {
   readonly media?: 'mirrored' | 'indexeddb';
   /** Name of the snapshot or clone to mount. Default: the main tree of the store. */
   readonly snapshot?: string;
+  readonly sharing?: 'tabs' | 'none';
 }
 
 export interface FilesystemTypesOptions {
   readonly clock: Clock;
   readonly devices: Devices;
-  /** Opens the store of an idbfs. Errors: StoreError. */
-  readonly openStore: (source: string, options: IdbfsMountOptions) => Promise<Store>;
+  /** Opens the store of an idbfs. `lock` if it is held already. Errors: StoreError. */
+  readonly openStore: (
+    source: string,
+    options: IdbfsMountOptions,
+    lock?: HeldSourceLock,
+  ) => Promise<Store>;
+  /** What this tab shares with others; undefined: nothing, and a store is one tab's. */
+  readonly tabs?: Tabs | undefined;
+  /** Another tab holds a store than before, or none for the time being. */
+  readonly onHolderChanged?: ((source: string, holder: StoreHolder) => void) | undefined;
 }
+
+const LOCK_TIMEOUT_MS_DEFAULT = 5000;
 
 export class FilesystemTypes {
   readonly #options: FilesystemTypesOptions;
   /** Stores in use, or being opened, by name. */
   readonly #shares = new Map<string, Promise<StoreShare>>();
+  /** Stores that another tab holds, and those that are being opened together with other tabs. */
+  readonly #shared = new Set<string>();
   #nextMinor = 1;
 
   constructor(options: FilesystemTypesOptions) {
@@ -60,7 +78,8 @@ export class FilesystemTypes {
    * Makes the filesystem of a mount.
    *
    * Errors: EINVAL for options that make no sense; EBUSY if this tree of the store is mounted
-   * already; ENOENT for a snapshot, and ENODEV for a type, that there is none of; StoreError.
+   * already; ENOENT for a snapshot, and ENODEV for a type, that there is none of; StoreError, also
+   * for a snapshot of a store that another tab holds.
    */
   *make(spec: KernelMountSpec): Op<MountSource> {
     const { clock, devices } = this.#options;
@@ -85,9 +104,64 @@ export class FilesystemTypes {
     }
   }
 
-  *#openIdbfs(source: string, dev: number, options: IdbfsMountOptions): Op<Idbfs> {
+  *#openIdbfs(source: string, dev: number, options: IdbfsMountOptions): Op<Filesystem> {
+    const { tabs } = this.#options;
+    const isClient = this.#shared.has(source) && !this.#shares.has(source);
+    if (options.snapshot !== undefined) {
+      if (isClient) throw heldElsewhere(source);
+    } else if (isClient) throw linuxerr.EBUSY;
+    else if (tabs !== undefined && options.sharing !== 'none' && !this.#shares.has(source)) {
+      return yield* this.#openShared(source, { tabs, dev, options });
+    }
+    return yield* this.#openHeld(source, dev, options);
+  }
+
+  /** The main tree, which other tabs may use too. */
+  *#openShared(
+    source: string,
+    { tabs, dev, options }: { tabs: Tabs; dev: number; options: IdbfsMountOptions },
+  ): Op<Filesystem> {
+    const { clock, onHolderChanged } = this.#options;
+    const timeoutMs = options.lockTimeout ?? LOCK_TIMEOUT_MS_DEFAULT;
+    const onClosed = (): void => {
+      this.#shared.delete(source);
+    };
+    this.#shared.add(source);
+    const shared = openSharedSource({
+      tabs,
+      source,
+      dev,
+      clock,
+      timeoutMs,
+      openHeld: (lock, { keepsOrphans }) =>
+        runAsync(this.#openHeld(source, dev, { ...options, keepsOrphans }, lock)),
+      unavailable: (why) => unshared(source, why, timeoutMs),
+      onHolderChanged: (holder) => onHolderChanged?.(source, holder),
+      onPanic: (error) => {
+        // A bug: nobody handles this rejection.
+        void Promise.reject(error);
+      },
+      onClosed,
+    });
+    try {
+      const filesystem = yield* waitFor(shared);
+      // What this tab holds itself, it knows by its share.
+      if (filesystem instanceof Idbfs) onClosed();
+      return filesystem;
+    } catch (error) {
+      onClosed();
+      throw error;
+    }
+  }
+
+  *#openHeld(
+    source: string,
+    dev: number,
+    options: IdbfsMountOptions & { readonly keepsOrphans?: boolean },
+    lock?: HeldSourceLock,
+  ): Op<Idbfs> {
     const { clock, devices } = this.#options;
-    const store = yield* this.#openTree(source, options);
+    const store = yield* this.#openTree(source, options, lock);
     try {
       return yield* Idbfs.mount({ ...options, store, dev, clock, devices });
     } catch (error) {
@@ -97,24 +171,52 @@ export class FilesystemTypes {
   }
 
   /** Mounts of one store share it: its lock and cache are those that the first one asked for. */
-  *#openTree(source: string, options: IdbfsMountOptions): Op<Store> {
+  *#openTree(source: string, options: IdbfsMountOptions, lock?: HeldSourceLock): Op<Store> {
     for (;;) {
-      const opening = this.#shareOf(source, options);
-      const share = yield* waitFor(opening);
+      const share = yield* waitFor(this.#shareOf(source, options, lock));
+      // Its last user may just have gone.
       if (!share.isClosed) return yield* share.open(options.snapshot);
-      // Its last user has gone.
-      if (this.#shares.get(source) === opening) this.#shares.delete(source);
     }
   }
 
-  #shareOf(source: string, options: IdbfsMountOptions): Promise<StoreShare> {
+  #shareOf(
+    source: string,
+    options: IdbfsMountOptions,
+    lock?: HeldSourceLock,
+  ): Promise<StoreShare> {
     const present = this.#shares.get(source);
     if (present !== undefined) return present;
-    const opening = this.#options.openStore(source, options).then((store) => new StoreShare(store));
+    const forget = (): void => {
+      if (this.#shares.get(source) === opening) this.#shares.delete(source);
+    };
+    const opening = this.#options
+      .openStore(source, options, lock)
+      .then((store) => new StoreShare(store, forget));
     this.#shares.set(source, opening);
-    opening.catch(() => this.#shares.delete(source));
+    opening.catch(forget);
     return opening;
   }
+}
+
+function heldElsewhere(source: string): StoreError {
+  return new StoreError(
+    'locked',
+    `Another tab or worker of this site holds the filesystem "${source}", of which this one is a ` +
+      'client: its snapshots can be mounted there.',
+  );
+}
+
+function unshared(source: string, why: 'silent' | 'version', timeoutMs: number): StoreError {
+  const reason =
+    why === 'version'
+      ? "with another version of Burrow, which can't share it. Reload that tab"
+      : `and doesn't share it, or is frozen (waited ${timeoutMs / 1000} s for it). Bring it to ` +
+        'the front, close it';
+  return new StoreError(
+    'locked',
+    `Another tab or worker of this site has the filesystem "${source}" open ${reason}, or choose ` +
+      'another source.',
+  );
 }
 
 export function flagsOf(options: KernelMountOptions = {}): MountFlags {

@@ -80,8 +80,8 @@ export class InotifyDevice extends FileDescription {
     this.#instance.removeWatch(Number(wd));
   }
 
-  override readableBytes(): number {
-    return this.#instance.readableBytes();
+  override *readableBytes(): Op<number> {
+    return yield* this.#instance.readableBytes();
   }
 
   override readiness(events: number): number {

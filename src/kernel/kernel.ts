@@ -13,7 +13,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Op } from '../lib/op.ts';
 import { decRefVd } from '../vfs/dentry.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
-import type { CommitStatus } from '../vfs/filesystem.ts';
+import type { CommitStatus, StoreHolder } from '../vfs/filesystem.ts';
 import { INOTIFY_QUEUE_MAX, type InotifyInstance } from '../vfs/inotify.ts';
 import { MountNamespace, type MountSource } from '../vfs/mount-namespace.ts';
 import { checkPathText, type PathOperation } from '../vfs/resolving-path.ts';
@@ -37,6 +37,8 @@ export interface KernelPlatform {
   readonly clock: Clock;
   readonly fillRandom: (buffer: Uint8Array) => void;
   readonly openStore: FilesystemTypesOptions['openStore'];
+  readonly tabs?: FilesystemTypesOptions['tabs'];
+  readonly onHolderChanged?: FilesystemTypesOptions['onHolderChanged'];
 }
 
 export interface KernelOptions {
@@ -52,6 +54,7 @@ export interface MountRow {
   /** Name of the snapshot or clone of an idbfs; undefined: its main tree, or another type. */
   readonly snapshot: string | undefined;
   readonly commit: CommitStatus | undefined;
+  readonly holder: StoreHolder | undefined;
 }
 
 /** pid 1 is the kernel's own task, on whose behalf kernel.fs acts. */
@@ -205,6 +208,7 @@ export class Kernel implements Services {
       readOnly: mount.isReadOnly,
       snapshot: snapshotOf(mount),
       commit: mount.filesystem.commitStatus,
+      holder: mount.filesystem.holder,
     }));
   }
 

@@ -59,7 +59,7 @@ export class LockCalls extends XattrCalls {
     });
     // The descriptor may have been closed while this waited: then the lock must go, too.
     if (isOfd || this.task.fds.find(fd) === file) return;
-    file.vd.dentry.locks?.releaseRanges(owner);
+    file.releaseRangeLocks(owner);
     throw linuxerr.EBADF;
   }
 
@@ -78,7 +78,7 @@ export class LockCalls extends XattrCalls {
       const request = yield* rangeOf(file, lock);
       if (![F_RDLCK, F_WRLCK, F_UNLCK].includes(lock.type)) throw linuxerr.EINVAL;
       if (isOfd && lock.pid !== 0) throw linuxerr.EINVAL;
-      const found = file.findRangeLock(owner, request);
+      const found = yield* file.findRangeLock(owner, request);
       if (found === undefined) return { ...lock, type: F_UNLCK };
       return {
         type: found.type,

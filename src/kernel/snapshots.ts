@@ -90,6 +90,7 @@ export class Snapshots {
    *  - EINVAL if it is not the main tree that is mounted there, or for the name to keep it as.
    *  - ENOENT if there is no such snapshot.
    *  - EEXIST if the name to keep it as is taken.
+   *  - EBUSY if another tab uses it.
    *  - EBUSY if something of the filesystem is in use: open files and directories, a working
    *    directory or a root other than its own root, a bind mount, somebody who listens at a socket;
    *    if the snapshot is a clone that is mounted; if something is mounted where the snapshot has
@@ -107,11 +108,13 @@ export class Snapshots {
     return yield* this.#alone(function* (this: Snapshots) {
       const { mount } = place;
       if (mount.isUnmounted) throw linuxerr.EBUSY;
+      const serveAgain = place.filesystem.stopServing();
       mount.freeze();
       try {
         return yield* this.#rollbackFrozen(place, name, keepAs);
       } finally {
         mount.thaw();
+        serveAgain();
       }
     });
   }

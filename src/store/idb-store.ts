@@ -13,11 +13,19 @@ import { type Markers, OpfsMarkers } from './markers.ts';
 import { type Media, type Medium, openMedia } from './media.ts';
 import { OpfsFiles, type StoreFiles } from './opfs-files.ts';
 import type { IndexedDb } from './records.ts';
-import { acquireSourceLock, type LockManagerLike, NO_LOCKS } from './source-lock.ts';
+import {
+  acquireSourceLock,
+  type HeldSourceLock,
+  type LockManagerLike,
+  NO_LOCKS,
+  type SourceLock,
+} from './source-lock.ts';
 import { StoreError } from './store-error.ts';
 
 const CACHE_BYTES_DEFAULT = 16 * 1024 * 1024;
 const LOCK_TIMEOUT_MS_DEFAULT = 5000;
+/** The file of a tab that is gone is given back a little after its lock, however loaded it is. */
+const HANDLE_TIMEOUT_MS = 10_000;
 /** Opening takes as long as the browser needs to read its log. */
 const OPEN_TIMEOUT_MS_DEFAULT = 30_000;
 
@@ -32,6 +40,8 @@ export interface IdbStoreOptions {
   readonly lockTimeoutMs?: number | undefined;
   /** How long the browser may take to open the database. Default: 30,000. */
   readonly openTimeoutMs?: number | undefined;
+  /** The lock, if it is held already: the store gives it up in the end. */
+  readonly lock?: HeldSourceLock | undefined;
   /** Aborts waiting for the lock. */
   readonly signal?: AbortSignal | undefined;
   /** Default: 'fail'. */
@@ -63,18 +73,17 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
   const { source } = options;
   const platform = platformParts(options);
   let onLost = (): void => undefined;
-  const lock =
-    platform.locks === null
-      ? undefined
-      : await acquireSourceLock({
-          locks: platform.locks,
-          source,
-          timeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS_DEFAULT,
-          signal: options.signal,
-          onLost: () => {
-            onLost();
-          },
-        });
+  const timeoutMs = options.lockTimeoutMs ?? LOCK_TIMEOUT_MS_DEFAULT;
+  const tellLost = (): void => {
+    onLost();
+  };
+  let lock: SourceLock | undefined = options.lock;
+  if (options.lock !== undefined) options.lock.onLost = tellLost;
+  else if (platform.locks !== null) {
+    const { signal } = options;
+    const { locks } = platform;
+    lock = await acquireSourceLock({ locks, source, timeoutMs, signal, onLost: tellLost });
+  }
   try {
     const release = (): Promise<void> => lock?.release() ?? Promise.resolve();
     return await openEngine(options, platform, {
@@ -160,8 +169,7 @@ function platformParts(options: IdbStoreOptions): PlatformParts {
   const storage = navigator?.storage;
   const opfs = storage?.getDirectory === undefined ? null : (storage as StorageManager);
   const markers = opfs === null ? null : new OpfsMarkers(opfs);
-  const files =
-    opfs === null ? null : new OpfsFiles(opfs, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS_DEFAULT);
+  const files = opfs === null ? null : new OpfsFiles(opfs, HANDLE_TIMEOUT_MS);
   return {
     idb,
     locks,

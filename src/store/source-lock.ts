@@ -17,6 +17,12 @@ export interface SourceLock {
   release(): Promise<void>;
 }
 
+/** One that was acquired before the store is opened. */
+export interface HeldSourceLock extends SourceLock {
+  /** Called when it was taken away while held. */
+  onLost: () => void;
+}
+
 export interface SourceLockOptions {
   readonly locks: LockManagerLike;
   readonly source: string;

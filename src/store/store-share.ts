@@ -14,10 +14,13 @@ export class StoreShare {
   /** Names of the trees that are open; undefined: the main one. */
   readonly #users = new Set<string | undefined>();
   readonly #room: SharedRoom;
+  readonly #onClosed: () => void;
   #isClosed = false;
 
-  constructor(store: Store) {
+  /** `onClosed`: nobody has it open any more; it may still be closing. */
+  constructor(store: Store, onClosed: () => void) {
     this.#store = store;
+    this.#onClosed = onClosed;
     this.#room = new SharedRoom(store);
   }
 
@@ -58,6 +61,7 @@ export class StoreShare {
     this.#users.delete(name);
     if (this.#users.size > 0) return;
     this.#isClosed = true;
+    this.#onClosed();
     yield* this.#store.close();
   }
 }

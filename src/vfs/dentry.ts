@@ -22,6 +22,8 @@ export abstract class Dentry {
   mountCount = 0;
   /** Removed from the tree. Never becomes false again. */
   isDead = false;
+  /** Told when it gets another name or directory, or is removed. */
+  onPlaceChanged: (() => void) | undefined;
 
   get refs(): number {
     return this.#refs;
@@ -42,6 +44,11 @@ export abstract class Dentry {
   /** Locks on the file; undefined if there never were any. All its names share them. */
   abstract get locks(): FileLocks | undefined;
   abstract ensureLocks(): FileLocks;
+
+  /** One more mount on it, or with -1 one less. */
+  countMount(change: 1 | -1): void {
+    this.mountCount += change;
+  }
 
   incRef(): void {
     if (this.#refs++ === 0) this.onFirstRef();

@@ -226,6 +226,14 @@ export abstract class FileDescription implements LockOwner {
     return this.#telling(this.pwriteImpl(bytes, offset), IN_MODIFY);
   }
 
+  /** Tells of the whole copy. */
+  notifyCopied(events: number): void {
+    this.notify(events);
+  }
+
+  /** Waits until this tab's watches know of what doesn't wait, release included. */
+  *told(): Op<void> {}
+
   /** The access time moves as after a read. */
   accessed(): void {
     // Most files have none that anybody looks at.
@@ -374,7 +382,6 @@ export abstract class FileDescription implements LockOwner {
     else locks.setRange(owner, request);
   }
 
-  /** Errors: EBADF if the description's access mode doesn't go with the type. */
   checkRangeLock({ type }: RangeRequest): void {
     this.checkNotPathOnly();
     if (type === F_RDLCK && !this.isReadable) throw linuxerr.EBADF;
@@ -382,13 +389,18 @@ export abstract class FileDescription implements LockOwner {
   }
 
   /** F_GETLK: what is in the way of a lock. */
-  findRangeLock(owner: LockOwner, request: RangeRequest): LockConflict | undefined {
+  *findRangeLock(owner: LockOwner, request: RangeRequest): Op<LockConflict | undefined> {
     this.checkNotPathOnly();
     return this.vd.dentry.locks?.findConflict(owner, request);
   }
 
+  /** All ranges an owner has of the file. Must not wait. */
+  releaseRangeLocks(owner: LockOwner): void {
+    this.vd.dentry.locks?.releaseRanges(owner);
+  }
+
   /** FIONREAD: how much could be read at once. Errors: ENOTTY if that makes no sense here. */
-  readableBytes(): number {
+  *readableBytes(): Op<number> {
     throw linuxerr.ENOTTY;
   }
 

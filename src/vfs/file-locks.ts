@@ -125,9 +125,7 @@ export class FileLocks {
   /** What the owner has within the request becomes what the request says. */
   #replace(owner: LockOwner, request: RangeRequest): void {
     const old = this.#ranges.get(owner) ?? [];
-    const kept = old.flatMap((lock) => outside(lock, request));
-    if (request.type !== F_UNLCK) kept.push(request);
-    const locks = merged(kept.sort((a, b) => a.start - b.start));
+    const locks = replaceRange(old, request);
     if (locks.length === 0) this.#ranges.delete(owner);
     else this.#ranges.set(owner, locks);
     // A lock may also have become weaker.
@@ -143,6 +141,13 @@ function checkDeadlock(owner: LockOwner, conflicting: LockOwner): void {
     if (at === owner) throw linuxerr.EDEADLK;
     at = at.blockedBy;
   }
+}
+
+/** An owner's locks in the order of the bytes, after a request of its own was granted. */
+export function replaceRange(old: readonly RangeLock[], request: RangeRequest): RangeLock[] {
+  const kept = old.flatMap((lock) => outside(lock, request));
+  if (request.type !== F_UNLCK) kept.push(request);
+  return merged(kept.sort((a, b) => a.start - b.start));
 }
 
 /** The parts of a lock that a request doesn't touch. */

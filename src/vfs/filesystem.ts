@@ -56,6 +56,12 @@ export interface CommitStatus {
   readonly mirror: MirrorStatus | undefined;
 }
 
+/**
+ * Which tab has a store open; 'silent': another one, which doesn't answer; 'none' while it changes
+ * hands. With these operations wait.
+ */
+export type StoreHolder = 'this-tab' | 'other-tab' | 'silent' | 'none';
+
 export interface Filesystem {
   /** Name of the type: 'tmpfs', 'idbfs' … */
   readonly type: string;
@@ -268,4 +274,7 @@ export interface Filesystem {
    *  - EIO once it is gone.
    */
   checkWritable(): void;
+
+  /** Undefined for filesystems without a store. */
+  readonly holder?: StoreHolder;
 }

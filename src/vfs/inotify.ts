@@ -161,7 +161,7 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
     return 0;
   }
 
-  override readableBytes(): number {
+  override *readableBytes(): Op<number> {
     return this.#queue.reduce((sum, event) => sum + sizeOfEvent(event), 0);
   }
 

@@ -93,7 +93,7 @@ export class MountNamespace implements MountLookup {
   #link(mount: Mount, point: VirtualDentry): void {
     mount.point = point;
     point.dentry.incRef();
-    point.dentry.mountCount++;
+    point.dentry.countMount(1);
     point.mount.children.add(mount);
     let mounts = this.#mountsByPoint.get(point.dentry);
     if (mounts === undefined)
@@ -157,7 +157,7 @@ export class MountNamespace implements MountLookup {
     mounts?.delete(point.mount);
     if (mounts?.size === 0) this.#mountsByPoint.delete(point.dentry);
     point.mount.children.delete(mount);
-    point.dentry.mountCount--;
+    point.dentry.countMount(-1);
     point.dentry.decRef();
     mount.point = undefined;
   }

@@ -95,6 +95,23 @@ export class ResolvingPath {
     return this.#operation.root;
   }
 
+  /** Is a symlink at the end of the path to be followed, even without a slash behind it? */
+  get followsFinalSymlink(): boolean {
+    return this.#followFinal;
+  }
+
+  /**
+   * The current component and all behind it, for a filesystem that resolves them elsewhere; empty
+   * if isDone. Whether it mustBeDir is not said.
+   */
+  get rest(): string {
+    let text = this.component + this.#text.slice(this.#position);
+    for (const { text: outer, position } of this.#pending?.toReversed() ?? []) {
+      text += `/${outer.slice(position)}`;
+    }
+    return this.isDone ? '' : text;
+  }
+
   #goElsewhere(): never {
     this.#hasMoved = true;
     throw RESOLVE_ELSEWHERE;

@@ -11,6 +11,7 @@ import {
   IN_ISDIR,
   IN_MOVE_SELF,
   IN_ONESHOT,
+  IN_Q_OVERFLOW,
   IN_UNMOUNT,
 } from '../abi/inotify.ts';
 import type { Dentry } from './dentry.ts';
@@ -21,6 +22,8 @@ export interface InotifyEvent {
   readonly cookie: number;
   /** Of the entry, for events on what is in a watched directory; else empty. */
   readonly name: string;
+  /** As in Notification. */
+  readonly isUnlinked?: boolean;
 }
 
 /** An inotify instance, as its watches know it. */
@@ -97,9 +100,16 @@ export class Watches {
     for (const [instance, watch] of [...this.#watches]) {
       if (isUnlinked && (watch.mask & IN_EXCL_UNLINK) !== 0) continue;
       if ((watch.mask & events & IN_ALL_EVENTS) === 0) continue;
-      instance.queue({ wd: watch.wd, mask: events, cookie, name });
+      const event = { wd: watch.wd, mask: events, cookie, name };
+      instance.queue(isUnlinked ? { ...event, isUnlinked } : event);
       if ((watch.mask & IN_ONESHOT) !== 0) instance.dropWatch(watch);
     }
+  }
+
+  /** What happened meanwhile is not known: IN_Q_OVERFLOW tells every instance to look again. */
+  eventsLost(): void {
+    const event = { wd: -1, mask: IN_Q_OVERFLOW, cookie: 0, name: '' };
+    for (const instance of [...this.#watches.keys()]) instance.queue(event);
   }
 
   /** The file is gone: no name, and nobody who could do anything with it through this dentry. */

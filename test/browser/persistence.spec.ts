@@ -83,14 +83,18 @@ test('a program that runs while the page is left does no harm', async ({ page })
 function bootFailure(page: Page, options: IdbfsOptions = {}): Promise<Failure | 'fulfilled'> {
   return page.evaluate(
     ([source, rest]) => {
-      const mounts = { '/': { type: 'idbfs', source, options: rest } } as const;
+      const alone = { sharing: 'none', ...rest } as const;
+      const mounts = { '/': { type: 'idbfs', source, options: alone } } as const;
       return inPage.failureOf(inPage.boot({ mounts }).then((booted) => booted.shutdown()));
     },
     [SOURCE, options] as const,
   );
 }
 
-test('a second tab is told that the first one has the filesystem', async ({ page, context }) => {
+test('a second tab that shares nothing is told that the first one has the filesystem', async ({
+  page,
+  context,
+}) => {
   await startKernel(page, SOURCE);
   const second = await context.newPage();
   await openKernelPage(second);
@@ -110,13 +114,16 @@ for (const [how, leave] of [
   ['shuts its kernel down', (first: Page) => first.evaluate(() => kernel.shutdown())],
   ['is closed', (first: Page) => first.close()],
 ] as const) {
-  test(`a second tab gets the filesystem when the first one ${how}`, async ({ page, context }) => {
+  test(`a second tab that shares nothing gets the filesystem when the first one ${how}`, async ({
+    page,
+    context,
+  }) => {
     await startKernel(page, SOURCE);
     await page.evaluate(() => kernel.fs.writeFile('/file', 'of the first', { flush: true }));
     const second = await context.newPage();
     await openKernelPage(second);
     const waiting = second.evaluate(async (source) => {
-      const options = { lockTimeout: 60_000 };
+      const options = { lockTimeout: 60_000, sharing: 'none' } as const;
       const booted = await inPage.boot({ mounts: { '/': { type: 'idbfs', source, options } } });
       return await booted.fs.readFile('/file', 'utf8');
     }, SOURCE);

@@ -15,10 +15,10 @@ async function openStage(row: FilesystemRow, front: Front): Promise<Stage> {
   const tasks: TaskUnderTest[] = [];
   return {
     directory: filesystem.directory,
-    start: ({ uid, gid, groups }) => {
-      const task = filesystem.makeTask(new Credentials(uid, gid, groups));
+    start: async ({ uid, gid, groups }) => {
+      const task = await filesystem.makeTask(new Credentials(uid, gid, groups));
       tasks.push(task);
-      return Promise.resolve(front.open(task));
+      return front.open(task);
     },
     endCase: () => {
       for (const task of tasks.splice(0)) task.end();

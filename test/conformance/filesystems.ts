@@ -2,12 +2,14 @@
 
 import type { Credentials } from '../../src/auth/credentials.ts';
 import type { KernelMountSpec } from '../../src/kernel/filesystem-types.ts';
-import { runAsync, runSync } from '../../src/lib/op.ts';
+import { runAsync } from '../../src/lib/op.ts';
 import { loadChecksum } from '../../src/store/engine/checksum.ts';
 import { Engine } from '../../src/store/engine/engine.ts';
 import { MemoryDevice } from '../../src/store/engine/memory-device.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
+import type { Kernel } from '../../src/kernel/kernel.ts';
 import { bootKernel, type KernelOptions } from '../support/kernels.ts';
+import { Site } from '../support/site.ts';
 import type { TaskUnderTest } from './burrow-process.ts';
 import type { Feature } from './case.ts';
 
@@ -16,7 +18,7 @@ export interface FilesystemUnderTest {
   /** An absolute path on it where the cases make their directories; every user may search it. */
   readonly directory: string;
   /** A new task with working directory '/', its own descriptor table and its own umask. */
-  makeTask(credentials: Credentials): TaskUnderTest;
+  makeTask(credentials: Credentials): Promise<TaskUnderTest>;
   close(): Promise<void>;
 }
 
@@ -33,14 +35,16 @@ async function onKernel(
   spec: KernelMountSpec,
   options?: KernelOptions,
 ): Promise<FilesystemUnderTest> {
-  const kernel = await bootKernel(spec, options);
+  return underTest(await bootKernel(spec, options));
+}
+
+async function underTest(kernel: Kernel): Promise<FilesystemUnderTest> {
   // Cases look at a filesystem besides the one under test.
   await runAsync(kernel.mount('/dev', { type: 'devfs' }));
   return {
     directory: '/',
-    makeTask: (creds) => {
-      // Needs no waiting.
-      const { task, sys } = runSync(kernel.createTask({ creds }));
+    makeTask: async (creds) => {
+      const { task, sys } = await runAsync(kernel.createTask({ creds }));
       return {
         sys,
         interruption: task,
@@ -72,6 +76,21 @@ function onWaitingStore(): Promise<FilesystemUnderTest> {
   return onKernel({ type: 'idbfs' }, { store });
 }
 
+/** The tab that makes the calls is not the one that holds the store. */
+async function onRelay(): Promise<FilesystemUnderTest> {
+  const site = new Site();
+  const store = new MemoryStore({ yields: true, capacityBytes: STORE_BYTES });
+  const holder = await bootKernel({ type: 'idbfs' }, { store, tabs: site.openTab() });
+  const relayed = await underTest(await bootKernel({ type: 'idbfs' }, { tabs: site.openTab() }));
+  return {
+    ...relayed,
+    close: async () => {
+      await relayed.close();
+      await runAsync(holder.shutdown());
+    },
+  };
+}
+
 export const FILESYSTEMS: readonly FilesystemRow[] = [
   {
     name: 'tmpfs',
@@ -89,6 +108,12 @@ export const FILESYSTEMS: readonly FilesystemRow[] = [
   {
     name: 'idbfs on a store that always waits',
     create: () => onWaitingStore(),
+    lacking: new Set<Feature>(['moving ranges']),
+    knownDifferences: {},
+  },
+  {
+    name: 'idbfs that another tab holds',
+    create: () => onRelay(),
     lacking: new Set<Feature>(['moving ranges']),
     knownDifferences: {},
   },

@@ -6,7 +6,8 @@
 
 import { expect } from 'vitest';
 import type { LinuxError } from '../../src/abi/errno.ts';
-import type { Idbfs, IdbfsLimits } from '../../src/fs/idbfs/idbfs.ts';
+import type { Idbfs } from '../../src/fs/idbfs/idbfs.ts';
+import type { IdbfsLimits } from '../../src/fs/idbfs/options.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { type Op, runAsync, runSync, waitFor } from '../../src/lib/op.ts';
 import { MemoryStore, type MemoryStoreSnapshot } from '../../src/store/memory-store.ts';

@@ -41,7 +41,7 @@ const FLAGS = [
 ];
 
 /** mulberry32: a round can be repeated by its seed. */
-function makeRandom(seed) {
+export function makeRandom(seed) {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -281,7 +281,7 @@ async function writeSome(page, round, seed) {
 }
 
 /** Starts the development server. Resolves to its address, and a function that ends it. */
-async function serve() {
+export async function serve() {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address();

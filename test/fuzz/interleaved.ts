@@ -2,7 +2,8 @@
 // goes on until the operation has to wait: for an item or a chunk of the store, a lock, or a
 // commit.
 
-import type { Idbfs, IdbfsLimits } from '../../src/fs/idbfs/idbfs.ts';
+import type { Idbfs } from '../../src/fs/idbfs/idbfs.ts';
+import type { IdbfsLimits } from '../../src/fs/idbfs/options.ts';
 import type { TaskSyscalls } from '../../src/kernel/task-syscalls.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { type Op, type Wait, WaitQueue } from '../../src/lib/op.ts';

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
-import type { IdbfsLimits } from '../../src/fs/idbfs/idbfs.ts';
+import type { IdbfsLimits } from '../../src/fs/idbfs/options.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { runAsync, runSync } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';

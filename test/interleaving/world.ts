@@ -4,7 +4,8 @@
 // Nothing here is asynchronous: what wakes a program only marks it as able to go on, and whether it
 // does so next is the explorer's choice.
 
-import type { Idbfs, IdbfsLimits } from '../../src/fs/idbfs/idbfs.ts';
+import type { Idbfs } from '../../src/fs/idbfs/idbfs.ts';
+import type { IdbfsLimits } from '../../src/fs/idbfs/options.ts';
 import type { Inode } from '../../src/fs/shared/inode.ts';
 import type { Clock, Timespec } from '../../src/lib/clock.ts';
 import { type Mutex, type Op, runSync } from '../../src/lib/op.ts';

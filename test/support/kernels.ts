@@ -3,6 +3,7 @@
 import type { KernelMountSpec } from '../../src/kernel/filesystem-types.ts';
 import { Kernel, type KernelPlatform } from '../../src/kernel/kernel.ts';
 import type { Credentials } from '../../src/auth/credentials.ts';
+import type { Tabs } from '../../src/fs/relayfs/tabs.ts';
 import { type Clock, RealClock } from '../../src/lib/clock.ts';
 import { runAsync, runSync } from '../../src/lib/op.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -12,6 +13,8 @@ import type { Syscalls } from '../../src/syscalls/table.ts';
 export interface KernelOptions {
   readonly clock?: Clock;
   readonly store?: Store;
+  readonly openStore?: KernelPlatform['openStore'];
+  readonly tabs?: Tabs;
 }
 
 export function bootKernel(spec: KernelMountSpec, options: KernelOptions = {}): Promise<Kernel> {
@@ -20,7 +23,8 @@ export function bootKernel(spec: KernelMountSpec, options: KernelOptions = {}): 
     fillRandom: (buffer) => {
       crypto.getRandomValues(buffer as Uint8Array<ArrayBuffer>);
     },
-    openStore: () => Promise.resolve(options.store ?? new MemoryStore()),
+    openStore: options.openStore ?? (() => Promise.resolve(options.store ?? new MemoryStore())),
+    tabs: options.tabs,
   };
   return runAsync(Kernel.boot(platform, spec));
 }

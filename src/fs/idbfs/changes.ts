@@ -11,7 +11,14 @@ import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
 import type { DirtyTracker, IdbfsData } from './idbfs-data.ts';
-import { encodeFilesystem, encodeInode, filesystemKey, inodeKey, orphanKey } from './items.ts';
+import {
+  encodeFilesystem,
+  encodeInode,
+  filesystemKey,
+  inodeKey,
+  noteKey,
+  orphanKey,
+} from './items.ts';
 import { PendingItems } from './pending-items.ts';
 import { encodeXattrs, xattrObject } from './xattr-blob.ts';
 import type { CommitSource } from './write-back.ts';
@@ -21,6 +28,8 @@ export interface ChangesOwner {
   nextIno(): number;
   /** Called after every change. */
   changed(): void;
+  /** A commit begins: what is to be kept with it besides, of others. */
+  notes(): Iterable<readonly [key: string, value: Uint8Array | undefined]>;
   /**
    * These inodes are as in the store, as far as they have not changed again. `hasRemoved`: data of
    * the store went.
@@ -204,6 +213,10 @@ export class Changes implements CommitSource, DirtyTracker {
         // One made without a name has got one.
         this.items.delete(orphanKey(inode.ino));
       }
+    }
+    for (const [key, value] of this.#owner.notes()) {
+      if (value === undefined) this.items.delete(noteKey(key));
+      else this.items.put(noteKey(key), value);
     }
     const chunks: CommittingChunk[] = [];
     const writes: { object: number; run: Run }[] = [];

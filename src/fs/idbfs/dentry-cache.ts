@@ -35,6 +35,12 @@ export class DentryCache {
     this.#dentries.clear();
   }
 
+  /** Looks at all of them. */
+  find(isWanted: (dentry: LocalDentry) => boolean): LocalDentry | undefined {
+    for (const dentry of this.#dentries) if (isWanted(dentry)) return dentry;
+    return undefined;
+  }
+
   /** Called when no operation stands on a dentry it has no reference on. */
   evict(): void {
     if (this.#dentries.size <= this.#limit) return;

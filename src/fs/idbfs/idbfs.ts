@@ -9,23 +9,26 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { direntType, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
+import type { Dentry } from '../../vfs/dentry.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, startOp } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
 import type { Subvolumes } from '../../store/subvolumes.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
+import type { CommitObserver, ExportedFilesystem, InodeHint, Notes } from '../../vfs/exported.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import { CREATION_BYTES } from '../shared/create.ts';
 import type { DirectoryCursor } from '../shared/directory-description.ts';
 import { CHUNK_SIZE } from '../shared/file-data.ts';
 import { Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
 import type { Xattrs } from '../shared/xattrs.ts';
-import { LocalFilesystem, type LocalOptions } from '../shared/local-filesystem.ts';
+import { LocalFilesystem } from '../shared/local-filesystem.ts';
 import { Changes } from './changes.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import { ChunkLoader } from './chunk-loader.ts';
 import { DentryCache } from './dentry-cache.ts';
 import { checkHealth, isReadOnly } from './health.ts';
+import { findInode } from './find-inode.ts';
 import { IdbfsData } from './idbfs-data.ts';
 import {
   cookieKey,
@@ -38,45 +41,21 @@ import {
   encodePosition,
   inodeKey,
   nameKey,
+  noteOf,
+  noteRange,
   orphanOf,
   orphanRange,
   ROOT_INO,
 } from './items.ts';
+import { DEFAULTS, type IdbfsLimits, type IdbfsOptions } from './options.ts';
 import { SpaceReserve } from './space-reserve.ts';
 import { type FilesystemStart, fillInode, readStart } from './start.ts';
 import { WriteBack } from './write-back.ts';
 import { decodeXattrs, xattrObject, XATTRS_SIZE_MAX } from './xattr-blob.ts';
 
-export interface IdbfsOptions extends LocalOptions {
-  readonly store: Store;
-  readonly dev: number;
-  /** Bytes of file data kept in memory. Default: 64 MiB. */
-  readonly cacheSize?: number | undefined;
-  /** Bytes of changes that start a commit. Default: 8 MiB. */
-  readonly dirtyLimit?: number | undefined;
-  /** Milliseconds from a change to its commit. Default: 1000. */
-  readonly commitInterval?: number | undefined;
-  /** Tests set these low, so that they reach what lies beyond. */
-  readonly limits?: IdbfsLimits | undefined;
-}
-
-export interface IdbfsLimits {
-  /** Names in memory. */
-  readonly dentries: number;
-  /** Entries of a listing read at once. */
-  readonly listingBatch: number;
-  /** The least a cache may be set to, in bytes. */
-  readonly cacheSizeMin: number;
-}
-
-const LIMITS: IdbfsLimits = { dentries: 50_000, listingBatch: 256, cacheSizeMin: 4 << 20 };
-
-const CACHE_SIZE_DEFAULT = 64 << 20;
-const DIRTY_LIMIT_DEFAULT = 8 << 20;
-const COMMIT_INTERVAL_DEFAULT = 1000;
-
-export class Idbfs extends LocalFilesystem {
+export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   override readonly type = 'idbfs';
+  readonly holder = 'this-tab';
   override readonly hasZeroRange = true;
   override readonly dev: number;
   override readonly root: LocalDentry;
@@ -92,6 +71,9 @@ export class Idbfs extends LocalFilesystem {
   readonly #reserve: SpaceReserve;
   readonly #limits: IdbfsLimits;
   #nextIno: number;
+  presetInode: number | undefined;
+  lastInode = 0;
+  #observer: CommitObserver | undefined;
   /** Counts the changes of names: what was read before one may no longer hold after it. */
   #namesVersion = 0;
 
@@ -106,7 +88,7 @@ export class Idbfs extends LocalFilesystem {
     const fs = new Idbfs(options, nextIno, rootItem);
     const isNew = rootItem === undefined;
     if (isNew) yield* fs.#writeBack.flush('strict');
-    else if (!fs.isReadOnly) yield* fs.removeOrphans();
+    else if (!fs.isReadOnly && options.keepsOrphans !== true) yield* fs.removeOrphans();
     yield* fs.#reserve.open({ isNew });
     return fs;
   }
@@ -116,9 +98,9 @@ export class Idbfs extends LocalFilesystem {
     this.dev = options.dev;
     this.#store = options.store;
     this.#nextIno = nextIno;
-    this.#limits = options.limits ?? LIMITS;
+    this.#limits = options.limits ?? DEFAULTS.limits;
     this.#chunks = new ChunkCache(
-      Math.max(this.#limits.cacheSizeMin, options.cacheSize ?? CACHE_SIZE_DEFAULT),
+      Math.max(this.#limits.cacheSizeMin, options.cacheSize ?? DEFAULTS.cacheSize),
     );
     this.#dentries = new DentryCache(this.#limits.dentries, (dentry) => {
       this.#forget(dentry);
@@ -129,12 +111,14 @@ export class Idbfs extends LocalFilesystem {
       changed: () => {
         this.#writeBack.changed();
       },
+      notes: () => this.#observer?.committing() ?? [],
       committed: (inodes, how) => {
+        this.#observer?.committed();
         this.#committed(inodes, how);
       },
     });
     this.#loader = new ChunkLoader(options.store, this.#chunks, this.#changes);
-    const dirtyLimit = options.dirtyLimit ?? DIRTY_LIMIT_DEFAULT;
+    const dirtyLimit = options.dirtyLimit ?? DEFAULTS.dirtyLimit;
     this.#reserve = new SpaceReserve(this.#changes, {
       store: options.store,
       clock: options.clock,
@@ -144,12 +128,13 @@ export class Idbfs extends LocalFilesystem {
     });
     this.#writeBack = new WriteBack(this.#changes, {
       clock: options.clock,
-      intervalMs: options.commitInterval ?? COMMIT_INTERVAL_DEFAULT,
+      intervalMs: options.commitInterval ?? DEFAULTS.commitInterval,
       dirtyLimit,
       isFull: () => this.#reserve.isFull,
       onExhausted: () => {
         this.#reserve.exhausted();
       },
+      onEnded: () => this.#observer?.ended(),
     });
     const inode =
       rootItem === undefined
@@ -172,12 +157,19 @@ export class Idbfs extends LocalFilesystem {
     this.#dentries.evict();
   }
 
-  /** What was unlinked while open when the last session ended. */
+  /** What was unlinked while open when the last session ended, and nobody has open now. */
   *removeOrphans(): Op<void> {
+    const limit = this.#limits.listingBatch;
+    let { from } = orphanRange;
     for (;;) {
-      const items = yield* this.#store.scan({ ...orphanRange, limit: this.#limits.listingBatch });
-      for (const { key } of items) this.#changes.inodeDestroyed(orphanOf(key));
-      if (items.length === 0) return;
+      const items = yield* this.#changes.items.scan({ from, to: orphanRange.to, limit });
+      for (const { key } of items) {
+        const ino = orphanOf(key);
+        if (!this.#inodes.has(ino)) this.#changes.inodeDestroyed(ino);
+      }
+      const last = items.at(-1);
+      if (last === undefined) return;
+      from = `${last.key}\0`;
       yield* this.#writeBack.flush('relaxed');
     }
   }
@@ -235,11 +227,49 @@ export class Idbfs extends LocalFilesystem {
     checkHealth(this.#writeBack.health);
   }
 
+  // Served to others.
+
+  observeCommits(observer: CommitObserver | undefined): void {
+    this.#observer = observer;
+  }
+
+  /** Serves nobody until the returned function is called. Errors: EBUSY if it serves another tab. */
+  stopServing(): () => void {
+    if (this.#observer === undefined) return () => undefined;
+    const goOn = this.#observer.bar();
+    if (goOn === undefined) throw linuxerr.EBUSY;
+    return goOn;
+  }
+
+  *readNotes(): Op<Notes> {
+    const items = yield* this.#changes.items.scan({ ...noteRange, limit: 2 ** 32 });
+    return new Map(items.map(({ key, value }) => [noteOf(key), value]));
+  }
+
+  inoOf(dentry: Dentry): number {
+    return (dentry as LocalDentry).inode.ino;
+  }
+
+  findInode(hint: InodeHint): Op<Dentry | undefined> {
+    return findInode(hint, {
+      root: this.root,
+      child: (dir, name) => this.child(dir, name),
+      inMemory: (ino) => this.#dentries.find(({ inode }) => inode.ino === ino),
+      load: (ino) => this.#loadInode(ino),
+    });
+  }
+
+  skipInodes(below: number): void {
+    this.#nextIno = Math.max(this.#nextIno, below);
+  }
+
   // Inodes.
 
   override makeInode(attributes: Omit<InodeAttributes, 'ino'>): Inode {
     this.checkRoom(CREATION_BYTES + (attributes.target?.length ?? 0));
-    const ino = this.#nextIno++;
+    const ino = this.presetInode ?? this.#nextIno++;
+    this.presetInode = undefined;
+    this.lastInode = ino;
     const inode = this.#newInode({ ...attributes, ino });
     if (inode.isDir) inode.nlink = 2;
     this.inodeChanged(inode);
@@ -444,6 +474,7 @@ export class Idbfs extends LocalFilesystem {
   }
 
   override *release(): Op<void> {
+    this.#observer?.releasing();
     try {
       yield* this.#writeBack.close();
     } finally {

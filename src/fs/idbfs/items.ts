@@ -26,7 +26,14 @@ export function isKnownFormat(version: number): boolean {
 /** Flags of an inode. */
 const HAS_XATTRS = 1;
 
-const KIND = { filesystem: 'f', orphan: 'o', inode: 'i', entryByName: 'n', entryByCookie: 'p' };
+const KIND = {
+  filesystem: 'f',
+  note: 'k',
+  orphan: 'o',
+  inode: 'i',
+  entryByName: 'n',
+  entryByCookie: 'p',
+};
 
 export const filesystemKey = numberKey(FILESYSTEM_INO) + KIND.filesystem;
 
@@ -60,6 +67,21 @@ export const orphanRange = {
   from: numberKey(FILESYSTEM_INO) + KIND.orphan,
   to: numberKey(FILESYSTEM_INO) + String.fromCharCode(KIND.orphan.charCodeAt(0) + 1),
 };
+
+/** Of a note that is kept for whoever serves the filesystem to others. */
+export function noteKey(key: string): string {
+  return numberKey(FILESYSTEM_INO) + KIND.note + key;
+}
+
+export const noteRange = {
+  from: noteKey(''),
+  to: numberKey(FILESYSTEM_INO) + String.fromCharCode(KIND.note.charCodeAt(0) + 1),
+};
+
+/** What noteKey() was given. */
+export function noteOf(key: string): string {
+  return key.slice(noteRange.from.length);
+}
 
 /** The inode number in an orphanKey(). */
 export function orphanOf(key: string): number {

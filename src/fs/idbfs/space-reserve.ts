@@ -104,6 +104,11 @@ export class SpaceReserve {
   *makeRoom(bytes: number): Op<void> {
     // Of a store that fails nothing can be had until a commit has succeeded.
     while (!this.hasRoom(bytes) && !this.#options.isFailing()) {
+      // A commit that has just ended may have made room, of which the store is asked already.
+      if (this.#holdCount > 0) {
+        yield this.#held;
+        continue;
+      }
       if (yield* this.#holdMore(bytes)) continue;
       const isPending = this.#pending.hasChanges || this.#pending.committingBytes > 0;
       if (this.hasRoom(bytes) || !isPending) return;

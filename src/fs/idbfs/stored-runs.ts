@@ -1,4 +1,5 @@
-// Runs as the store has them, less what has been cut off and punched since.
+// Runs of an object's data as they come from the store: cut to what is wanted, and without what has
+// become a hole since.
 
 export interface StoredRun {
   readonly offset: number;

@@ -39,6 +39,8 @@ export interface WriteBackOptions {
   readonly isFull: () => boolean;
   /** A commit found no room. */
   readonly onExhausted: () => void;
+  /** A commit has ended, well or badly: the status is what came of it. */
+  readonly onEnded: () => void;
 }
 
 /** A commit that failed is tried again after twice the time each, up to this, in milliseconds. */
@@ -204,6 +206,7 @@ export class WriteBack {
   #finish(number: number): void {
     this.#endedCount = number;
     this.#ended.wakeAll();
+    this.#options.onEnded();
     if (this.#isDue) this.changed();
   }
 }

@@ -221,6 +221,7 @@ export class LocalDentry extends Dentry {
     this.isComplete = true;
     if (this.refs > 0) this.parent?.incRef();
     else this.parent = undefined;
+    this.onPlaceChanged?.();
   }
 
   protected override onFirstRef(): void {

@@ -156,6 +156,7 @@ export abstract class LocalTree implements InodeOwner {
     if (child.mountCount > 0) rp.enterMount(child);
     if (child.inode.isSymlink && rp.mayFollowSymlink) {
       touchAtime(this, child.inode, rp.mount.flags);
+      rp.start = dir;
       rp.followSymlink(child.inode.target);
       return dir;
     }
@@ -215,6 +216,7 @@ export abstract class LocalTree implements InodeOwner {
     children.set(dentry.name, dentry);
     parent.inode.entryCount++;
     this.entryAdded(dentry);
+    dentry.onPlaceChanged?.();
   }
 
   /** Takes `dentry` out of its parent. The inode's links are the caller's business. */

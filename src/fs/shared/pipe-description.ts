@@ -89,7 +89,7 @@ export class PipeDescription extends LocalFileDescription {
     throw linuxerr.ESPIPE;
   }
 
-  override readableBytes(): number {
+  override *readableBytes(): Op<number> {
     return this.#pipe.size;
   }
 

@@ -64,7 +64,7 @@ export class RegularFileDescription extends LocalFileDescription {
   }
 
   /** Negative behind the end, as on Linux. */
-  override readableBytes(): number {
+  override *readableBytes(): Op<number> {
     return this.inode.size - this.#offset;
   }
 

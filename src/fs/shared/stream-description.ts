@@ -79,7 +79,7 @@ export class StreamDescription extends LocalFileDescription {
     throw this.isTerminal ? linuxerr.ENODEV : linuxerr.ESPIPE;
   }
 
-  override readableBytes(): number {
+  override *readableBytes(): Op<number> {
     return this.#options.input?.size ?? 0;
   }
 

@@ -3,7 +3,8 @@
 
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { ROOT_CREDENTIALS } from '../../../src/auth/credentials.ts';
-import { Idbfs, type IdbfsOptions } from '../../../src/fs/idbfs/idbfs.ts';
+import { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
+import type { IdbfsOptions } from '../../../src/fs/idbfs/options.ts';
 import type { LocalFilesystem } from '../../../src/fs/shared/local-filesystem.ts';
 import { Tmpfs } from '../../../src/fs/tmpfs/tmpfs.ts';
 import { flagsOf } from '../../../src/kernel/filesystem-types.ts';

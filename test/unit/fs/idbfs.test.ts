@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { AT_FDCWD, O_CREAT, O_RDWR, O_SYNC } from '../../../src/abi/fcntl.ts';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import type { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
-import { type IdbfsOptions } from '../../../src/fs/idbfs/idbfs.ts';
+import type { IdbfsOptions } from '../../../src/fs/idbfs/options.ts';
 import { encodeFilesystem, filesystemKey, inodeKey } from '../../../src/fs/idbfs/items.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { type Op, runAsync, runSync } from '../../../src/lib/op.ts';

@@ -14,11 +14,15 @@ const MIB = 1 << 20;
 
 let device: MemoryDevice;
 let share: StoreShare;
+let closedCount = 0;
 let main: Store;
 
 beforeEach(async () => {
   device = new MemoryDevice({ capacityBytes: 8 * MIB });
-  share = new StoreShare(await openEngine(device));
+  closedCount = 0;
+  share = new StoreShare(await openEngine(device), () => {
+    closedCount++;
+  });
   main = await runAsync(share.open(undefined));
   for (const name of ['a', 'b']) await runAsync(snapshot(name));
 });
@@ -66,11 +70,12 @@ test('a tree is open until it is closed, and all are until the store is', async 
   expect([main.isOpen, a.isOpen]).toEqual([true, true]);
   await runAsync(main.close());
   expect([main.isOpen, a.isOpen, share.isClosed]).toEqual([false, true, false]);
+  expect(closedCount).toBe(0);
   await expect(reserve(main, 1)).rejects.toBe(linuxerr.EIO);
   await runAsync(a.close());
-  expect([a.isOpen, share.isClosed]).toEqual([false, true]);
+  expect([a.isOpen, share.isClosed, closedCount]).toEqual([false, true, 1]);
   const store = await openEngine(new MemoryDevice());
-  const other = new StoreShare(store);
+  const other = new StoreShare(store, () => undefined);
   const tree = await runAsync(other.open(undefined));
   await runAsync(store.close());
   expect(tree.isOpen).toBe(false);
