@@ -57,9 +57,9 @@ export class RelayDentry extends Dentry {
 
   /** From the filesystem's root, without a slash in front. */
   get path(): string {
-    const parent = this.#parent;
-    if (parent === undefined) return '';
-    return parent.path === '' ? this.name : `${parent.path}/${this.name}`;
+    const names: string[] = [];
+    for (let at = this.place; at !== undefined; at = at.parent.place) names.unshift(at.name);
+    return names.join('/');
   }
 
   override get watches(): Watches | undefined {

@@ -373,7 +373,9 @@ export class RelayFileDescription extends FileDescription {
   }
 
   override *told(): Op<void> {
-    if (this.#fs.hasWatches) yield* this.#fs.client.call('told');
+    // Others may poll a stream, which closing makes ready.
+    const isHeard = this.#fs.hasWatches || this.wire.kind === 'stream';
+    if (isHeard) yield* this.#fs.client.call('told');
   }
 
   override accessed(): void {
