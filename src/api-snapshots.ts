@@ -38,12 +38,11 @@ export interface Snapshots {
    * Watches end with 'unmount'.
    *
    * Rejects with EBUSY, and nothing has changed, if another tab uses it; if anything of the
-   * filesystem is in use: an open
-   * file or directory (programs that run have their preopens open), a working directory other than
-   * its root, a bind mount, a socket somebody listens at; if the snapshot is a clone that is
-   * mounted; if something is mounted where the snapshot has another kind of file. Rejects with
-   * ENOENT if there is no such snapshot, EEXIST if `keepAs` is taken, EINVAL if `path` is on a
-   * mounted snapshot or clone.
+   * filesystem is in use: an open file or directory (programs that run have their preopens open),
+   * a working directory other than its root, a bind mount, a socket somebody listens at; if the
+   * snapshot is a clone that is mounted; if something is mounted where the snapshot has another
+   * kind of file. Rejects with ENOENT if there is no such snapshot, EEXIST if `keepAs` is taken,
+   * EINVAL if `path` is on a mounted snapshot or clone.
    */
   rollback(
     path: string,

@@ -179,11 +179,7 @@ export class FilesystemTypes {
     }
   }
 
-  #shareOf(
-    source: string,
-    options: IdbfsMountOptions,
-    lock?: HeldSourceLock,
-  ): Promise<StoreShare> {
+  #shareOf(source: string, options: IdbfsMountOptions, lock?: HeldSourceLock): Promise<StoreShare> {
     const present = this.#shares.get(source);
     if (present !== undefined) return present;
     const forget = (): void => {

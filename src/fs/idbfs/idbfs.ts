@@ -233,7 +233,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     this.#observer = observer;
   }
 
-  /** Serves nobody until the returned function is called. Errors: EBUSY if it serves another tab. */
+  /** Serves nobody until the returned function is called. Errors: EBUSY if it serves a tab. */
   stopServing(): () => void {
     if (this.#observer === undefined) return () => undefined;
     const goOn = this.#observer.bar();
