@@ -104,6 +104,7 @@ async function openEngine(
       database,
       superblock,
       superblockKey: SUPERBLOCK_KEY,
+      KeyRange: idb.KeyRange,
       estimate,
       onClosed: lock.release,
     });

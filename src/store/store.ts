@@ -14,6 +14,7 @@
 // completed; a strict commit that resolved is never lost by us.
 
 import type { Op } from '../lib/op.ts';
+import type { Replacement, StoreView, ViewOptions } from './store-view.ts';
 
 /**
  * Granularity of object data, in bytes. A block is either written (data) or a hole; holes read as
@@ -130,6 +131,21 @@ export interface Store {
    *  - EIO if the medium fails or the store was closed.
    */
   commit(batch: Batch, options: { readonly durability: Durability }): Op<void>;
+
+  /**
+   * What the last commit left, to be read while others go on. Whoever gets it closes it: as long as
+   * it is open, what commits give up goes on taking space.
+   *
+   * Errors:
+   *  - EIO if the medium fails.
+   */
+  view(options?: ViewOptions): Op<StoreView>;
+
+  /**
+   * Begins to put other contents in place of all there are. One at a time, and without commits
+   * meanwhile.
+   */
+  replace(): Op<Replacement>;
 
   /** Space in use and left. */
   usage(): Op<StoreUsage>;

@@ -49,6 +49,8 @@ async function run(actions: readonly Action[]): Promise<Moment[]> {
     read: (...range) => engine.read(...range),
     nextData: (...from) => engine.nextData(...from),
     usage: () => engine.usage(),
+    view: (options) => engine.view(options),
+    replace: () => engine.replace(),
     close: () => engine.close(),
     *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
       const trees = [treeInMemory(model.filesystem)];

@@ -6,6 +6,7 @@
 // their own: an operation that is interrupted while it waits for one doesn't stop it.
 
 import { linuxerr } from '../../abi/errno.ts';
+import { assert } from '../../lib/assert.ts';
 import { type Op, runAsync, waitFor } from '../../lib/op.ts';
 import { checkBatch, checkKey, checkObject, checkOffset } from '../preconditions.ts';
 import {
@@ -17,10 +18,14 @@ import {
   type Store,
   type StoreUsage,
 } from '../store.ts';
+import type { Replacement, StoreView, ViewOptions } from '../store-view.ts';
+import { DeviceCheck } from './check.ts';
+import { type KeptEdit, KeptPlaces } from './kept-places.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
-import { Extent, type InlineData } from './node.ts';
-import { nextPiece, type Piece, piecesOf, planObjects, portionOf } from './objects.ts';
-import { type PageDevice, UNIT_SIZE } from './page-device.ts';
+import { nextPiece, piecesOf, planObjects } from './objects.ts';
+import { type PageDevice, type Place, UNIT_SIZE } from './page-device.ts';
+import { PieceReader } from './piece-reader.ts';
+import { planRebuild } from './rebuild.ts';
 import { planUses } from './record-uses.ts';
 import {
   decodeRootBlock,
@@ -29,8 +34,9 @@ import {
   type RootBlock,
 } from './root-block.ts';
 import { Space, type SpaceCommit } from './space.ts';
-import { Tree } from './tree.ts';
+import { EMPTY_ROOT, type Root, Tree } from './tree.ts';
 import { type Change, editTree, type TreeEdit } from './tree-edit.ts';
+import { EngineView } from './view.ts';
 
 export interface EngineOptions {
   readonly device: PageDevice;
@@ -39,11 +45,18 @@ export interface EngineOptions {
   readonly cacheBytes: number;
 }
 
+/** The tree that a commit changes; hidden: no superblock leads to it yet. */
+interface Target {
+  readonly tree: Tree;
+  readonly isHidden: boolean;
+}
+
 /** What a commit under way does. */
 interface CommitPlan {
   readonly items: TreeEdit;
   readonly meta: TreeEdit;
   readonly space: SpaceCommit;
+  readonly kept: KeptEdit;
   readonly block: RootBlock;
 }
 
@@ -54,10 +67,14 @@ export class Engine implements Store {
   readonly #items: Tree;
   readonly #meta: Tree;
   readonly #space: Space;
+  readonly #kept = new KeptPlaces();
+  readonly #pieces: PieceReader;
   #generation: number;
   /** Settles when all commits called so far have. Never rejects. */
   #lastCommit: Promise<unknown> = Promise.resolve();
   #isClosing = false;
+  /** There is a replacement. */
+  #isReplaced = false;
 
   /** Errors: EIO if the device fails, or if its superblock is damaged. */
   static *open(options: EngineOptions): Op<Engine> {
@@ -70,6 +87,7 @@ export class Engine implements Store {
     const { device, checksum, cacheBytes } = options;
     this.#device = device;
     this.#checksum = checksum;
+    this.#pieces = new PieceReader(device, checksum);
     this.#cache = new NodeCache({ device, checksum, limit: cacheBytes });
     this.#items = new Tree(this.#cache, block.items);
     this.#meta = new Tree(this.#cache, block.meta);
@@ -105,38 +123,11 @@ export class Engine implements Store {
     for (;;) {
       const { root } = this.#items;
       const pieces = yield* piecesOf(this.#items, object, from, to);
-      const runs = yield* this.#runsOf(pieces, from, to);
+      const runs = yield* this.#pieces.read(pieces, from, to);
       if (runs !== undefined) return runs;
       // Data is missing. It may have been given up by a commit that ended since.
       if (root === this.#items.root) throw linuxerr.EIO;
     }
-  }
-
-  /** The data of pieces within [from, to), in units; undefined if some isn't as it was written. */
-  *#runsOf(pieces: readonly Piece[], from: number, to: number): Op<Run[] | undefined> {
-    const runs: Run[] = [];
-    const extents: { unit: number; value: Extent; first: number }[] = [];
-    for (const { unit, value } of pieces) {
-      if (value instanceof Extent) extents.push({ unit, value, first: Math.max(unit, from) });
-      else runs.push({ offset: unit * UNIT_SIZE, bytes: inlineBlock(value) });
-    }
-    if (extents.length === 0) return runs;
-    const portions = extents.map(({ unit, value }) => portionOf(unit, value, from, to));
-    const found = yield* this.#device.read(portions);
-    for (const [i, { unit, value, first }] of extents.entries()) {
-      const bytes = found[i];
-      if (bytes === undefined || !this.#isWhole(bytes, value, first - unit)) return undefined;
-      runs.push({ offset: first * UNIT_SIZE, bytes });
-    }
-    return runs.length === extents.length ? runs : runs.sort((a, b) => a.offset - b.offset);
-  }
-
-  #isWhole(bytes: Uint8Array, { checksums }: Extent, firstUnit: number): boolean {
-    for (let at = 0; at < bytes.length; at += UNIT_SIZE) {
-      const checksum = this.#checksum(bytes.subarray(at, at + UNIT_SIZE));
-      if (checksum !== checksums[firstUnit + at / UNIT_SIZE]) return false;
-    }
-    return true;
   }
 
   *nextData(object: number, offset: number): Op<number | undefined> {
@@ -152,9 +143,78 @@ export class Engine implements Store {
     checkBatch(batch);
     this.#checkOpen();
     if (this.#isClosing) throw linuxerr.EIO;
-    const committed = this.#lastCommit.then(() => runAsync(this.#commitNext(batch, durability)));
-    this.#lastCommit = committed.catch(() => undefined);
-    yield* waitFor(committed);
+    assert(!this.#isReplaced, 'a commit while all is replaced');
+    const plain = { tree: this.#items, isHidden: false };
+    yield* waitFor(this.#inTurn(() => this.#commitNext(batch, durability, plain)));
+  }
+
+  /** Runs something after the commits called so far, and before those that come. */
+  #inTurn<T>(run: () => Op<T>): Promise<T> {
+    const ended = this.#lastCommit.then(() => runAsync(run()));
+    this.#lastCommit = ended.catch(() => undefined);
+    return ended;
+  }
+
+  *replace(): Op<Replacement> {
+    this.#checkOpen();
+    assert(!this.#isReplaced, 'all is replaced already');
+    this.#isReplaced = true;
+    const target = { tree: new Tree(this.#cache, EMPTY_ROOT), isHidden: true };
+    const end = this.#kept.hold();
+    const abort = (): void => {
+      end();
+      this.#isReplaced = false;
+    };
+    return {
+      put: (batch) => {
+        checkBatch(batch);
+        return waitFor(this.#inTurn(() => this.#commitNext(batch, 'relaxed', target)));
+      },
+      finish: () => waitFor(this.#inTurn(() => this.#putInPlace(target.tree.root))),
+      abort,
+    };
+  }
+
+  *#putInPlace(items: Root): Op<void> {
+    const [device, checksum] = [this.#device, this.#checksum];
+    const { generation, space } = this.#block;
+    const rebuilt = { items, generation: generation + 1, end: space.end };
+    const batch = yield* planRebuild({ device, checksum }, rebuilt);
+    yield* device.commit(batch, 'strict');
+    this.#isClosing = true;
+    yield* device.close();
+  }
+
+  *view({ forCheck = false }: ViewOptions = {}): Op<StoreView> {
+    this.#checkOpen();
+    let isWanted = true;
+    const made = this.#inTurn(() => this.#viewNow(forCheck)).then((view) => {
+      if (!isWanted) view.close();
+      return view;
+    });
+    try {
+      return yield* waitFor(made);
+    } catch (error) {
+      // Whoever waited may have been interrupted: then nobody will close it.
+      isWanted = false;
+      throw error;
+    }
+  }
+
+  *#viewNow(forCheck: boolean): Op<StoreView> {
+    const [device, checksum, cache] = [this.#device, this.#checksum, this.#cache];
+    const root = this.#items.root;
+    const check = forCheck ? new DeviceCheck(device, checksum) : undefined;
+    if (check !== undefined) yield* check.begin(this.#block);
+    const parts = { device, root, cache, check, pieces: this.#pieces };
+    return new EngineView(parts, this.#kept.hold());
+  }
+
+  /** What the last commit left. */
+  get #block(): RootBlock {
+    const generation = this.#generation;
+    const [items, meta] = [this.#items.root, this.#meta.root];
+    return { generation, space: this.#space.state, items, meta };
   }
 
   usage(): Op<StoreUsage> {
@@ -169,20 +229,21 @@ export class Engine implements Store {
   }
 
   /** The commit whose turn it is. */
-  *#commitNext(batch: Batch, durability: Durability): Op<void> {
+  *#commitNext(batch: Batch, durability: Durability, target: Target): Op<void> {
     this.#checkOpen();
     yield* this.#space.load(this.#device, this.#checksum);
     let plan: CommitPlan;
     try {
-      plan = yield* this.#write(batch, durability);
+      plan = yield* this.#write(batch, durability, target);
     } catch (error) {
       this.#space.abort();
       throw error;
     }
     this.#space.commit(plan.space);
+    this.#kept.commit(plan.kept);
     this.#generation = plan.block.generation;
     for (const [tree, edit] of [
-      [this.#items, plan.items],
+      [target.tree, plan.items],
       [this.#meta, plan.meta],
     ] as const) {
       tree.root = edit.root;
@@ -191,7 +252,7 @@ export class Engine implements Store {
     }
   }
 
-  *#write(batch: Batch, durability: Durability): Op<CommitPlan> {
+  *#write(batch: Batch, durability: Durability, target: Target): Op<CommitPlan> {
     const generation = this.#generation + 1;
     const checksum = this.#checksum;
     const allocate = (units: number): number => this.#space.allocate(units);
@@ -201,13 +262,17 @@ export class Engine implements Store {
       const parts = { root: tree.root, nodes, cache: this.#cache };
       return editTree(parts, changes, { allocate, checksum, generation });
     }.bind(this);
-    const objects = yield* planObjects(this.#items, batch, { allocate, checksum });
-    const items = yield* edit(this.#items, [...batch.items, ...objects.changes]);
+    const objects = yield* planObjects(target.tree, batch, { allocate, checksum });
+    const items = yield* edit(target.tree, [...batch.items, ...objects.changes]);
     const uses = yield* planUses(this.#meta, objects);
-    const meta = yield* edit(this.#meta, uses.changes);
-    const frees = [...items.freed, ...meta.freed, ...uses.frees];
+    const kept = target.isHidden
+      ? this.#kept.keep([...objects.writes.map(placeOf), ...childrenOf(items)], generation)
+      : yield* this.#kept.plan(this.#meta, [...items.freed, ...uses.frees], generation);
+    const meta = yield* edit(this.#meta, [...uses.changes, ...kept.changes]);
+    const frees = [...kept.frees, ...meta.freed];
     const space = this.#space.finish(frees, { checksum, generation });
-    const block = { generation, space: space.state, items: items.root, meta: meta.root };
+    const root = target.isHidden ? this.#items.root : items.root;
+    const block = { generation, space: space.state, items: root, meta: meta.root };
     const writes = [
       ...objects.writes,
       ...items.written.map(toWrite),
@@ -216,7 +281,7 @@ export class Engine implements Store {
     ];
     const superblock = encodeRootBlock(block, checksum);
     yield* this.#device.commit({ writes, frees: space.frees, superblock }, durability);
-    return { items, meta, space, block };
+    return { items, meta, space, kept, block };
   }
 
   #checkOpen(): void {
@@ -224,9 +289,12 @@ export class Engine implements Store {
   }
 }
 
-/** A block of nothing but zeros has no bytes in the tree, and is data all the same. */
-function inlineBlock({ bytes }: InlineData): Uint8Array {
-  return bytes.length === 0 ? new Uint8Array(1) : bytes.slice();
+function placeOf({ address, bytes }: { address: number; bytes: Uint8Array }): Place {
+  return { address, sizeBytes: bytes.length };
+}
+
+function childrenOf({ written }: TreeEdit): Place[] {
+  return written.map(({ child }) => child);
 }
 
 function toWrite({ child, bytes }: TreeEdit['written'][number]): {

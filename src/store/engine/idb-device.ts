@@ -3,6 +3,7 @@
 import { promisifyRequest } from 'idb-keyval';
 import { type Op, waitFor } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
+import type { IndexedDb } from '../records.ts';
 import type { Durability, StoreUsage } from '../store.ts';
 import type { Superblock } from '../superblock.ts';
 import type { DeviceBatch, PageDevice, Portion } from './page-device.ts';
@@ -14,6 +15,7 @@ const RECENT_BYTES_MAX = 4 << 20;
 export interface IdbDeviceOptions {
   readonly database: Database;
   readonly superblock: Superblock;
+  readonly KeyRange: IndexedDb['KeyRange'];
   /** Where the superblock goes. */
   readonly superblockKey: string;
   readonly estimate: (() => Promise<StorageEstimate>) | undefined;
@@ -107,6 +109,21 @@ export class IdbDevice implements PageDevice {
     }
     this.#superblock = next;
     for (const { address } of frees) this.#forget(address);
+  }
+
+  *addresses(from: number, limit: number): Op<number[]> {
+    const { database, KeyRange } = this.#options;
+    // Behind all numbers come the strings.
+    const range = KeyRange.bound(from, Infinity);
+    const keys = database.records('relaxed')('readonly', (store) =>
+      promisifyRequest(store.getAllKeys(range, limit)),
+    );
+    return (yield* waitFor(keys)) as number[];
+  }
+
+  *readAt(address: number): Op<Uint8Array | undefined> {
+    const record = (yield* waitFor(this.#fetch([address]))).get(address);
+    return record instanceof Uint8Array ? record : undefined;
   }
 
   *usage(): Op<StoreUsage> {

@@ -36,6 +36,7 @@ export class MemoryDevice implements PageDevice {
   readonly #taken = new Set<number>();
   #nextFailure: LinuxError | undefined;
   #isClosed = false;
+  #isDamaged = false;
   /** What was committed, in order; undefined: nobody wants to know. */
   #history: DeviceImage[] | undefined;
   /** Places read so far. */
@@ -79,9 +80,19 @@ export class MemoryDevice implements PageDevice {
   damage(address: number, change: (bytes: Uint8Array) => Uint8Array | undefined): void {
     const bytes = this.#places.get(address);
     assert(bytes !== undefined, 'nothing to damage');
+    this.#isDamaged = true;
     const changed = change(bytes.slice());
-    if (changed === undefined) this.#places.delete(address);
-    else this.#places.set(address, changed);
+    for (let i = 0; i < unitsOf(bytes.length); i++) this.#taken.delete(address + i);
+    this.#places.delete(address);
+    if (changed === undefined) return;
+    this.#take(address, changed.length);
+    this.#places.set(address, changed);
+  }
+
+  /** The same of the superblock. */
+  damageSuperblock(change: (bytes: Uint8Array) => Uint8Array | undefined): void {
+    assert(this.#superblock !== undefined, 'nothing to damage');
+    this.#superblock = change(this.#superblock.slice());
   }
 
   *readSuperblock(): Op<Uint8Array | undefined> {
@@ -110,14 +121,19 @@ export class MemoryDevice implements PageDevice {
       this.#take(address, bytes.length);
       this.#places.set(address, bytes.slice());
     }
-    for (const { address, sizeBytes } of frees) {
-      this.#places.delete(address);
-      for (let i = 0; i < unitsOf(sizeBytes); i++) {
-        assert(this.#taken.delete(address + i), 'a place freed that is not in use');
-      }
-    }
+    for (const { address, sizeBytes } of frees) this.#free(address, sizeBytes);
     this.#superblock = superblock.slice();
     this.#history?.push(this.image);
+  }
+
+  #free(address: number, sizeBytes: number): void {
+    const found = this.#places.get(address)?.length;
+    this.#places.delete(address);
+    const units = unitsOf(found ?? sizeBytes);
+    for (let i = 0; i < units; i++) {
+      const isTaken = this.#taken.delete(address + i);
+      assert(isTaken || this.#isDamaged, 'a place freed that is not in use');
+    }
   }
 
   #take(address: number, sizeBytes: number): void {
@@ -125,6 +141,17 @@ export class MemoryDevice implements PageDevice {
       assert(!this.#taken.has(address + i), 'a place in use is written');
       this.#taken.add(address + i);
     }
+  }
+
+  *addresses(from: number, limit: number): Op<number[]> {
+    yield* this.#begin();
+    const found = [...this.#places.keys()].filter((address) => address >= from);
+    return found.sort((a, b) => a - b).slice(0, limit);
+  }
+
+  *readAt(address: number): Op<Uint8Array | undefined> {
+    yield* this.#begin();
+    return this.#places.get(address)?.slice();
   }
 
   *usage(): Op<StoreUsage> {

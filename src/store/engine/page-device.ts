@@ -63,6 +63,17 @@ export interface PageDevice {
    */
   commit(batch: DeviceBatch, durability: Durability): Op<void>;
 
+  /**
+   * Addresses of what is kept, in ascending order: from `from` on, at most `limit`. For repairs,
+   * which look for what nothing leads to any more. Missing: nothing is kept by address.
+   *
+   * Errors: EIO if the medium fails.
+   */
+  addresses?(from: number, limit: number): Op<number[]>;
+
+  /** What is kept at an address, of whatever size. With addresses(). Errors: EIO. */
+  readAt?(address: number): Op<Uint8Array | undefined>;
+
   /** Space in use and left. */
   usage(): Op<StoreUsage>;
 

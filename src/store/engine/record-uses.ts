@@ -35,7 +35,7 @@ export function* planUses(meta: Tree, { uses, newUses }: ObjectsEdit): Op<UsesEd
   return { changes, frees };
 }
 
-function countItem(count: number): Uint8Array {
+export function countItem(count: number): Uint8Array {
   const writer = new Writer(4);
   writer.u32(count);
   return writer.bytes;

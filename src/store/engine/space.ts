@@ -71,6 +71,12 @@ export class Space {
     return this.#runs ?? [];
   }
 
+  /** The last free run that begins at `unit` or before it. */
+  runAt(unit: number): Run | undefined {
+    const runs = this.#runs ?? [];
+    return runs[indexOf(runs, unit + 1) - 1];
+  }
+
   /** Below `end`. Only once it was read. */
   get freeUnits(): number {
     return (this.#runs ?? []).reduce((sum, { units }) => sum + units, 0);

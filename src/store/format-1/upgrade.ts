@@ -59,6 +59,7 @@ export async function upgradeFormat1(
       database,
       superblock,
       superblockKey: UPGRADE_KEY,
+      KeyRange,
       estimate: undefined,
     });
     const engine = await runAsync(Engine.open({ device, checksum, cacheBytes: 4 << 20 }));

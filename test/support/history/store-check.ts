@@ -14,7 +14,7 @@ import {
 } from '../../../src/fs/idbfs/items.ts';
 import { xattrObject } from '../../../src/fs/idbfs/xattr-blob.ts';
 import { numberFromKey } from '../../../src/store/number-key.ts';
-import type { MemoryStoreSnapshot } from '../../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../../src/store/memory-view.ts';
 
 interface Entry {
   readonly ino: number;

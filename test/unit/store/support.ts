@@ -157,6 +157,7 @@ export class Origin {
       database,
       superblock,
       superblockKey: SUPERBLOCK_KEY,
+      KeyRange: IDBKeyRange,
       estimate: undefined,
     });
     const report = await runAsync(checkDevice(device, await loadChecksum()));
