@@ -1,0 +1,96 @@
+// check: the store, and the filesystem in it, at one moment, while both are in use.
+//
+// Kept in memory: about 50 bytes for each inode (inode-table.ts), what the store's own check keeps
+// (store/engine/check.ts), and what is found, up to a bound.
+
+import type { Op } from '../../lib/op.ts';
+import type { Store } from '../../store/store.ts';
+import type { DamagedRange } from '../../store/store-view.ts';
+import type { Finding } from './finding.ts';
+import type { PathFinder } from './path-finder.ts';
+import { sentences, TreeCheck } from './tree-check.ts';
+import { XATTR_OBJECTS } from './xattr-blob.ts';
+
+export interface CheckOptions {
+  /** Called now and then; what it throws ends the check. */
+  readonly onProgress?: ((progress: CheckProgress) => void) | undefined;
+}
+
+export interface CheckProgress {
+  /** Bytes of the store that have been read, and bytes there are, about. */
+  readonly bytes: number;
+  readonly total: number;
+  /** Files and directories that have been looked at: that comes after. */
+  readonly inodes: number;
+}
+
+export interface CheckResult {
+  /** One sentence for each thing that is wrong. */
+  readonly problems: readonly string[];
+  /** Also symlinks, sockets … */
+  readonly files: number;
+  readonly directories: number;
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+}
+
+/** Findings that are kept; of the others only the number is. */
+const FINDINGS_MAX = 10_000;
+
+/**
+ * Checks what the last commit left. Errors: EIO of the medium; whatever `onProgress` throws ends
+ * it.
+ */
+export function* checkStore(store: Store, { onProgress }: CheckOptions): Op<CheckResult> {
+  const view = yield* store.view({ forCheck: true });
+  try {
+    let last = { bytes: 0, total: 0 };
+    const report = yield* view.check((progress) => {
+      last = progress;
+      onProgress?.({ ...progress, inodes: 0 });
+    });
+    const found = new Findings();
+    const tree = new TreeCheck(view, found.take.bind(found), (inodes) => {
+      onProgress?.({ ...last, inodes });
+    });
+    yield* tree.run();
+    const { files, directories } = tree.totals;
+    const { usedBytes, freeBytes } = report;
+    const damaged = yield* damageOf(report.damaged, tree.paths);
+    const problems = [...report.problems, ...(yield* found.sentences(tree)), ...damaged];
+    return { problems, files, directories, usedBytes, freeBytes };
+  } finally {
+    view.close();
+  }
+}
+
+/** Damaged data, by the file it is in. */
+export function* damageOf(ranges: readonly DamagedRange[], paths: PathFinder): Op<string[]> {
+  const found: string[] = [];
+  for (const { object, offset, length } of ranges) {
+    const isXattrs = object >= XATTR_OBJECTS;
+    const path = yield* paths.describe(isXattrs ? object - XATTR_OBJECTS : object);
+    const what = isXattrs ? 'of its extended attributes ' : '';
+    found.push(`${path}: ${length} bytes ${what}from ${offset} on are damaged`);
+  }
+  return found;
+}
+
+export class Findings {
+  readonly #findings: Finding[] = [];
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  *take(finding: Finding): Op<void> {
+    if (this.#count++ < FINDINGS_MAX) this.#findings.push(finding);
+  }
+
+  *sentences(tree: TreeCheck): Op<string[]> {
+    const found = yield* sentences(this.#findings, tree.paths);
+    const left = this.#count - this.#findings.length;
+    return left === 0 ? found : [...found, `${left} more problems, which are not listed`];
+  }
+}
