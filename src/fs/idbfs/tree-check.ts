@@ -201,7 +201,7 @@ export class TreeCheck {
       // Where the way ends, something has been found by then, or will be.
       if (slot === undefined || table.has(slot, SEEN.reached)) break;
       if (way.has(ino)) {
-        this.#suspects.set(ino, 'a circle');
+        this.#suspects.set(this.#lowestInCircle(ino), 'a circle');
         break;
       }
       way.add(ino);
@@ -209,6 +209,19 @@ export class TreeCheck {
       ino = table.parents[slot] ?? 0;
     }
     for (const each of way) table.set(table.slotOf(each), SEEN.reached);
+  }
+
+  /** One of a circle, whoever has found it. */
+  #lowestInCircle(start: number): number {
+    let lowest = start;
+    for (let ino = this.#parentOf(start); ino !== start; ino = this.#parentOf(ino)) {
+      lowest = Math.min(lowest, ino);
+    }
+    return lowest;
+  }
+
+  #parentOf(ino: number): number {
+    return this.#table.parents[this.#table.slotOf(ino)] ?? 0;
   }
 
   // Names, one by one.
