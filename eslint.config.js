@@ -30,12 +30,13 @@ const LAYERS = {
   },
   'src/index.ts': {
     imports: ['worker', 'src/abi', 'src/lib'],
-    typesOnly: ['src/api.ts', 'src/archive'],
+    typesOnly: ['src/api.ts', 'src/archive', 'src/image'],
   },
   worker: {
     imports: [
       'src/wasi',
       'src/archive',
+      'src/image',
       'src/kernel',
       'src/syscalls',
       'src/vfs',
@@ -48,12 +49,13 @@ const LAYERS = {
     typesOnly: ['src/api.ts'],
     packages: ['comlink'],
   },
-  'src/api.ts': { imports: [], typesOnly: ['src/archive', 'src/abi', 'src/lib'] },
+  'src/api.ts': { imports: [], typesOnly: ['src/archive', 'src/image', 'src/abi', 'src/lib'] },
   'src/wasi': {
     imports: ['src/syscalls', 'src/abi', 'src/lib'],
     packages: ['@bjorn3/browser_wasi_shim'],
   },
   'src/archive': { imports: ['src/syscalls', 'src/abi', 'src/lib'] },
+  'src/image': { imports: ['src/archive', 'src/store', 'src/abi', 'src/lib'] },
   'src/kernel': {
     imports: ['src/syscalls', 'src/vfs', 'src/fs', 'src/store', 'src/auth', 'src/abi', 'src/lib'],
   },

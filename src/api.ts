@@ -4,6 +4,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import type { Archives } from './archive/options.ts';
+import type { Stores } from './image/options.ts';
 
 /** A filesystem to mount. `source` names the store (idbfs); options depend on the type. */
 export type MountSpec =
@@ -178,7 +179,7 @@ export interface MountInfo {
   readonly commit: CommitState | null;
 }
 
-export interface Kernel extends Archives {
+export interface Kernel extends Archives, Stores {
   readonly fs: FileSystem;
   /** How spawn() runs programs by default on this page. */
   readonly isolation: Isolation;

@@ -4,3 +4,4 @@ export { boot } from '../worker/kernel-client.ts';
 export { FsError, KernelError } from '../worker/fs-error.ts';
 export type * from './api.ts';
 export type * from './archive/options.ts';
+export type * from './image/options.ts';

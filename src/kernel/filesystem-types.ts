@@ -94,6 +94,21 @@ export class FilesystemTypes {
     }
   }
 
+  /**
+   * Opens the store of a source that nobody has mounted. Whoever gets it closes it.
+   *
+   * Errors: EBUSY if it is mounted; StoreError.
+   */
+  *openUnmounted(source: string): Op<Store> {
+    this.checkUnmounted(source);
+    return yield* waitFor(this.#options.openStore(source, {}));
+  }
+
+  /** Errors: EBUSY if it is mounted. */
+  checkUnmounted(source: string): void {
+    if (this.#sources.has(source)) throw linuxerr.EBUSY;
+  }
+
   /** It has been mounted: its store is in use. */
   mounted({ filesystem, source }: MountSource): void {
     if (filesystem.type === 'idbfs') this.#sources.set(source, filesystem);

@@ -10,6 +10,8 @@ import { openDatabase } from './database.ts';
 import { loadChecksum } from './engine/checksum.ts';
 import { Engine } from './engine/engine.ts';
 import { IdbDevice } from './engine/idb-device.ts';
+import type { Checksum } from './engine/node-cache.ts';
+import type { PageDevice } from './engine/page-device.ts';
 import { upgradeFormat1 } from './format-1/upgrade.ts';
 import { type Markers, OpfsMarkers } from './markers.ts';
 import { type IndexedDb, SUPERBLOCK_KEY } from './records.ts';
@@ -48,6 +50,28 @@ export interface IdbStoreOptions {
  *  - StoreError 'unknown-format', 'data-loss'; 'damaged' if what leads to everything else is.
  */
 export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
+  const { device, checksum } = await openIdbDevice(options);
+  const cacheBytes = options.cacheBytes ?? CACHE_BYTES_DEFAULT;
+  try {
+    return await runAsync(Engine.open({ device, checksum, cacheBytes }));
+  } catch (error) {
+    await runAsync(device.close());
+    throw error === linuxerr.EIO ? damaged(options.source) : error;
+  }
+}
+
+/** A medium, and how what lies on it is checked. */
+export interface OpenDevice {
+  readonly device: PageDevice;
+  readonly checksum: Checksum;
+}
+
+/**
+ * Opens the medium of a source, whatever is on it. Closing it gives up the lock.
+ *
+ * Errors: as openIdbStore(), but for 'damaged'.
+ */
+export async function openIdbDevice(options: IdbStoreOptions): Promise<OpenDevice> {
   const { source } = options;
   const platform = platformParts(options);
   let onLost = (): void => undefined;
@@ -65,7 +89,7 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
         });
   try {
     const release = (): Promise<void> => lock?.release() ?? Promise.resolve();
-    return await openEngine(options, platform, {
+    return await openDevice(options, platform, {
       release,
       setOnLost: (callback) => {
         onLost = callback;
@@ -77,11 +101,11 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
   }
 }
 
-async function openEngine(
+async function openDevice(
   options: IdbStoreOptions,
   platform: PlatformParts,
   lock: { release: () => Promise<void>; setOnLost: (onLost: () => void) => void },
-): Promise<Engine> {
+): Promise<OpenDevice> {
   const clock = options.clock ?? new RealClock();
   const { idb, estimate } = platform;
   const { source } = options;
@@ -108,8 +132,7 @@ async function openEngine(
       estimate,
       onClosed: lock.release,
     });
-    const cacheBytes = options.cacheBytes ?? CACHE_BYTES_DEFAULT;
-    return await runAsync(Engine.open({ device, checksum, cacheBytes }));
+    return { device, checksum };
   } catch (error) {
     database.close();
     throw error === linuxerr.EIO ? damaged(source) : error;
@@ -120,7 +143,8 @@ function damaged(source: string): StoreError {
   return new StoreError(
     'damaged',
     `The superblock of the filesystem "${source}" is damaged: nothing that is stored can be ` +
-      'found without it. Nothing was changed. Restore it from a copy if there is one.',
+      'found without it. Nothing was changed. kernel.repair() finds what is left, or restore it from ' +
+      'a copy if there is one.',
   );
 }
 

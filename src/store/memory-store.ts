@@ -3,6 +3,7 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import type { LinuxError } from '../abi/errno.ts';
+import { assert } from '../lib/assert.ts';
 import { waitFor } from '../lib/op.ts';
 import type { Op } from '../lib/op.ts';
 import { lowerBound } from './engine/node.ts';
@@ -149,6 +150,7 @@ export class MemoryStore implements Store {
 }
 
 function applyBatch(state: MemoryStoreSnapshot, batch: Batch): MemoryStoreSnapshot {
+  assert(batch.lost === undefined, 'a store in memory loses nothing');
   const items = new Map(state.items);
   for (const [key, value] of batch.items) {
     if (value === undefined) items.delete(key);

@@ -66,6 +66,15 @@ export interface Batch {
     readonly from: number;
     readonly to: number;
   }[];
+  /**
+   * Ranges of objects whose data is lost, in bytes, multiples of BLOCK_SIZE: reading them is EIO
+   * until something else is written there. A repair says so.
+   */
+  readonly lost?: readonly {
+    readonly object: number;
+    readonly from: number;
+    readonly to: number;
+  }[];
   /** Blocks that become data. Runs of one object don't overlap. */
   readonly writes: readonly { readonly object: number; readonly run: Run }[];
 }

@@ -7,6 +7,7 @@ import type { Op } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
 import type { DamagedRange } from '../../store/store-view.ts';
 import type { Finding } from './finding.ts';
+import { filesystemKey, inodeKey, ROOT_INO } from './items.ts';
 import type { PathFinder } from './path-finder.ts';
 import { sentences, TreeCheck } from './tree-check.ts';
 import { XATTR_OBJECTS } from './xattr-blob.ts';
@@ -65,7 +66,7 @@ export function* checkStore(store: Store, { onProgress }: CheckOptions): Op<Chec
 }
 
 /** Damaged data, by the file it is in. */
-export function* damageOf(ranges: readonly DamagedRange[], paths: PathFinder): Op<string[]> {
+function* damageOf(ranges: readonly DamagedRange[], paths: PathFinder): Op<string[]> {
   const found: string[] = [];
   for (const { object, offset, length } of ranges) {
     const isXattrs = object >= XATTR_OBJECTS;
@@ -76,13 +77,15 @@ export function* damageOf(ranges: readonly DamagedRange[], paths: PathFinder): O
   return found;
 }
 
-export class Findings {
+/** Is there nothing but an empty root directory, or less? Errors: EIO. */
+export function* isEmptyStore(store: Store): Op<boolean> {
+  const found = yield* store.scan({ from: '', to: '\uffff', limit: 3 });
+  return found.every(({ key }) => key === filesystemKey || key === inodeKey(ROOT_INO));
+}
+
+class Findings {
   readonly #findings: Finding[] = [];
   #count = 0;
-
-  get count(): number {
-    return this.#count;
-  }
 
   *take(finding: Finding): Op<void> {
     if (this.#count++ < FINDINGS_MAX) this.#findings.push(finding);

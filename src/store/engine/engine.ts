@@ -43,6 +43,8 @@ export interface EngineOptions {
   readonly checksum: Checksum;
   /** Bound of the cache of nodes, in bytes. */
   readonly cacheBytes: number;
+  /** Nothing is written to a place that was ever used. Default: false. */
+  readonly appendsOnly?: boolean;
 }
 
 /** The tree that a commit changes; hidden: no superblock leads to it yet. */
@@ -84,14 +86,14 @@ export class Engine implements Store {
   }
 
   private constructor(options: EngineOptions, block: RootBlock) {
-    const { device, checksum, cacheBytes } = options;
+    const { device, checksum, cacheBytes, appendsOnly = false } = options;
     this.#device = device;
     this.#checksum = checksum;
     this.#pieces = new PieceReader(device, checksum);
     this.#cache = new NodeCache({ device, checksum, limit: cacheBytes });
     this.#items = new Tree(this.#cache, block.items);
     this.#meta = new Tree(this.#cache, block.meta);
-    this.#space = new Space(block.space);
+    this.#space = new Space(block.space, { appendsOnly });
     this.#generation = block.generation;
   }
 

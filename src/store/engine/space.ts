@@ -48,6 +48,7 @@ export interface SpaceCommit {
 }
 
 export class Space {
+  readonly #appendsOnly: boolean;
   #state: SpaceState;
   /** In ascending order, never touching; undefined: not read yet. */
   #runs: Run[] | undefined;
@@ -57,7 +58,9 @@ export class Space {
   /** Taken by the commit under way. */
   #taken: Run[] = [];
 
-  constructor(state: SpaceState) {
+  /** `appendsOnly`: what is free stays so, and everything goes behind the end. */
+  constructor(state: SpaceState, { appendsOnly = false }: { appendsOnly?: boolean } = {}) {
+    this.#appendsOnly = appendsOnly;
     this.#state = state;
     this.#end = state.end;
   }
@@ -107,7 +110,8 @@ export class Space {
   allocate(units: number): number {
     const runs = this.#runs;
     assert(runs !== undefined, 'the space was read');
-    for (let steps = Math.min(runs.length, SEARCH_STEPS_MAX); steps > 0; steps--) {
+    const stepsMax = this.#appendsOnly ? 0 : SEARCH_STEPS_MAX;
+    for (let steps = Math.min(runs.length, stepsMax); steps > 0; steps--) {
       if (this.#cursor >= runs.length) this.#cursor = 0;
       const run = runs[this.#cursor];
       if (run !== undefined && run.units >= units) {
