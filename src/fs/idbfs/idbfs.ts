@@ -12,7 +12,7 @@ import { NAME_MAX } from '../../abi/limits.ts';
 import { direntType, IDBFS_MAGIC, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, WaitQueue } from '../../lib/op.ts';
-import type { Store } from '../../store/store.ts';
+import type { Run, Store } from '../../store/store.ts';
 import type { StoreView } from '../../store/store-view.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
@@ -45,6 +45,7 @@ import {
   orphanRange,
   ROOT_INO,
 } from './items.ts';
+import { cutRun, withoutHoles } from './stored-run.ts';
 import { WriteBack } from './write-back.ts';
 import { decodeXattrs, xattrObject, XATTRS_SIZE_MAX } from './xattr-blob.ts';
 
@@ -342,11 +343,19 @@ export class Idbfs extends LocalFilesystem {
     try {
       this.#chunks.evict();
       const { generation } = data;
-      const end = this.#readAheadEnd(data, index);
+      let end = this.#readAheadEnd(data, index);
       const from = index * CHUNK_SIZE;
       const cut = this.#changes.cutOf(inode.ino);
       const holes = this.#changes.holesOf(inode.ino);
-      const runs = yield* this.#store.read(inode.ino, from, (end - index) * CHUNK_SIZE);
+      let runs: Run[];
+      try {
+        runs = yield* this.#store.read(inode.ino, from, (end - index) * CHUNK_SIZE);
+      } catch (error) {
+        if (error !== linuxerr.EIO || end === index + 1) throw error;
+        // What was to be read ahead may be damaged: that is told to whoever wants it.
+        end = index + 1;
+        runs = yield* this.#store.read(inode.ino, from, CHUNK_SIZE);
+      }
       // Cut or rewritten meanwhile: whoever needs the chunk asks again.
       if (data.generation !== generation) return;
       for (let chunk = index; chunk < end && chunk < data.storedChunks; chunk++) {
@@ -471,29 +480,4 @@ export class Idbfs extends LocalFilesystem {
       flags: 0,
     };
   }
-}
-
-interface StoredRun {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
-/** What is left of a run when holes have been punched that the store doesn't know of yet. */
-function withoutHoles(
-  run: StoredRun,
-  holes: readonly { readonly from: number; readonly to: number }[],
-): StoredRun[] {
-  let parts = [run];
-  for (const { from, to } of holes) {
-    parts = parts.flatMap((part) => [...cutRun(part, 0, from), ...cutRun(part, to, Infinity)]);
-  }
-  return parts;
-}
-
-/** The part of a run within [from, to), a chunk's range. */
-function cutRun(run: StoredRun, from: number, to: number): StoredRun[] {
-  const start = Math.max(from, run.offset);
-  const end = Math.min(to, run.offset + run.bytes.length);
-  if (start >= end) return [];
-  return [{ offset: start, bytes: run.bytes.subarray(start - run.offset, end - run.offset) }];
 }

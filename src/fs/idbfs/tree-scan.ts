@@ -47,6 +47,8 @@ export interface Group {
   cookieMax: number;
 }
 
+type Counts = Partial<Record<'size' | 'blockCount' | 'entryCount' | 'nextCookie', number>>;
+
 export interface ScanTotals {
   files: number;
   directories: number;
@@ -242,15 +244,15 @@ export class TreeScan {
     }
   }
 
-  *#corrected({ ino, inode }: Group, text: string, change: Partial<StoredInode>): Op<void> {
+  *#corrected({ ino, inode }: Group, text: string, change: Counts): Op<void> {
     if (inode === undefined) return;
-    const [[name, value] = ['', 0]] = Object.entries(change);
+    const [[name, value] = ['', 0]] = Object.entries<number>(change);
     yield* this.#report({
       ino,
       text,
       fix: {
         phase: 'counts',
-        what: `${name} is set to ${String(value)}`,
+        what: `${name} is set to ${value}`,
         apply(edits) {
           edits.putInode(ino, { ...inode, ...change });
         },

@@ -187,14 +187,14 @@ class Search {
 
   /** Nodes that nothing whole leads to; inner ones first. */
   *#candidates(): Op<Candidate[]> {
-    const { addresses, readAt } = this.#device;
-    if (addresses === undefined || readAt === undefined) return [];
+    const device = this.#device;
+    if (device.addresses === undefined || device.readAt === undefined) return [];
     const found: Candidate[] = [];
     for (let from: number | undefined = 0; from !== undefined;) {
-      const some: number[] = yield* addresses.call(this.#device, from, ADDRESSES_AT_ONCE);
+      const some: number[] = yield* device.addresses(from, ADDRESSES_AT_ONCE);
       for (const address of some) {
         if (this.#known.has(address)) continue;
-        const bytes = yield* readAt.call(this.#device, address);
+        const bytes = yield* device.readAt(address);
         const node = bytes === undefined ? undefined : decoded(bytes);
         if (bytes === undefined || node === undefined || !isOfItems(node)) continue;
         const sizeBytes = bytes.length;

@@ -242,6 +242,24 @@ test('damaged data is given up if that is asked for, and reads as zeros then', a
   expect(bytes).toEqual(content(9, 80 * BLOCK).fill(0, 3 * BLOCK, 4 * BLOCK));
 });
 
+test('what is read ahead and damaged does not spoil what is asked for', async () => {
+  const { image } = await built;
+  const device = new MemoryDevice();
+  device.restore(image);
+  const large = [...image.places].find(([, place]) => place.length === 80 * BLOCK);
+  device.damage(large?.[0] ?? 0, (place) => flipped(place, 50 * BLOCK));
+  const { sys } = await open(device);
+  const fd = await runAsync(sys.openat(AT_FDCWD, '/large', O_RDONLY, 0));
+  const piece = new Uint8Array(8 * BLOCK);
+  const results: string[] = [];
+  for (let chunk = 0; chunk < 10; chunk++) {
+    const read = runAsync(sys.pread(fd, piece, chunk * piece.length));
+    results.push(await read.then(String, (error: unknown) => (error as LinuxError).code));
+  }
+  const whole = String(piece.length);
+  expect(results).toEqual(results.map((_, chunk) => (chunk === 6 ? 'EIO' : whole)));
+});
+
 describe('an inner node', () => {
   const NAMES = 6000;
   const nameOf = (n: number): string => `${n}-${'long'.repeat(55)}`;
