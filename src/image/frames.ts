@@ -24,7 +24,7 @@ import type { ByteSink } from '../archive/byte-sink.ts';
 export const MAGIC = new TextEncoder().encode('burrow image');
 export const IMAGE_VERSION = 1;
 export const FRAME = { header: 1, items: 2, blocks: 3, end: 4 } as const;
-export const PAYLOAD_SIZE_MAX = 1 << 20;
+const PAYLOAD_SIZE_MAX = 1 << 20;
 /** Object and offset of a frame of blocks. */
 export const BLOCKS_HEADER_SIZE = 16;
 const FRAME_HEADER_SIZE = 9;

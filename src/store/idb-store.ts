@@ -143,8 +143,8 @@ function damaged(source: string): StoreError {
   return new StoreError(
     'damaged',
     `The superblock of the filesystem "${source}" is damaged: nothing that is stored can be ` +
-      'found without it. Nothing was changed. kernel.repair() finds what is left, or restore it from ' +
-      'a copy if there is one.',
+      'found without it. Nothing was changed. kernel.repair() finds what is left; or restore it ' +
+      'from a copy if there is one.',
   );
 }
 

@@ -110,10 +110,10 @@ function* markObject(engine: Engine, object: number, { from, to }: LostKeys): Op
   yield* engine.commit(batch, { durability: 'relaxed' });
   const bytes = holes.reduce((sum, hole) => sum + hole.to - hole.from, 0);
   const first = holes[0]?.from ?? 0;
-  const said = `inode ${object}: ${bytes} bytes from ${first} on are lost, or were a hole; reading `;
-  const rest =
-    end > start + LOST_SIZE_MAX ? `, and what is beyond ${start + LOST_SIZE_MAX} is a hole` : '';
-  return [`${said}them fails with EIO${rest}`];
+  const said = `inode ${object}: ${bytes} bytes from ${first} on are lost, or were a hole; `;
+  const limit = start + LOST_SIZE_MAX;
+  const rest = end > limit ? `, and what is beyond ${limit} is a hole` : '';
+  return [`${said}reading them fails with EIO${rest}`];
 }
 
 /** Where in an object's data a key lies, in bytes; Infinity: behind it. */

@@ -223,7 +223,8 @@ export class TreeScan {
       yield* this.#corrected(group, text, { entryCount: names });
     }
     if (type === S_IFDIR && cookieMax >= inode.nextCookie) {
-      const text = `an entry has the position ${cookieMax}, and the next would get ${inode.nextCookie}`;
+      const next = `the next would get ${inode.nextCookie}`;
+      const text = `an entry has the position ${cookieMax}, and ${next}`;
       yield* this.#corrected(group, text, { nextCookie: cookieMax + 1 });
     }
     if (type !== S_IFREG && blocks > 0) {

@@ -104,7 +104,7 @@ export function storeProblems(
 }
 
 /** What the filesystem's own check says. */
-export function checkProblems(snapshot: MemoryStoreSnapshot): string[] {
+function checkProblems(snapshot: MemoryStoreSnapshot): string[] {
   const found: Finding[] = [];
   const take = function* (finding: Finding): Op<void> {
     found.push(finding);
