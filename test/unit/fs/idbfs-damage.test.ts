@@ -254,11 +254,56 @@ test('what is read ahead and damaged does not spoil what is asked for', async ()
   const results: string[] = [];
   for (let chunk = 0; chunk < 10; chunk++) {
     const read = runAsync(sys.pread(fd, piece, chunk * piece.length));
-    results.push(await read.then(String, (error: unknown) => (error as LinuxError).code));
+    results.push(await read.then(String, codeOf));
   }
   const whole = String(piece.length);
   expect(results).toEqual(results.map((_, chunk) => (chunk === 6 ? 'EIO' : whole)));
 });
+
+test('what a damaged leaf had of a file is EIO after the repair, and not zeros', async () => {
+  const BLOCKS = 120;
+  const device = new MemoryDevice();
+  const session = await open(device);
+  // Blocks that stand alone, with little in them, lie in the tree, and so fill several leaves.
+  const bytes = new Uint8Array(2 * BLOCKS * BLOCK);
+  const out = await runAsync(session.sys.openat(AT_FDCWD, '/file', O_RDWR | O_CREAT, 0o644));
+  for (let n = 0; n < BLOCKS; n++) {
+    const at = 2 * n * BLOCK;
+    bytes.fill(1 + n, at, at + 2000);
+    await runAsync(session.sys.pwrite(out, bytes.subarray(at, at + 2000), at));
+  }
+  await runAsync(session.sys.ftruncate(out, bytes.length));
+  await runAsync(session.sys.close(out));
+  await runAsync(closeSession(session));
+  const { image } = device;
+  const leaves = [...image.places].filter(([, place]) => place[0] === 0x42 && place[1] === 0);
+  expect(leaves.length).toBeGreaterThan(6);
+  let lost = 0;
+  for (const [address] of leaves) {
+    device.restore(image);
+    device.damage(address, (place) => flipped(place, 1000));
+    const { repairs } = await repair(device);
+    device.restore(device.image);
+    const { sys } = await open(device);
+    // The first leaf has the root, and the last one the file's inode.
+    const isUnnamed = repairs.some((text) => text.includes('lost+found'));
+    const isLost = repairs.some((text) => text.includes('/file: its inode is missing'));
+    if (isUnnamed || isLost) continue;
+    const fd = await runAsync(sys.openat(AT_FDCWD, '/file', O_RDONLY, 0));
+    for (let at = 0; at < bytes.length; at += 8 * BLOCK) {
+      const piece = new Uint8Array(8 * BLOCK);
+      const code = await runAsync(sys.pread(fd, piece, at)).then(String, codeOf);
+      if (code === 'EIO') lost++;
+      else expect(piece).toEqual(bytes.slice(at, at + piece.length));
+    }
+    expect(repairs.join('\n')).toMatch(/inode 2: \d+ bytes from \d+ on are lost, or were a hole/);
+  }
+  expect(lost).toBeGreaterThan(5);
+});
+
+function codeOf(error: unknown): string {
+  return (error as LinuxError).code;
+}
 
 describe('an inner node', () => {
   const NAMES = 6000;
