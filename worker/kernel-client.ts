@@ -24,11 +24,21 @@ import type { SnapshotInfo } from '../src/api-snapshots.ts';
 import type { MountInfo, StorageInfo } from '../src/api-storage.ts';
 import type { ArchiveSummary, ExportOptions, ImportOptions } from '../src/archive/options.ts';
 import { DEFAULT_MOUNTS } from './default-mounts.ts';
+import type {
+  CheckOptions,
+  CheckResult,
+  ExportImageOptions,
+  ImageSummary,
+  ImportImageOptions,
+  RepairOptions,
+  RepairResult,
+} from '../src/image/options.ts';
 import { exportArchive, importArchive } from './archive-client.ts';
 import { KernelError } from './fs-error.ts';
 import { FileSystemClient } from './file-system.ts';
 import { valueOf } from './outcome.ts';
 import { askToPersist, storageInfo } from './origin-storage.ts';
+import { check, exportImage, importImage, repair } from './store-client.ts';
 import type {
   KernelService,
   KillSignal,
@@ -286,6 +296,26 @@ class KernelClient implements Kernel {
     options?: { keepAs?: string | null },
   ): Promise<string | null> {
     return this.#snapshots.rollback(path, name, options);
+  }
+
+  check(path: string, options: CheckOptions = {}): Promise<CheckResult> {
+    return check(this.#worker, ++this.#lastCall, path, options);
+  }
+
+  repair(source: string, options: RepairOptions = {}): Promise<RepairResult> {
+    return repair(this.#worker, source, options);
+  }
+
+  exportImage(path: string, options: ExportImageOptions = {}): ReadableStream<Uint8Array> {
+    return exportImage(this.#worker, ++this.#lastCall, path, options);
+  }
+
+  importImage(
+    source: string,
+    image: ReadableStream<Uint8Array> | Blob | Uint8Array,
+    options: ImportImageOptions = {},
+  ): Promise<ImageSummary> {
+    return importImage(this.#worker, ++this.#lastCall, source, { ...options, image });
   }
 
   mounts(): Promise<MountInfo[]> {

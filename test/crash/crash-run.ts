@@ -9,7 +9,8 @@ import type { LinuxError } from '../../src/abi/errno.ts';
 import type { Idbfs, IdbfsLimits } from '../../src/fs/idbfs/idbfs.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { type Op, runAsync, runSync, waitFor } from '../../src/lib/op.ts';
-import { MemoryStore, type MemoryStoreSnapshot } from '../../src/store/memory-store.ts';
+import { MemoryStore } from '../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import type { Batch, Durability } from '../../src/store/store.ts';
 import {
   type Action,

@@ -7,11 +7,12 @@
 // still open is on the list of orphans in the store, from which the next mount removes it if this
 // one doesn't get to.
 
-import { linuxerr } from '../../abi/errno.ts';
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { direntType, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, startOp } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
+import type { StoreView } from '../../store/store-view.ts';
 import type { Subvolumes } from '../../store/subvolumes.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
@@ -22,6 +23,7 @@ import { Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
 import type { Xattrs } from '../shared/xattrs.ts';
 import { LocalFilesystem, type LocalOptions } from '../shared/local-filesystem.ts';
 import { Changes } from './changes.ts';
+import { type CheckOptions, type CheckResult, checkStore } from './check.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import { ChunkLoader } from './chunk-loader.ts';
 import { DentryCache } from './dentry-cache.ts';
@@ -441,6 +443,31 @@ export class Idbfs extends LocalFilesystem {
 
   override *sync(): Op<void> {
     yield* this.#writeBack.flush('strict');
+  }
+
+  /** What is in the store, as check.ts says. Errors: EIO; what `onProgress` throws. */
+  *check(options: CheckOptions = {}): Op<CheckResult> {
+    const failure = yield* this.#tryFlush();
+    const result = yield* checkStore(this.#store, options);
+    if (failure === undefined) return result;
+    const problem = `what has changed since the last commit can't be committed: ${failure.message}`;
+    return { ...result, problems: [...result.problems, problem] };
+  }
+
+  /** All that has been written, at this moment; whoever gets it closes it. Errors: as sync. */
+  *view(): Op<StoreView> {
+    yield* this.#writeBack.flush('relaxed');
+    return yield* this.#store.view();
+  }
+
+  *#tryFlush(): Op<LinuxError | undefined> {
+    try {
+      yield* this.#writeBack.flush('relaxed');
+      return undefined;
+    } catch (error) {
+      if (error instanceof LinuxError) return error;
+      throw error;
+    }
   }
 
   override *release(): Op<void> {
