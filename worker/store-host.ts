@@ -85,6 +85,11 @@ export class StoreHost {
     return this.#jobs.run(call, async (signal) => {
       const store = await runAsync(kernel.openUnmounted(source));
       try {
+        const { subvolumes } = store;
+        if (subvolumes !== undefined && (await runAsync(subvolumes.list())).length > 0) {
+          const message = 'it has snapshots, which an import would give up: delete them first';
+          throw new ArchiveError('EBUSY', message);
+        }
         if (!overwrite && !(await runAsync(isEmptyStore(store)))) {
           const message = 'there are files in it, which { overwrite: true } would replace';
           throw new ArchiveError('ENOTEMPTY', message);

@@ -78,7 +78,8 @@ export interface Stores {
   /**
    * Reads all that the filesystem mounted at a path keeps, after a commit, and says what is wrong.
    * It is of one moment, while the filesystem goes on being used; what that gives up meanwhile
-   * takes space until the check has ended. Nothing is changed.
+   * takes space until the check has ended. Snapshots are read as well. Nothing is changed, but that
+   * of two copies the one that is damaged is put right from the other.
    *
    * Rejects with an FsError: the path's; EOPNOTSUPP for a filesystem that keeps nothing; EIO if the
    * browser can't read its storage.
@@ -90,13 +91,17 @@ export interface Stores {
    * goes to /lost+found, counts are corrected, names that lead nowhere are removed. Data that is
    * damaged stays so. Nothing but what it tells of is given up.
    *
+   * Snapshots and clones stay as they are. Where what leads to them or to the files is damaged, so
+   * that a repair could keep only one tree, it is refused with a KernelError 'damaged', which says
+   * what to do.
+   *
    * Rejects with FsError EBUSY if it is mounted here; KernelError 'locked' if it is elsewhere, and
    * others of opening it.
    */
   repair(source: string, options?: RepairOptions): Promise<RepairResult>;
 
   /**
-   * All that the filesystem mounted at a path keeps, of the moment at which the stream is first
+   * All that the filesystem mounted at a path keeps, without its snapshots, of the moment at which the stream is first
    * read, as an image: importImage() makes the same of it. The stream fails with an FsError: the
    * path's; EOPNOTSUPP for a filesystem that keeps nothing; EIO at what is damaged.
    */
@@ -106,7 +111,8 @@ export interface Stores {
    * Makes the filesystem of a source, which is not mounted, what an image says. Until all of it is
    * there and whole, nothing has changed, whatever happens.
    *
-   * Rejects with an FsError: ENOTEMPTY if there are files; EBUSY if it is mounted here; EINVAL if
+   * Rejects with an FsError: ENOTEMPTY if there are files; EBUSY if it is mounted here or has
+   * snapshots; EINVAL if
    * the image is damaged, cut off or none; ENOSPC; with KernelError 'locked' if it is mounted
    * elsewhere, and others of opening it; or with what the stream failed with.
    */

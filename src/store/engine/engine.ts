@@ -187,7 +187,7 @@ export class Engine implements Store {
   *replace(): Op<Replacement> {
     this.#checkOpen();
     assert(!this.#isReplaced, 'all is replaced already');
-    yield* this.subvolumes.list();
+    yield* this.subvolumes.released();
     if (this.subvolumes.sharedUpTo > 0) throw linuxerr.EBUSY;
     this.#isReplaced = true;
     const tree = new Tree(this.#cache, EMPTY_ROOT);

@@ -407,7 +407,7 @@ export class MirroredDevice implements PageDevice {
     yield* this.#follower.drained();
     const sides = [this.#leader.device];
     if (this.#state === 'whole') sides.push(this.#follower.device);
-    return sides.find(({ addresses }) => addresses !== undefined);
+    return sides.find((side) => side.addresses !== undefined);
   }
 
   *usage(): Op<StoreUsage> {

@@ -6,7 +6,7 @@
 // those that are to go stays short.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
-import { type Op, runAsync } from '../../lib/op.ts';
+import { type Op, runAsync, waitFor } from '../../lib/op.ts';
 import type { Batch, Durability, Store } from '../store.ts';
 import type { StoreView, ViewOptions } from '../store-view.ts';
 import type { SnapshotOptions, SubvolumeInfo, Subvolumes } from '../subvolumes.ts';
@@ -63,7 +63,7 @@ export class EngineSubvolumes implements Subvolumes {
   #sharedUpTo = 0;
   /** Nodes of deleted trees may be left. */
   #hasDying = false;
-  #isReleasing = false;
+  #releasing: Promise<void> | undefined;
   /** Nodes of deleted trees that can't be read: what they lead to stays until they can be. */
   readonly #damaged = new Set<number>();
 
@@ -269,26 +269,33 @@ export class EngineSubvolumes implements Subvolumes {
 
   /** A commit has ended well: if something was deleted, its space is given back. */
   releaseSoon(): void {
-    if (this.#hasDying && !this.#isReleasing) void this.#release();
+    if (this.#hasDying) void this.#release();
+  }
+
+  /** Waits until it is, or can't be now. */
+  *released(): Op<void> {
+    yield* this.#all();
+    if (this.#hasDying) yield* waitFor(this.#release());
+  }
+
+  #release(): Promise<void> {
+    return (this.#releasing ??= this.#releaseAll().finally(() => {
+      this.#releasing = undefined;
+    }));
   }
 
   /** Step by step. Stops at an error: the next commit that ends well tries again. */
-  async #release(): Promise<void> {
-    this.#isReleasing = true;
+  async #releaseAll(): Promise<void> {
     let nodesMax = RELEASE_NODES_MAX;
-    try {
-      while (this.#hasDying) {
-        try {
-          await runAsync(this.#releaseStep(nodesMax));
-        } catch (error) {
-          if (!(error instanceof LinuxError)) throw error;
-          // A smaller step may find the room that it takes to say what is free.
-          if (error !== linuxerr.ENOSPC || nodesMax === 1) return;
-          nodesMax = 1;
-        }
+    while (this.#hasDying) {
+      try {
+        await runAsync(this.#releaseStep(nodesMax));
+      } catch (error) {
+        if (!(error instanceof LinuxError)) throw error;
+        // A smaller step may find the room that it takes to say what is free.
+        if (error !== linuxerr.ENOSPC || nodesMax === 1) return;
+        nodesMax = 1;
       }
-    } finally {
-      this.#isReleasing = false;
     }
   }
 
