@@ -103,7 +103,7 @@ const platform: KernelPlatform = {
       onDataLoss: options.onDataLoss,
       media: options.media,
     }),
-  openDevice: (source) => openIdbDevice({ source, session: random48(), clock }),
+  openDevice: (source) => openIdbDevice({ source, session: random48(), clock, forRepair: true }),
 };
 
 export class KernelHost implements KernelService {

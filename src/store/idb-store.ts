@@ -43,6 +43,8 @@ export interface IdbStoreOptions {
    * there alone; a file that is there is copied back and removed.
    */
   readonly media?: Media | undefined;
+  /** Of openIdbDevice(): opens what is damaged as well. Default: false. */
+  readonly forRepair?: boolean | undefined;
   readonly clock?: Clock | undefined;
   /** The platform's parts that are to be replaced; null: do without. */
   readonly idb?: IndexedDb | undefined;
@@ -123,6 +125,7 @@ async function openDevice(
   const checksum = await loadChecksum();
   const clock = options.clock ?? new RealClock();
   const settings = {
+    forRepair: options.forRepair,
     source,
     onDataLoss,
     media,

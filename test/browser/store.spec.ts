@@ -89,7 +89,9 @@ test('an image of one source makes another the same', async ({ kernelPage }) => 
 test('a damaged filesystem is repaired', async ({ kernelPage }) => {
   const found = await kernelPage.evaluate(async () => {
     const source = `broken-${crypto.randomUUID()}`;
-    await kernel.mount('/broken', { type: 'idbfs', source });
+    // With a copy in OPFS, nothing would be missing.
+    const options = { media: 'indexeddb' } as const;
+    await kernel.mount('/broken', { type: 'idbfs', source, options });
     for (let i = 0; i < 20; i++) await kernel.fs.writeFile(`/broken/${i}`, `${i}`.repeat(900));
     await kernel.umount('/broken');
     await new Promise<void>((resolve, reject) => {
