@@ -29,6 +29,8 @@ const HAS_XATTRS = 1;
 /** The letters for the kinds of items. */
 export const KIND = {
   filesystem: 'f',
+  /** Kept for whoever serves the filesystem to others. */
+  note: 'k',
   orphan: 'o',
   inode: 'i',
   entryByName: 'n',

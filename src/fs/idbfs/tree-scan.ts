@@ -117,6 +117,8 @@ export class TreeScan {
       yield* this.#takeName(ino, key, value);
     } else if (ino !== FILESYSTEM_INO && kind === KIND.entryByCookie) {
       yield* this.#takePosition(ino, key, value);
+    } else if (ino === FILESYSTEM_INO && kind === KIND.note) {
+      // What it says is nobody else's business.
     } else yield* this.#report({ text: `an item is of no known kind: ${JSON.stringify(key)}` });
   }
 

@@ -294,10 +294,13 @@ function decoded(bytes: Uint8Array): TreeNode | undefined {
   }
 }
 
-/** Keys of the meta tree are four units, or begin with a letter; those of files with U+0000. */
+/**
+ * Keys of the meta tree are four units, or begin with a letter; those of items and objects begin
+ * with a number of at most 53 bits.
+ */
 function isOfItems({ keys }: TreeNode): boolean {
   const last = keys.at(-1);
-  return last !== undefined && last.length > 4 && last.startsWith('\0');
+  return last !== undefined && last.length > 4 && last < ' ';
 }
 
 function isWithin({ keys }: TreeNode, { from, to }: LostKeys): boolean {

@@ -49,7 +49,9 @@ class StoreReader {
     else if (key[4] === 'p') {
       this.directory(ino).byCookie.set(numberFromKey(key, 5), decodePosition(value));
     } else if (key[4] === 'o') this.orphans.add(numberFromKey(key, 5));
-    else this.problems.push(`an item of no known kind: ${JSON.stringify(key)}`);
+    else if (ino !== 0 || key[4] !== 'k') {
+      this.problems.push(`an item of no known kind: ${JSON.stringify(key)}`);
+    }
   }
 
   directory(ino: number): Directory {

@@ -77,6 +77,12 @@ function inodeChange(ino: number, change: Partial<StoredInode>): ItemChanges {
 const DAMAGES: Damage[] = [
   { name: 'nothing', problems: [], done: [] },
   {
+    name: 'a note of whoever serves it to others',
+    items: () => [[`${filesystemKey.slice(0, 4)}knote`, new Uint8Array(3)]],
+    problems: [],
+    done: [],
+  },
+  {
     name: 'a link count',
     items: inodeChange(SECOND, { nlink: 9 }),
     problems: ['/dir/sub/again: its link count is 9, and it has 2 links'],
