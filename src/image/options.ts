@@ -101,9 +101,10 @@ export interface Stores {
   repair(source: string, options?: RepairOptions): Promise<RepairResult>;
 
   /**
-   * All that the filesystem mounted at a path keeps, without its snapshots, of the moment at which the stream is first
-   * read, as an image: importImage() makes the same of it. The stream fails with an FsError: the
-   * path's; EOPNOTSUPP for a filesystem that keeps nothing; EIO at what is damaged.
+   * All that the filesystem mounted at a path keeps, without its snapshots, of the moment at
+   * which the stream is first read, as an image: importImage() makes the same of it. The stream
+   * fails with an FsError: the path's; EOPNOTSUPP for a filesystem that keeps nothing; EIO at what
+   * is damaged.
    */
   exportImage(path: string, options?: ExportImageOptions): ReadableStream<Uint8Array>;
 

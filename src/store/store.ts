@@ -177,8 +177,8 @@ export interface Store {
   replace(): Op<Replacement>;
 
   /**
-   * Compares the copies that there are of everything, and puts right what is damaged in one of them.
-   * Undefined, or missing: there is one copy.
+   * Compares the copies that there are of everything, and puts right what is damaged in one of
+   * them. Undefined, or missing: there is one copy.
    *
    * Errors:
    *  - EIO if the medium fails.
