@@ -30,12 +30,19 @@ const LAYERS = {
   },
   'src/index.ts': {
     imports: ['worker', 'src/abi', 'src/lib'],
-    typesOnly: ['src/api.ts', 'src/api-snapshots.ts', 'src/api-storage.ts', 'src/archive'],
+    typesOnly: [
+      'src/api.ts',
+      'src/api-snapshots.ts',
+      'src/api-storage.ts',
+      'src/archive',
+      'src/image',
+    ],
   },
   worker: {
     imports: [
       'src/wasi',
       'src/archive',
+      'src/image',
       'src/kernel',
       'src/syscalls',
       'src/vfs',
@@ -50,7 +57,14 @@ const LAYERS = {
   },
   'src/api.ts': {
     imports: [],
-    typesOnly: ['src/api-snapshots.ts', 'src/api-storage.ts', 'src/archive', 'src/abi', 'src/lib'],
+    typesOnly: [
+      'src/api-snapshots.ts',
+      'src/api-storage.ts',
+      'src/archive',
+      'src/image',
+      'src/abi',
+      'src/lib',
+    ],
   },
   'src/api-snapshots.ts': { imports: [] },
   'src/api-storage.ts': { imports: [] },
@@ -59,6 +73,7 @@ const LAYERS = {
     packages: ['@bjorn3/browser_wasi_shim'],
   },
   'src/archive': { imports: ['src/syscalls', 'src/abi', 'src/lib'] },
+  'src/image': { imports: ['src/archive', 'src/store', 'src/abi', 'src/lib'] },
   'src/kernel': {
     imports: ['src/syscalls', 'src/vfs', 'src/fs', 'src/store', 'src/auth', 'src/abi', 'src/lib'],
   },

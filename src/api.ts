@@ -6,6 +6,7 @@
 import type { MountInfo, StorageInfo, StoreHolder } from './api-storage.ts';
 import type { Snapshots } from './api-snapshots.ts';
 import type { Archives } from './archive/options.ts';
+import type { Stores } from './image/options.ts';
 
 /** A filesystem to mount. `source` names the store (idbfs); options depend on the type. */
 export type MountSpec =
@@ -188,7 +189,7 @@ export interface Process {
   kill(signal?: 'SIGKILL' | 'SIGINT' | 'SIGTERM'): Promise<void>;
 }
 
-export interface Kernel extends Archives, Snapshots {
+export interface Kernel extends Archives, Snapshots, Stores {
   readonly fs: FileSystem;
   /** How spawn() runs programs by default on this page. */
   readonly isolation: Isolation;

@@ -6,3 +6,4 @@ export type * from './api.ts';
 export type * from './api-snapshots.ts';
 export type * from './api-storage.ts';
 export type * from './archive/options.ts';
+export type * from './image/options.ts';

@@ -19,6 +19,7 @@ import { baseName, parentPath } from './shell/paths.ts';
 import { installHooks } from './install/working-directory.ts';
 import { HOME, HistoryFile, runShells } from './shell-loop.ts';
 import { StatusBar } from './status-bar.ts';
+import { installStorageActions } from './storage-actions.ts';
 import { isKernelStopped, showStopped } from './stopped-banner.ts';
 import { Console } from './terminal/console.ts';
 import { Screen } from './terminal/screen.ts';
@@ -156,6 +157,7 @@ class Playground {
     this.#installSplitters();
     this.#installKeys();
     this.#installLeaving();
+    installStorageActions(this.#kernel, this.#status);
     await this.#status.refresh();
     this.#poll = setInterval(() => {
       if (document.visibilityState === 'visible') this.#refresh();

@@ -4,16 +4,15 @@
 import { proxy, type Remote, transfer } from 'comlink';
 import type {
   ArchiveFormat,
-  ArchiveProgress,
   ArchiveSummary,
   ExportOptions,
   ImportOptions,
 } from '../src/archive/options.ts';
 import { valueOf } from './outcome.ts';
-import type { ExportRequest, ImportRequest, KernelService, OnArchiveProgress } from './protocol.ts';
+import type { ExportRequest, ImportRequest, KernelService } from './protocol.ts';
 
 /** Calls the kernel worker. Errors: KernelError when it dies or has died. */
-interface KernelCaller {
+export interface KernelCaller {
   call<T>(run: (service: Remote<KernelService>) => Promise<T>): Promise<T>;
 }
 
@@ -21,11 +20,11 @@ interface KernelCaller {
 const CHUNK_SIZE_MAX = 1 << 20;
 
 /** What the page's function throws is the page's business. */
-function progressProxy(
-  onProgress: ((progress: ArchiveProgress) => void) | undefined,
-): OnArchiveProgress | undefined {
+export function progressProxy<T>(
+  onProgress: ((progress: T) => void) | undefined,
+): ((progress: T) => void) | undefined {
   if (onProgress === undefined) return undefined;
-  return proxy((progress: ArchiveProgress) => {
+  return proxy((progress: T) => {
     try {
       onProgress(progress);
     } catch (error) {
@@ -35,7 +34,7 @@ function progressProxy(
 }
 
 /** Interrupts `call` when the signal aborts. Errors: the signal's reason takes the place of any. */
-async function interruptibly<T>(
+export async function interruptibly<T>(
   worker: KernelCaller,
   call: number,
   signal: AbortSignal | undefined,
@@ -70,11 +69,33 @@ export function exportArchive(
   options: ExportOptions,
 ): ReadableStream<Uint8Array> {
   checkFormat(options.format);
+  const { format, signal } = options;
+  return exportStream({ worker, call, signal }, async (target) => {
+    const request: ExportRequest = { call, path, format, target };
+    const onProgress = progressProxy(options.onProgress);
+    const outcome = await worker.call((service) =>
+      service.exportArchive(transfer(request, [target]), onProgress),
+    );
+    valueOf(outcome, 'exportArchive', path);
+  });
+}
+
+interface StreamCall {
+  readonly worker: KernelCaller;
+  readonly call: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Resolves when the kernel has written all to `target`. */
+type StartExport = (target: WritableStream<Uint8Array>) => Promise<void>;
+
+/** A stream of what the kernel writes, which begins when it is first read. */
+export function exportStream(call: StreamCall, start: StartExport): ReadableStream<Uint8Array> {
   let running: Export | undefined;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        running ??= new Export(worker, call, path, options);
+        running ??= new Export(call, start);
         const chunk = await running.next();
         if (chunk === undefined) controller.close();
         else controller.enqueue(chunk);
@@ -92,9 +113,9 @@ class Export {
   /** Rejects with what is to be told of a failure. */
   readonly #ended: Promise<void>;
 
-  constructor(worker: KernelCaller, call: number, path: string, options: ExportOptions) {
+  constructor({ worker, call, signal }: StreamCall, start: StartExport) {
     let fail: (reason: unknown) => void = () => undefined;
-    const { readable, writable: target } = new TransformStream<Uint8Array, Uint8Array>({
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>({
       start(controller) {
         fail = (reason) => {
           controller.error(reason);
@@ -102,14 +123,7 @@ class Export {
       },
     });
     this.#reader = readable.getReader();
-    const request: ExportRequest = { call, path, format: options.format, target };
-    const onProgress = progressProxy(options.onProgress);
-    this.#ended = interruptibly(worker, call, options.signal, async () => {
-      const outcome = await worker.call((service) =>
-        service.exportArchive(transfer(request, [target]), onProgress),
-      );
-      valueOf(outcome, 'exportArchive', path);
-    });
+    this.#ended = interruptibly(worker, call, signal, () => start(writable));
     // When the kernel has died, nobody else ends the stream.
     this.#ended.catch(fail);
   }
@@ -139,27 +153,38 @@ export async function importArchive(
   worker: KernelCaller,
   call: number,
   path: string,
-  options: ImportOptions & { readonly source: ReadableStream<Uint8Array> | Blob | Uint8Array },
+  options: ImportOptions & { readonly source: StreamSource },
 ): Promise<ArchiveSummary> {
-  const { source, format, preserveOwner = true, signal } = options;
+  const { format, preserveOwner = true, signal } = options;
   signal?.throwIfAborted();
   if (format !== undefined) checkFormat(format);
-  const relay = source instanceof ReadableStream ? new Relay(source) : undefined;
-  const request: ImportRequest = {
-    call,
-    path,
-    source: relay?.stream ?? blobOf(source as Blob | Uint8Array),
-    format,
-    preserveOwner,
-  };
   const onProgress = progressProxy(options.onProgress);
-  const transferables = relay === undefined ? [] : [relay.stream];
-  return await interruptibly(worker, call, signal, async () => {
-    try {
+  return await importStream(
+    { worker, call, signal },
+    options.source,
+    async (source, transferred) => {
+      const request: ImportRequest = { call, path, source, format, preserveOwner };
       const outcome = await worker.call((service) =>
-        service.importArchive(transfer(request, transferables), onProgress),
+        service.importArchive(transfer(request, transferred), onProgress),
       );
       return valueOf(outcome, 'importArchive', path);
+    },
+  );
+}
+
+export type StreamSource = ReadableStream<Uint8Array> | Blob | Uint8Array;
+
+/** Gives the kernel what the page has. Errors: the source's own; else those of `start`. */
+export async function importStream<T>(
+  { worker, call, signal }: StreamCall,
+  source: StreamSource,
+  start: (source: ReadableStream<Uint8Array> | Blob, transferred: Transferable[]) => Promise<T>,
+): Promise<T> {
+  const relay = source instanceof ReadableStream ? new Relay(source) : undefined;
+  const from = relay?.stream ?? blobOf(source as Blob | Uint8Array);
+  return await interruptibly(worker, call, signal, async () => {
+    try {
+      return await start(from, relay === undefined ? [] : [relay.stream]);
     } catch (error) {
       throw relay?.end(error) ?? error;
     }

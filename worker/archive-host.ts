@@ -4,27 +4,17 @@
 import { exportArchive } from '../src/archive/export-archive.ts';
 import { importArchive } from '../src/archive/import-archive.ts';
 import type { ArchiveSummary } from '../src/archive/options.ts';
-import { linuxerr } from '../src/abi/errno.ts';
 import type { Kernel } from '../src/kernel/kernel.ts';
-import type { Clock } from '../src/lib/clock.ts';
 import { runAsync } from '../src/lib/op.ts';
 import type { Syscalls } from '../src/syscalls/table.ts';
+import type { Jobs } from './jobs.ts';
 import type { ExportRequest, ImportRequest, OnArchiveProgress } from './protocol.ts';
 
-/** Between two messages to the page about the progress. */
-const PROGRESS_INTERVAL_MS = 50;
-
-interface Job {
-  readonly abort: AbortController;
-  readonly ended: Promise<void>;
-}
-
 export class ArchiveHost {
-  readonly #clock: Clock;
-  readonly #jobs = new Map<number, Job>();
+  readonly #jobs: Jobs;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(jobs: Jobs) {
+    this.#jobs = jobs;
   }
 
   /** Errors: those of src/archive; EINTR once it is interrupted. */
@@ -35,7 +25,7 @@ export class ArchiveHost {
   ): Promise<void> {
     const { call, path, format, target } = request;
     return this.#run(kernel, call, (sys, signal) => {
-      const options = { format, signal, onProgress: this.#seldom(onProgress) };
+      const options = { format, signal, onProgress: this.#jobs.seldom(onProgress) };
       return exportArchive(sys, path, target, options);
     });
   }
@@ -48,54 +38,23 @@ export class ArchiveHost {
   ): Promise<ArchiveSummary> {
     const { call, path, source, format, preserveOwner } = request;
     return this.#run(kernel, call, (sys, signal) => {
-      const options = { format, preserveOwner, signal, onProgress: this.#seldom(onProgress) };
+      const options = { format, preserveOwner, signal, onProgress: this.#jobs.seldom(onProgress) };
       return importArchive(sys, path, source, options);
     });
   }
 
-  async #run<T>(
+  #run<T>(
     kernel: Kernel,
     call: number,
     work: (sys: Syscalls, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const abort = new AbortController();
-    let end = (): void => undefined;
-    const ended = new Promise<void>((resolve) => {
-      end = resolve;
-    });
-    this.#jobs.set(call, { abort, ended });
-    try {
+    return this.#jobs.run(call, async (signal) => {
       const { task, sys } = await runAsync(kernel.createTask({}));
       try {
-        return await work(sys, abort.signal);
+        return await work(sys, signal);
       } finally {
         kernel.endTask(task);
       }
-    } finally {
-      this.#jobs.delete(call);
-      end();
-    }
-  }
-
-  interrupt(call: number): void {
-    this.#jobs.get(call)?.abort.abort(linuxerr.EINTR);
-  }
-
-  /** Interrupts all, and resolves when they have ended. */
-  async shutdown(): Promise<void> {
-    for (const call of this.#jobs.keys()) this.interrupt(call);
-    await Promise.all([...this.#jobs.values()].map(({ ended }) => ended));
-  }
-
-  /** The page has no use for a message a file. */
-  #seldom(onProgress: OnArchiveProgress | undefined): OnArchiveProgress | undefined {
-    if (onProgress === undefined) return undefined;
-    let lastMs = -Infinity;
-    return (progress) => {
-      const nowMs = this.#clock.monotonicMs();
-      if (nowMs - lastMs < PROGRESS_INTERVAL_MS) return;
-      lastMs = nowMs;
-      onProgress(progress);
-    };
+    });
   }
 }

@@ -2,22 +2,28 @@
 
 import { transfer } from 'comlink';
 import type { BootOptions, ExitStatus, MountOptions, MountSpec } from '../src/api.ts';
-import type { CommitState, MirrorState, MountInfo } from '../src/api-storage.ts';
+import type { MountInfo } from '../src/api-storage.ts';
 import type { ArchiveSummary } from '../src/archive/options.ts';
 import { ArchiveError } from '../src/archive/archive-error.ts';
 import { LinuxError, linuxerr } from '../src/abi/errno.ts';
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../src/abi/fcntl.ts';
 import { Credentials } from '../src/auth/credentials.ts';
+import type {
+  CheckResult,
+  ImageSummary,
+  RepairOptions,
+  RepairResult,
+} from '../src/image/options.ts';
 import { LinuxFileService } from '../src/kernel/linux-file-service.ts';
 import { Kernel, type KernelPlatform } from '../src/kernel/kernel.ts';
 import type { Task } from '../src/kernel/task.ts';
 import { assert, InvariantError } from '../src/lib/assert.ts';
 import { RealClock } from '../src/lib/clock.ts';
 import { type Interruption, type Op, runAsync } from '../src/lib/op.ts';
-import { openIdbStore } from '../src/store/idb-store.ts';
+import { openIdbDevice, openIdbStore } from '../src/store/idb-store.ts';
 import { StoreError } from '../src/store/store-error.ts';
 import type { Syscalls } from '../src/syscalls/table.ts';
-import type { CommitStatus, StoreHolder } from '../src/vfs/filesystem.ts';
+import type { StoreHolder } from '../src/vfs/filesystem.ts';
 import { InotifyInstance } from '../src/vfs/inotify.ts';
 import { type Exit, ProgramExit, type SignalName } from '../src/wasi/exit.ts';
 import { UnsuitableModule } from '../src/wasi/instantiate.ts';
@@ -25,16 +31,23 @@ import { Wasi } from '../src/wasi/wasi.ts';
 import { DEFAULT_MOUNTS } from './default-mounts.ts';
 import { findJspi, runInline } from './inline-task.ts';
 import { ArchiveHost } from './archive-host.ts';
+import { mountInfo } from './mount-info.ts';
+import { Jobs } from './jobs.ts';
 import { ModuleCache, type Progress } from './module-cache.ts';
 import { ProcessPool } from './process-pool.ts';
 import type {
+  CheckRequest,
   ConnectionStreams,
+  ExportImageRequest,
   ExportRequest,
   Failure,
+  ImportImageRequest,
   ImportRequest,
   KernelService,
   KillSignal,
   OnArchiveProgress,
+  OnCheckProgress,
+  OnImageProgress,
   Outcome,
   ProgramSpec,
   SnapshotAnswer,
@@ -44,6 +57,7 @@ import type {
 import { answerSnapshots } from './snapshot-host.ts';
 import { SocketListener } from './socket-host.ts';
 import { openStdio } from './stdio.ts';
+import { StoreHost } from './store-host.ts';
 import { ChannelServer, makeChannel } from './syscall-channel.ts';
 import { openTabs } from './tabs.ts';
 
@@ -93,6 +107,7 @@ const platformParts: KernelPlatform = {
       onDataLoss: options.onDataLoss,
       media: options.media,
     }),
+  openDevice: (source) => openIdbDevice({ source, session: random48(), clock, forRepair: true }),
 };
 
 export class KernelHost implements KernelService {
@@ -105,7 +120,9 @@ export class KernelHost implements KernelService {
   #sys: Syscalls | undefined;
   /** Calls of kernel.fs that can be interrupted, by number. */
   readonly #interrupts = new Map<number, () => void>();
-  readonly #archives = new ArchiveHost(clock);
+  readonly #jobs = new Jobs(clock);
+  readonly #archives = new ArchiveHost(this.#jobs);
+  readonly #stores = new StoreHost(this.#jobs);
   readonly #listeners = new Map<number, SocketListener>();
   #lastListener = 0;
 
@@ -204,7 +221,7 @@ export class KernelHost implements KernelService {
 
   interrupt(call: number): void {
     this.#interrupts.get(call)?.();
-    this.#archives.interrupt(call);
+    this.#jobs.interrupt(call);
   }
 
   // Archives.
@@ -221,6 +238,37 @@ export class KernelHost implements KernelService {
     onProgress: OnArchiveProgress | undefined,
   ): Promise<Outcome<ArchiveSummary>> {
     return this.#outcome(() => this.#archives.import(this.#booted().kernel, request, onProgress));
+  }
+
+  // Whole stores.
+
+  check(
+    request: CheckRequest,
+    onProgress: OnCheckProgress | undefined,
+  ): Promise<Outcome<CheckResult>> {
+    return this.#outcome(() => this.#stores.check(this.#booted().kernel, request, onProgress));
+  }
+
+  repair(source: string, options: RepairOptions): Promise<Outcome<RepairResult>> {
+    return this.#outcome(() => this.#stores.repair(this.#booted().kernel, source, options));
+  }
+
+  exportImage(
+    request: ExportImageRequest,
+    onProgress: OnImageProgress | undefined,
+  ): Promise<Outcome<void>> {
+    return this.#outcome(() =>
+      this.#stores.exportImage(this.#booted().kernel, request, onProgress),
+    );
+  }
+
+  importImage(
+    request: ImportImageRequest,
+    onProgress: OnImageProgress | undefined,
+  ): Promise<Outcome<ImageSummary>> {
+    return this.#outcome(() =>
+      this.#stores.importImage(this.#booted().kernel, request, onProgress),
+    );
   }
 
   // Sockets.
@@ -385,12 +433,7 @@ export class KernelHost implements KernelService {
   }
 
   mounts(): MountInfo[] {
-    return this.#booted().kernel.mounts.map((row) => ({
-      ...row,
-      snapshot: row.snapshot ?? null,
-      commit: row.commit === undefined ? null : commitState(row.commit),
-      holder: row.holder ?? null,
-    }));
+    return this.#booted().kernel.mounts.map(mountInfo);
   }
 
   sync(): Promise<Outcome<void>> {
@@ -402,7 +445,7 @@ export class KernelHost implements KernelService {
       const { kernel } = this.#booted();
       for (const { kill } of this.#processes.values()) kill('SIGKILL');
       await Promise.all([...this.#processes.values()].map(({ exited }) => exited));
-      await this.#archives.shutdown();
+      await this.#jobs.shutdown();
       this.#pool.terminateAll();
       this.#kernel = undefined;
       await runAsync(kernel.shutdown());
@@ -418,22 +461,6 @@ function transferBytes(outcome: Outcome<unknown>): Outcome<unknown> {
 
 function depthOf(path: string): number {
   return path.split('/').filter((part) => part !== '').length;
-}
-
-function commitState(status: CommitStatus): CommitState {
-  return {
-    health: status.health,
-    dirtyBytes: status.dirtyBytes,
-    committing: status.isCommitting,
-    commits: status.commitCount,
-    lastCommit: status.lastCommitMs ?? null,
-    error: status.lastError ?? null,
-    mirror: mirrorState(status.mirror),
-  };
-}
-
-function mirrorState(status: CommitStatus['mirror']): MirrorState | null {
-  return status === undefined ? null : { ...status, reason: status.reason ?? null };
 }
 
 /** Opens the preopens, in order, from descriptor 3 on. Errors: those of opening a directory. */

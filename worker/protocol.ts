@@ -6,6 +6,14 @@ import type { BootOptions, ExitStatus, Isolation, MountOptions, MountSpec } from
 import type { SnapshotInfo } from '../src/api-snapshots.ts';
 import type { MountInfo } from '../src/api-storage.ts';
 import type { ArchiveFormat, ArchiveProgress, ArchiveSummary } from '../src/archive/options.ts';
+import type {
+  CheckProgress,
+  CheckResult,
+  ImageProgress,
+  ImageSummary,
+  RepairOptions,
+  RepairResult,
+} from '../src/image/options.ts';
 import type { Exit } from '../src/wasi/exit.ts';
 import type { User } from '../src/wasi/host-functions.ts';
 
@@ -110,6 +118,27 @@ export interface SnapshotAnswer {
   readonly keptAs: string | null;
 }
 
+export interface CheckRequest {
+  readonly call: number;
+  readonly path: string;
+}
+
+export interface ExportImageRequest {
+  readonly call: number;
+  readonly path: string;
+  readonly gzip: boolean;
+  readonly target: WritableStream<Uint8Array>;
+}
+
+export interface ImportImageRequest {
+  readonly call: number;
+  readonly source: string;
+  readonly overwrite: boolean;
+  readonly image: ReadableStream<Uint8Array> | Blob;
+}
+
+export type OnCheckProgress = (progress: CheckProgress) => void;
+export type OnImageProgress = (progress: ImageProgress) => void;
 export type OnArchiveProgress = (progress: ArchiveProgress) => void;
 
 export type KillSignal = 'SIGKILL' | 'SIGINT' | 'SIGTERM';
@@ -133,6 +162,20 @@ export interface KernelService {
     onProgress: OnArchiveProgress | undefined,
   ): Promise<Outcome<ArchiveSummary>>;
   snapshots(request: SnapshotRequest): Promise<Outcome<SnapshotAnswer>>;
+  check(
+    request: CheckRequest,
+    onProgress: OnCheckProgress | undefined,
+  ): Promise<Outcome<CheckResult>>;
+  repair(source: string, options: RepairOptions): Promise<Outcome<RepairResult>>;
+  /** Resolves when the target has everything, and is closed. */
+  exportImage(
+    request: ExportImageRequest,
+    onProgress: OnImageProgress | undefined,
+  ): Promise<Outcome<void>>;
+  importImage(
+    request: ImportImageRequest,
+    onProgress: OnImageProgress | undefined,
+  ): Promise<Outcome<ImageSummary>>;
   /** Makes a socket at a path and listens there. Resolves with a number for accept(). */
   listen(path: string, mode: number): Promise<Outcome<number>>;
   /** Resolves with null once the listener is closed. */

@@ -12,6 +12,10 @@ export function deflateRaw(pieces: AsyncGenerator<Uint8Array>): AsyncGenerator<U
   return through(pieces, new CompressionStream('deflate-raw'), 'what is compressed');
 }
 
+export function gzip(pieces: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  return through(pieces, new CompressionStream('gzip'), 'what is compressed');
+}
+
 /** Errors: those of `pieces`; ArchiveError, which says that `what` is damaged. */
 export function inflateRaw(
   pieces: AsyncGenerator<Uint8Array>,

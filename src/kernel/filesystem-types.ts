@@ -179,6 +179,28 @@ export class FilesystemTypes {
     }
   }
 
+  /**
+   * Opens the store of a source that nobody has mounted. Whoever gets it closes it.
+   *
+   * Errors: EBUSY if it is mounted; StoreError.
+   */
+  *openUnmounted(source: string): Op<Store> {
+    yield* this.checkUnmounted(source);
+    return yield* waitFor(this.#options.openStore(source, {}));
+  }
+
+  /** Errors: EBUSY if it is mounted. */
+  *checkUnmounted(source: string): Op<void> {
+    if (this.#shared.has(source)) throw linuxerr.EBUSY;
+    const opening = this.#shares.get(source);
+    if (opening === undefined) return;
+    const isMounted = opening.then(
+      ({ isClosed }) => !isClosed,
+      () => false,
+    );
+    if (yield* waitFor(isMounted)) throw linuxerr.EBUSY;
+  }
+
   #shareOf(source: string, options: IdbfsMountOptions, lock?: HeldSourceLock): Promise<StoreShare> {
     const present = this.#shares.get(source);
     if (present !== undefined) return present;

@@ -7,10 +7,14 @@ import { makeDev, S_IFSOCK, S_PERMISSIONS } from '../abi/stat.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import { ROOT_CREDENTIALS } from '../auth/credentials.ts';
 import { Devfs } from '../fs/devfs/devfs.ts';
+import { Idbfs } from '../fs/idbfs/idbfs.ts';
+import { repairDevice } from '../fs/idbfs/repair.ts';
 import { makeDevices } from '../fs/shared/devices.ts';
 import type { StreamOptions } from '../fs/shared/stream-description.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Op } from '../lib/op.ts';
+import { type Op, waitFor } from '../lib/op.ts';
+import type { OpenDevice } from '../store/idb-store.ts';
+import type { Store } from '../store/store.ts';
 import { decRefVd } from '../vfs/dentry.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 import type { CommitStatus, StoreHolder } from '../vfs/filesystem.ts';
@@ -39,6 +43,8 @@ export interface KernelPlatform {
   readonly openStore: FilesystemTypesOptions['openStore'];
   readonly tabs?: FilesystemTypesOptions['tabs'];
   readonly onHolderChanged?: FilesystemTypesOptions['onHolderChanged'];
+  /** The medium of a source, for repairs; missing: there are none. Errors: StoreError. */
+  readonly openDevice?: (source: string) => Promise<OpenDevice>;
 }
 
 export interface KernelOptions {
@@ -198,6 +204,45 @@ export class Kernel implements Services {
 
   remount(path: string, options: KernelMountOptions): Op<void> {
     return this.vfs.remount(ROOT_CREDENTIALS, this.#operation(path), flagsOf(options));
+  }
+
+  /**
+   * The persistent filesystem that is mounted at a path, and its source.
+   *
+   * Errors: those of the path; EOPNOTSUPP if there is another.
+   */
+  *persistentAt(path: string): Op<{ filesystem: Idbfs; source: string }> {
+    const vd = yield* this.vfs.getDentryAt(ROOT_CREDENTIALS, this.#operation(path));
+    const { filesystem, source } = vd.mount;
+    decRefVd(vd);
+    if (!(filesystem instanceof Idbfs)) throw linuxerr.EOPNOTSUPP;
+    return { filesystem, source };
+  }
+
+  /** Errors: as FilesystemTypes.openUnmounted(). */
+  openUnmounted(source: string): Op<Store> {
+    return this.#types.openUnmounted(source);
+  }
+
+  /**
+   * Mends the filesystem of a source that nobody has mounted.
+   *
+   * Errors: EBUSY if it is mounted; EOPNOTSUPP without such a medium; StoreError; those of
+   * repairDevice().
+   */
+  *repair(
+    source: string,
+    options: { readonly dryRun: boolean; readonly discardDamaged: boolean },
+  ): Op<{ repairs: readonly string[]; problems: readonly string[] }> {
+    const { openDevice, clock } = this.#platform;
+    yield* this.#types.checkUnmounted(source);
+    if (openDevice === undefined) throw linuxerr.EOPNOTSUPP;
+    const { device, checksum } = yield* waitFor(openDevice(source));
+    try {
+      return yield* repairDevice(device, { ...options, checksum, now: clock.now() });
+    } finally {
+      yield* device.close();
+    }
   }
 
   get mounts(): MountRow[] {

@@ -9,6 +9,8 @@ import { runAsync } from '../lib/op.ts';
 import type { OnDataLoss } from './database.ts';
 import { loadChecksum } from './engine/checksum.ts';
 import { Engine } from './engine/engine.ts';
+import type { Checksum } from './engine/node-cache.ts';
+import type { PageDevice } from './engine/page-device.ts';
 import { type Markers, OpfsMarkers } from './markers.ts';
 import { type Media, type Medium, openMedia } from './media.ts';
 import { OpfsFiles, type StoreFiles } from './opfs-files.ts';
@@ -51,6 +53,8 @@ export interface IdbStoreOptions {
    * there alone; a file that is there is copied back and removed.
    */
   readonly media?: Media | undefined;
+  /** Of openIdbDevice(): opens what is damaged as well. Default: false. */
+  readonly forRepair?: boolean | undefined;
   readonly clock?: Clock | undefined;
   /** The platform's parts that are to be replaced; null: do without. */
   readonly idb?: IndexedDb | undefined;
@@ -70,6 +74,29 @@ export interface IdbStoreOptions {
  *    'diverged' if the copies on two media were changed apart.
  */
 export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
+  const { device, checksum } = await openIdbDevice(options);
+  const cacheBytes = options.cacheBytes ?? CACHE_BYTES_DEFAULT;
+  try {
+    const { session } = options;
+    return await runAsync(Engine.open({ device, checksum, cacheBytes, session }));
+  } catch (error) {
+    await runAsync(device.close());
+    throw error === linuxerr.EIO ? damaged(options.source) : error;
+  }
+}
+
+/** A medium, and how what lies on it is checked. */
+export interface OpenDevice {
+  readonly device: PageDevice;
+  readonly checksum: Checksum;
+}
+
+/**
+ * Opens the medium of a source, whatever is on it. Closing it gives up the lock.
+ *
+ * Errors: as openIdbStore(), but for 'damaged'.
+ */
+export async function openIdbDevice(options: IdbStoreOptions): Promise<OpenDevice> {
   const { source } = options;
   const platform = platformParts(options);
   let onLost = (): void => undefined;
@@ -86,7 +113,7 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
   }
   try {
     const release = (): Promise<void> => lock?.release() ?? Promise.resolve();
-    return await openEngine(options, platform, {
+    return await openDevice(options, platform, {
       release,
       setOnLost: (callback) => {
         onLost = callback;
@@ -98,15 +125,16 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
   }
 }
 
-async function openEngine(
+async function openDevice(
   options: IdbStoreOptions,
   platform: PlatformParts,
   lock: { release: () => Promise<void>; setOnLost: (onLost: () => void) => void },
-): Promise<Engine> {
+): Promise<OpenDevice> {
   const { source, onDataLoss = 'fail', media = 'mirrored' } = options;
   const checksum = await loadChecksum();
   const clock = options.clock ?? new RealClock();
   const settings = {
+    forRepair: options.forRepair,
     source,
     onDataLoss,
     media,
@@ -119,14 +147,7 @@ async function openEngine(
   try {
     medium = await openMedia({ ...platform, ...settings });
     lock.setOnLost(medium.abandon);
-    const { device } = medium;
-    const engine = Engine.open({
-      device,
-      checksum,
-      cacheBytes: options.cacheBytes ?? CACHE_BYTES_DEFAULT,
-      session: options.session,
-    });
-    return await runAsync(engine);
+    return { device: medium.device, checksum };
   } catch (error) {
     medium?.abandon();
     throw error === linuxerr.EIO ? damaged(source) : error;
@@ -137,7 +158,8 @@ function damaged(source: string): StoreError {
   return new StoreError(
     'damaged',
     `The superblock of the filesystem "${source}" is damaged: nothing that is stored can be ` +
-      'found without it. Nothing was changed. Restore it from a copy if there is one.',
+      'found without it. Nothing was changed. kernel.repair() finds what is left; or restore it ' +
+      'from a copy if there is one.',
   );
 }
 

@@ -37,6 +37,8 @@ export interface MediaOptions {
   readonly openTimeoutMs: number;
   /** Called once everything is closed. */
   readonly onClosed: () => Promise<void>;
+  /** Opens what is damaged as well. Default: false. */
+  readonly forRepair?: boolean | undefined;
 }
 
 /** What an engine runs on. */
@@ -142,6 +144,7 @@ async function mirrorOf(
       checksum,
       clock,
       acceptsLoss: onDataLoss === 'accept',
+      forRepair: options.forRepair,
       isPresent: () => files?.exists(source) ?? Promise.resolve(true),
     }),
   );

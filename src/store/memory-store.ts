@@ -3,12 +3,15 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import type { LinuxError } from '../abi/errno.ts';
+import { assert } from '../lib/assert.ts';
 import { waitFor } from '../lib/op.ts';
 import type { Op } from '../lib/op.ts';
 import { lowerBound } from './engine/node.ts';
 import { checkBatch, checkKey, checkObject, checkOffset } from './preconditions.ts';
+import { type MemoryStoreSnapshot, MemoryView, runsOf, sortedFrom } from './memory-view.ts';
 import { BLOCK_SIZE } from './store.ts';
 import type { Batch, Durability, Item, Run, ScanOptions, Store, StoreUsage } from './store.ts';
+import type { Replacement, StoreView } from './store-view.ts';
 
 export interface MemoryStoreOptions {
   /**
@@ -23,22 +26,12 @@ export interface MemoryStoreOptions {
   readonly capacityBytes?: number;
 }
 
-/** What a store held at some moment. */
-export interface MemoryStoreSnapshot {
-  readonly keys: readonly string[];
-  readonly items: ReadonlyMap<string, Uint8Array>;
-  readonly objects: ReadonlyMap<number, Blocks>;
-}
-
-/**
- * Block index → its bytes, a whole block. Neither blocks nor this map change once they are there.
- */
-type Blocks = ReadonlyMap<number, Uint8Array>;
+const EMPTY_STATE: MemoryStoreSnapshot = { keys: [], items: new Map(), objects: new Map() };
 
 export class MemoryStore implements Store {
   readonly #yields: boolean;
   readonly #capacityBytes: number;
-  #state: MemoryStoreSnapshot = { keys: [], items: new Map(), objects: new Map() };
+  #state = EMPTY_STATE;
   #nextFailure: LinuxError | undefined;
   #isClosed = false;
   /** The most that somebody wanted to reserve. */
@@ -96,14 +89,7 @@ export class MemoryStore implements Store {
     checkOffset(offset);
     checkOffset(length);
     yield* this.#begin();
-    const blocks = this.#state.objects.get(object);
-    const runs: Run[] = [];
-    for (const index of sortedFrom(blocks, offset / BLOCK_SIZE)) {
-      if (index >= (offset + length) / BLOCK_SIZE) break;
-      const bytes = blocks?.get(index);
-      if (bytes !== undefined) runs.push({ offset: index * BLOCK_SIZE, bytes: bytes.slice() });
-    }
-    return runs;
+    return runsOf(this.#state, object, offset, length);
   }
 
   *nextData(object: number, offset: number): Op<number | undefined> {
@@ -143,6 +129,27 @@ export class MemoryStore implements Store {
     return this.reservedBytes;
   }
 
+  *view(): Op<StoreView> {
+    yield* this.#begin();
+    return new MemoryView(this.#state);
+  }
+
+  *replace(): Op<Replacement> {
+    yield* this.#begin();
+    let state = EMPTY_STATE;
+    const put = function* (this: MemoryStore, batch: Batch): Op<void> {
+      checkBatch(batch);
+      yield* this.#begin();
+      state = applyBatch(state, batch);
+    };
+    const finish = function* (this: MemoryStore): Op<void> {
+      yield* this.#begin();
+      this.#state = state;
+      yield* this.close();
+    };
+    return { put: put.bind(this), finish: finish.bind(this), abort: () => undefined };
+  }
+
   *usage(): Op<StoreUsage> {
     yield* this.#begin();
     const used = usedBytes(this.#state);
@@ -162,6 +169,7 @@ export class MemoryStore implements Store {
 }
 
 function applyBatch(state: MemoryStoreSnapshot, batch: Batch): MemoryStoreSnapshot {
+  assert(batch.lost === undefined, 'a store in memory loses nothing');
   const items = new Map(state.items);
   for (const [key, value] of batch.items) {
     if (value === undefined) items.delete(key);
@@ -205,8 +213,4 @@ function usedBytes({ items, objects }: MemoryStoreSnapshot): number {
   for (const [key, value] of items) bytes += key.length + value.length;
   for (const blocks of objects.values()) bytes += blocks.size * BLOCK_SIZE;
   return bytes;
-}
-
-function sortedFrom(blocks: Blocks | undefined, first: number): number[] {
-  return [...(blocks?.keys() ?? [])].filter((index) => index >= first).sort((a, b) => a - b);
 }

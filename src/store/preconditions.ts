@@ -33,6 +33,11 @@ export function checkBatch(batch: Batch): void {
     checkOffset(from);
     if (to !== Infinity) checkOffset(to);
   }
+  for (const { object, from, to } of batch.lost ?? []) {
+    checkObject(object);
+    checkOffset(from);
+    checkOffset(to);
+  }
   for (const { object, run } of batch.writes) {
     checkObject(object);
     checkOffset(run.offset);

@@ -7,6 +7,7 @@ import { linuxerr } from '../abi/errno.ts';
 import type { MirrorStatus } from '../lib/mirror-status.ts';
 import { Mutex, type Op } from '../lib/op.ts';
 import type { Batch, Durability, Item, Run, ScanOptions, Store, StoreUsage } from './store.ts';
+import type { Replacement, ScrubReport, StoreView, ViewOptions } from './store-view.ts';
 import type { Subvolumes } from './subvolumes.ts';
 
 export class StoreShare {
@@ -190,6 +191,21 @@ class SharedStore implements Store {
   commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
     this.#checkOpen();
     return this.#tree.commit(batch, options);
+  }
+
+  view(options?: ViewOptions): Op<StoreView> {
+    this.#checkOpen();
+    return this.#tree.view(options);
+  }
+
+  replace(): Op<Replacement> {
+    this.#checkOpen();
+    return this.#tree.replace();
+  }
+
+  *scrub(): Op<ScrubReport | undefined> {
+    this.#checkOpen();
+    return this.#tree.scrub === undefined ? undefined : yield* this.#tree.scrub();
   }
 
   usage(): Op<StoreUsage> {

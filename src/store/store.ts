@@ -15,6 +15,7 @@
 
 import type { MirrorStatus } from '../lib/mirror-status.ts';
 import type { Op } from '../lib/op.ts';
+import type { Replacement, ScrubReport, StoreView, ViewOptions } from './store-view.ts';
 import type { Subvolumes } from './subvolumes.ts';
 
 /**
@@ -63,6 +64,15 @@ export interface Batch {
    * Infinity.
    */
   readonly discards: readonly {
+    readonly object: number;
+    readonly from: number;
+    readonly to: number;
+  }[];
+  /**
+   * Ranges of objects whose data is lost, in bytes, multiples of BLOCK_SIZE: reading them is EIO
+   * until something else is written there. A repair says so.
+   */
+  readonly lost?: readonly {
     readonly object: number;
     readonly from: number;
     readonly to: number;
@@ -146,6 +156,34 @@ export interface Store {
    *  - EIO if the medium fails or the store was closed.
    */
   commit(batch: Batch, options: { readonly durability: Durability }): Op<void>;
+
+  /**
+   * What the last commit left, to be read while others go on. Whoever gets it closes it: as long as
+   * it is open, what commits give up goes on taking space.
+   *
+   * Errors:
+   *  - EIO if the medium fails.
+   */
+  view(options?: ViewOptions): Op<StoreView>;
+
+  /**
+   * Begins to put other contents in place of all there are. One at a time, and without commits
+   * meanwhile.
+   *
+   * Errors:
+   *  - EBUSY if there are other trees: they would go with what is replaced.
+   *  - EROFS of a tree that is one of these.
+   */
+  replace(): Op<Replacement>;
+
+  /**
+   * Compares the copies that there are of everything, and puts right what is damaged in one of
+   * them. Undefined, or missing: there is one copy.
+   *
+   * Errors:
+   *  - EIO if the medium fails.
+   */
+  scrub?(): Op<ScrubReport | undefined>;
 
   /** Space in use and left, as far as the platform tells. What is reserved counts as left. */
   usage(): Op<StoreUsage>;

@@ -10,7 +10,8 @@ import type { Idbfs } from '../../src/fs/idbfs/idbfs.ts';
 import type { IdbfsLimits } from '../../src/fs/idbfs/options.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { type Op, runAsync, runSync, waitFor } from '../../src/lib/op.ts';
-import { MemoryStore, type MemoryStoreSnapshot } from '../../src/store/memory-store.ts';
+import { MemoryStore } from '../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import type { Batch, Durability } from '../../src/store/store.ts';
 import {
   type Action,

@@ -4,6 +4,7 @@
 
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
+import { checkStore } from '../../src/fs/idbfs/check.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { type Op, runAsync, runSync } from '../../src/lib/op.ts';
 import { checkDevice } from '../../src/store/engine/check.ts';
@@ -54,6 +55,8 @@ async function run(actions: readonly Action[]): Promise<Moment[]> {
       return engine.reservedBytes;
     },
     reserve: (size) => engine.reserve(size),
+    view: (options) => engine.view(options),
+    replace: () => engine.replace(),
     close: () => engine.close(),
     *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
       const trees = [treeInMemory(model.filesystem)];
@@ -85,7 +88,9 @@ async function mountImage(image: DeviceImage): Promise<string[]> {
   const before = await runAsync(checkDevice(device, checksum));
   expect(before.problems).toEqual([]);
   const store = await openEngine(device);
+  expect((await runAsync(checkStore(store, {}))).problems).toEqual([]);
   const session = await runAsync(openIdbfs({ store, clock: new FakeClock() }));
+  expect((await runAsync(session.filesystem.check())).problems).toEqual([]);
   const tree = await runAsync(readTree(session.sys));
   await runAsync(closeSession(session));
   device.restore(device.image);

@@ -163,7 +163,8 @@ async function checkSynced({ synced, failure }) {
     const isRight = (byte, at) => at < 8 || byte === ((index * 31 + at * 7 + (at >> 8)) & 0xff);
     return size === bytes.length && bytes.every(isRight) ? index : -1;
   };
-  const wrong = [];
+  const { problems } = await globalThis.kernel.check('/');
+  const wrong = [...problems];
   for (const { kind, path, index } of synced) {
     const bytes = await globalThis.kernel.fs.readFile(path).catch((error) => error);
     if (bytes instanceof Error) {

@@ -8,7 +8,8 @@ import type { TaskSyscalls } from '../../src/kernel/task-syscalls.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { type Op, type Wait, WaitQueue } from '../../src/lib/op.ts';
 import type { Run, Item, ScanOptions, Batch, Durability } from '../../src/store/store.ts';
-import { MemoryStore, type MemoryStoreSnapshot } from '../../src/store/memory-store.ts';
+import { MemoryStore } from '../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import { newTask, openIdbfs, type Session } from '../support/history/session.ts';
 
 /** Waits for nothing but its turn. */

@@ -3,7 +3,8 @@
 
 import { FakeClock } from '../../src/lib/clock.ts';
 import { runSync } from '../../src/lib/op.ts';
-import { MemoryStore, type MemoryStoreSnapshot } from '../../src/store/memory-store.ts';
+import { MemoryStore } from '../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import type { Task } from '../../src/kernel/task.ts';
 import { InotifyInstance } from '../../src/vfs/inotify.ts';
 import type { VirtualFilesystem } from '../../src/vfs/virtual-filesystem.ts';

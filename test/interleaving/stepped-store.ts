@@ -3,7 +3,8 @@
 // commits, other accesses wait twice, too: what they found may be old when it arrives.
 
 import type { Op, Wait } from '../../src/lib/op.ts';
-import { MemoryStore, type MemoryStoreSnapshot } from '../../src/store/memory-store.ts';
+import { MemoryStore } from '../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import type { Batch, Durability, Item, Run, ScanOptions } from '../../src/store/store.ts';
 import { type Observer, placeOfData } from './instruments.ts';
 

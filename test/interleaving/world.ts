@@ -9,7 +9,7 @@ import type { IdbfsLimits } from '../../src/fs/idbfs/options.ts';
 import type { Inode } from '../../src/fs/shared/inode.ts';
 import type { Clock, Timespec } from '../../src/lib/clock.ts';
 import { type Mutex, type Op, runSync } from '../../src/lib/op.ts';
-import type { MemoryStoreSnapshot } from '../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import { type Outcome, perform, withoutBlocks } from '../support/history/action.ts';
 import { newTask, openIdbfs, type Session } from '../support/history/session.ts';
 import { leakedReferences } from '../support/references.ts';

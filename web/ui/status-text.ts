@@ -1,6 +1,13 @@
 // What the status bar says, from the state it shows.
 
-import type { CommitState, Isolation, MirrorState, StatFs, StorageInfo } from '../../src/index.ts';
+import type {
+  CheckResult,
+  CommitState,
+  Isolation,
+  MirrorState,
+  StatFs,
+  StorageInfo,
+} from '../../src/index.ts';
 import { formatBytes } from './format.ts';
 
 export interface StatusText {
@@ -82,6 +89,14 @@ export function joinCommits(commits: readonly CommitState[]): CommitState | null
     }),
     first,
   );
+}
+
+/** What a check has found, in a sentence. */
+export function describeCheck({ problems, files, directories }: CheckResult): string {
+  const what = `${String(files)} files and ${String(directories)} folders`;
+  if (problems.length === 0) return `All is well with ${what}.`;
+  const count = problems.length === 1 ? 'One thing is' : `${String(problems.length)} things are`;
+  return `${count} wrong; ${what} were found.`;
 }
 
 /** Of two mirrors the one that is to be told of. */

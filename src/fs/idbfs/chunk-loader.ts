@@ -1,9 +1,10 @@
 // ChunkLoader: brings data of files from the store into memory, less what has been cut off and
 // punched since.
 
+import { linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, WaitQueue } from '../../lib/op.ts';
-import type { Store } from '../../store/store.ts';
+import type { Run, Store } from '../../store/store.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
 import type { Changes } from './changes.ts';
@@ -37,11 +38,19 @@ export class ChunkLoader {
     try {
       this.#chunks.evict();
       const { generation } = data;
-      const end = this.#readAheadEnd(data, index);
+      let end = this.#readAheadEnd(data, index);
       const from = index * CHUNK_SIZE;
       const cut = this.#changes.cutOf(inode.ino);
       const holes = this.#changes.holesOf(inode.ino);
-      const runs = yield* this.#store.read(inode.ino, from, (end - index) * CHUNK_SIZE);
+      let runs: Run[];
+      try {
+        runs = yield* this.#store.read(inode.ino, from, (end - index) * CHUNK_SIZE);
+      } catch (error) {
+        if (error !== linuxerr.EIO || end === index + 1) throw error;
+        // What was to be read ahead may be damaged: that is told to whoever wants it.
+        end = index + 1;
+        runs = yield* this.#store.read(inode.ino, from, CHUNK_SIZE);
+      }
       // Cut or rewritten meanwhile: whoever needs the chunk asks again.
       if (data.generation !== generation) return;
       for (let chunk = index; chunk < end && chunk < data.storedChunks; chunk++) {

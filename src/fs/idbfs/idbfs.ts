@@ -13,6 +13,7 @@ import type { Dentry } from '../../vfs/dentry.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, startOp } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
+import type { StoreView } from '../../store/store-view.ts';
 import type { Subvolumes } from '../../store/subvolumes.ts';
 import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { CommitObserver, ExportedFilesystem, InodeHint, Notes } from '../../vfs/exported.ts';
@@ -24,6 +25,7 @@ import { Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
 import type { Xattrs } from '../shared/xattrs.ts';
 import { LocalFilesystem } from '../shared/local-filesystem.ts';
 import { Changes } from './changes.ts';
+import { type CheckOptions, type CheckResult, checkMounted } from './check.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import { ChunkLoader } from './chunk-loader.ts';
 import { DentryCache } from './dentry-cache.ts';
@@ -235,8 +237,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
 
   /** Serves nobody until the returned function is called. Errors: EBUSY if it serves a tab. */
   stopServing(): () => void {
-    if (this.#observer === undefined) return () => undefined;
-    const goOn = this.#observer.bar();
+    const goOn = this.#observer === undefined ? () => undefined : this.#observer.bar();
     if (goOn === undefined) throw linuxerr.EBUSY;
     return goOn;
   }
@@ -471,6 +472,17 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
 
   override *sync(): Op<void> {
     yield* this.#writeBack.flush('strict');
+  }
+
+  /** What is in the store, as check.ts says. Errors: EIO; what `onProgress` throws. */
+  check(options: CheckOptions = {}): Op<CheckResult> {
+    return checkMounted(this.#store, this.#writeBack.flush('relaxed'), options);
+  }
+
+  /** All that has been written, at this moment; whoever gets it closes it. Errors: as sync. */
+  *view(): Op<StoreView> {
+    yield* this.#writeBack.flush('relaxed');
+    return yield* this.#store.view();
   }
 
   override *release(): Op<void> {

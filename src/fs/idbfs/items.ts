@@ -14,7 +14,7 @@ import type { Inode } from '../shared/inode.ts';
 
 export const ROOT_INO = 1;
 /** Items of the filesystem itself have the number of no inode. */
-const FILESYSTEM_INO = 0;
+export const FILESYSTEM_INO = 0;
 /** 1 had no flags of inodes, and zeros in their place: it is read as it is. */
 const FORMAT_VERSION = 2;
 const FORMATS_KNOWN = [1, FORMAT_VERSION];
@@ -26,8 +26,10 @@ export function isKnownFormat(version: number): boolean {
 /** Flags of an inode. */
 const HAS_XATTRS = 1;
 
-const KIND = {
+/** The letters for the kinds of items. */
+export const KIND = {
   filesystem: 'f',
+  /** Kept for whoever serves the filesystem to others. */
   note: 'k',
   orphan: 'o',
   inode: 'i',
@@ -159,19 +161,20 @@ export function decodePosition(bytes: Uint8Array): { ino: number; type: number; 
 }
 
 export function encodeInode(inode: Inode): Uint8Array {
-  const { atime, mtime, ctime, btime } = inode;
+  const { blockCount = 0 } = inode.data ?? {};
+  const { mode, uid, gid, nlink, rdev, size, entryCount, nextCookie } = inode;
+  const { atime, mtime, ctime, btime, target, hasXattrs } = inode;
+  const counts = { nlink, size, blockCount, entryCount, nextCookie };
+  const times = { atime, mtime, ctime, btime };
+  return encodeStoredInode({ mode, uid, gid, rdev, ...counts, ...times, target, hasXattrs });
+}
+
+export function encodeStoredInode(inode: StoredInode): Uint8Array {
+  const { atime, mtime, ctime, btime, target, hasXattrs, ...values } = inode;
   return inodeCodec.encode(
     {
-      mode: inode.mode,
-      flags: inode.hasXattrs ? HAS_XATTRS : 0,
-      uid: inode.uid,
-      gid: inode.gid,
-      nlink: inode.nlink,
-      rdev: inode.rdev,
-      size: inode.size,
-      blockCount: inode.data?.blockCount ?? 0,
-      entryCount: inode.entryCount,
-      nextCookie: inode.nextCookie,
+      ...values,
+      flags: hasXattrs ? HAS_XATTRS : 0,
       atimeSec: atime.sec,
       atimeNsec: atime.nsec,
       mtimeSec: mtime.sec,
@@ -181,7 +184,7 @@ export function encodeInode(inode: Inode): Uint8Array {
       btimeSec: btime.sec,
       btimeNsec: btime.nsec,
     },
-    encodeUtf8(inode.target),
+    encodeUtf8(target),
   );
 }
 
@@ -205,8 +208,9 @@ export interface StoredInode {
 
 export function decodeInode(bytes: Uint8Array): StoredInode {
   const { values, rest } = checked(inodeCodec.decode(bytes));
+  const { mode, uid, gid, nlink, rdev, size, blockCount, entryCount, nextCookie } = values;
   return {
-    ...values,
+    ...{ mode, uid, gid, nlink, rdev, size, blockCount, entryCount, nextCookie },
     atime: { sec: values.atimeSec, nsec: values.atimeNsec },
     mtime: { sec: values.mtimeSec, nsec: values.mtimeNsec },
     ctime: { sec: values.ctimeSec, nsec: values.ctimeNsec },

@@ -10,7 +10,7 @@ import type { Run } from '../../store/store.ts';
 import type { Xattrs } from '../shared/xattrs.ts';
 
 /** Objects from here on are extended attributes; inodes' numbers are below. */
-const XATTR_OBJECTS = 2 ** 52;
+export const XATTR_OBJECTS = 2 ** 52;
 const LENGTH_SIZE = 4;
 const HEADER_SIZE = 6;
 /** Bytes read at once: more than the names and values of a file can take. */

@@ -1,21 +1,29 @@
 // check: reads everything that a superblock leads to and says what is wrong with it, in words. It
 // changes nothing, and goes on behind what is damaged. What trees share it reads once.
+//
+// Kept in memory: a bit for each unit, two numbers for each record, the free runs, those of the
+// nodes that trees may share, and of the others a few at a time.
 
 import { LinuxError } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
-import { numberKey } from '../number-key.ts';
+import { numberFromKey, numberKey } from '../number-key.ts';
+import { ProblemList } from '../problem-list.ts';
+import type { CheckProgress, StoreReport } from '../store-view.ts';
+import { isKeptKey, placesIn } from './kept-places.ts';
 import type { Checksum } from './node-cache.ts';
 import {
   type Child,
   decodeNode,
   Extent,
   InlineData,
+  type InnerNode,
   isLeaf,
   type LeafNode,
   type TreeNode,
 } from './node.ts';
-import { objectOf, recordPlace, unitOf } from './objects.ts';
+import { objectOf, unitOf } from './objects.ts';
 import { type PageDevice, type Place, UNIT_SIZE, unitsOf, wholePlace } from './page-device.ts';
+import { RecordCheck } from './record-check.ts';
 import { countIn } from './record-uses.ts';
 import {
   decodeDying,
@@ -29,33 +37,50 @@ import {
 import { decodeRootBlock, EMPTY_ROOT_BLOCK, type RootBlock } from './root-block.ts';
 import { Space } from './space.ts';
 import { isNode, type Root } from './tree.ts';
+import { UnitSet } from './unit-set.ts';
 
-export interface CheckReport {
-  /** One sentence for each thing that is wrong. */
-  readonly problems: readonly string[];
-  /** A node that several trees share counts once, and what is below it. */
+export interface CheckReport extends StoreReport {
   readonly nodes: number;
   readonly records: number;
   readonly items: number;
-  /** Bytes of nodes and records. */
-  readonly usedBytes: number;
-  readonly freeBytes: number;
   /** Nodes of deleted trees, whose space is still to be given back. */
   readonly dying: number;
 }
 
-/** Errors: EIO if the device can't be read at all. */
+/** Leaves read at once. */
+const LEAVES_AT_ONCE = 16;
+
+/**
+ * What is wrong with a device that nobody writes to. Damaged data is among the problems.
+ *
+ * Errors: EIO if the device can't be read at all.
+ */
 export function* checkDevice(device: PageDevice, checksum: Checksum): Op<CheckReport> {
   const bytes = yield* device.readSuperblock();
-  const check = new Check(device, checksum);
+  const check = new DeviceCheck(device, checksum);
   let block: RootBlock = EMPTY_ROOT_BLOCK;
   try {
     if (bytes !== undefined) block = decodeRootBlock(bytes, checksum);
   } catch (error) {
     if (!(error instanceof LinuxError)) throw error;
-    return check.report(['the superblock is damaged'], 0);
+    const none = {
+      damaged: [],
+      usedBytes: 0,
+      freeBytes: 0,
+      nodes: 0,
+      records: 0,
+      items: 0,
+      dying: 0,
+    };
+    return { ...none, damagedElsewhere: [], problems: ['the superblock is damaged'] };
   }
-  return yield* check.run(block);
+  yield* check.begin(block);
+  const report = yield* check.finish();
+  const damaged = report.damaged.map(
+    ({ object, offset, length }) =>
+      `object ${object} is damaged: ${length} bytes from ${offset} on`,
+  );
+  return { ...report, problems: [...report.problems, ...damaged, ...report.damagedElsewhere] };
 }
 
 /** Keys from `from` on and below `to`. */
@@ -64,175 +89,245 @@ interface Bounds {
   readonly to: string | undefined;
 }
 
-/** Returns the key at which the last piece of a leaf ends; `last`: of those before it. */
-type Visit = (leaf: LeafNode, last: string | undefined) => string | undefined;
+type Visit = (leaf: LeafNode) => Op<void>;
 
 /** Where in a tree a node is. */
 interface Placed {
-  readonly name: string;
-  readonly bounds: Bounds;
-  readonly level: number | undefined;
-  /** Key at which the last piece before it ends. */
-  readonly last: string | undefined;
-  readonly visit: Visit;
-}
-
-interface RecordUse {
-  readonly extent: Extent;
-  readonly pieces: { readonly key: string; readonly extent: Extent }[];
-}
-
-interface NodeUse {
   readonly child: Child;
+  readonly bounds: Bounds;
+  /** Undefined: it is not known. */
   readonly level: number | undefined;
+}
+
+/** A node that trees may share. */
+interface NodeUse extends Placed {
   count: number;
   /** Key at which the last piece below it ends. */
   end: string | undefined;
 }
 
-/** What the meta tree says. */
-class MetaItems {
-  readonly counts = new Map<string, number>();
-  readonly trees: { readonly what: string; readonly root: Child }[] = [];
-  dying = 0;
-  sharedUpTo = 0;
-
-  read({ keys, values }: LeafNode): void {
-    keys.forEach((key, i) => {
-      const value = values[i];
-      if (isNamedKey(key)) {
-        this.trees.push({ what: `tree "${nameOf(key)}"`, root: decodeNamed(value).root });
-      } else if (isDyingKey(key)) {
-        this.dying++;
-        this.trees.push({ what: 'deleted trees', root: decodeDying(value) });
-      } else if (key === SHARED_KEY) this.sharedUpTo = decodeGeneration(value);
-      else this.counts.set(key, countIn(value));
-    });
-  }
-}
-
-class Check {
+/** A check of what one root block leads to. */
+export class DeviceCheck {
   readonly #device: PageDevice;
   readonly #checksum: Checksum;
-  readonly #problems: string[] = [];
-  /** Unit → what is there. */
-  readonly #units = new Map<number, string>();
-  readonly #records = new Map<number, RecordUse>();
-  /** Nodes that were seen, by address. */
+  readonly #problems = new ProblemList();
+  readonly #used = new UnitSet();
+  readonly #records: RecordCheck;
   readonly #nodes = new Map<number, NodeUse>();
-  readonly #meta = new MetaItems();
+  /** What is in the meta tree besides counts. */
+  readonly #trees: { readonly what: string; readonly root: Child }[] = [];
+  #dyingCount = 0;
+  #sharedUpTo = 0;
+  /** Key at which the last piece ends that was seen in a tree. */
+  #last: string | undefined;
+  /** Place → number of users, as the meta tree has it. */
+  readonly #counts = new Map<number, number>();
+  /** Addresses of places that are kept for a while: only until begin() has ended. */
+  #kept: number[] = [];
+  #block: RootBlock = EMPTY_ROOT_BLOCK;
+  #free: Space | undefined;
+  #usedFreeUnits = 0;
+  /** A node could not be read: what is below it is not known. */
+  #hasGap = false;
   #nodeCount = 0;
   #itemCount = 0;
+  #onProgress: ((progress: CheckProgress) => void) | undefined;
 
   constructor(device: PageDevice, checksum: Checksum) {
     this.#device = device;
     this.#checksum = checksum;
+    this.#records = new RecordCheck(device, checksum, {
+      use: (place, what) => {
+        this.#use(place, what);
+      },
+      problem: (sentence) => {
+        this.#problems.add(sentence);
+      },
+    });
   }
 
-  *run({ space, items, meta }: RootBlock): Op<CheckReport> {
-    yield* this.#walk('meta', meta, (leaf) => {
-      this.#meta.read(leaf);
-      return undefined;
-    });
-    const visit: Visit = (leaf, last) => this.#checkLeaf(leaf, last);
-    yield* this.#walk('items', items, visit);
-    for (const { what, root } of this.#meta.trees) yield* this.#walk(what, root, visit);
-    this.#checkCounts(this.#meta);
-    for (const use of this.#records.values()) yield* this.#checkRecord(use);
-    for (const page of space.pages) this.#use(page, 'a page of free runs');
-    const free = new Space(space);
+  /**
+   * Reads all but the items and objects: it has little to read. What those lead to has to stay
+   * until finish() has ended, the rest may go when this has.
+   */
+  *begin(block: RootBlock): Op<void> {
+    this.#block = block;
+    const free = new Space(block.space);
     try {
       yield* free.load(this.#device, this.#checksum);
-      this.#checkFree(free, space.end);
+      this.#free = free;
     } catch (error) {
-      if (!(error instanceof LinuxError)) throw error;
-      this.#problems.push('the list of free space is damaged');
+      if (!(error instanceof LinuxError) || !this.#device.isOpen) throw error;
+      this.#problems.add('the list of free space is damaged');
     }
-    for (const unit of this.#units.keys()) {
-      if (unit >= space.end) this.#problems.push(`unit ${unit} is used beyond the end`);
-    }
-    return this.report([], free.freeUnits * UNIT_SIZE);
+    for (const page of block.space.pages) this.#use(page, 'a page of free runs');
+    yield* this.#walk('meta', block.meta, this.#checkMetaLeaf.bind(this));
+    // Of a replacement under way, whose records no tree has pieces of yet.
+    for (const address of this.#kept) this.#counts.delete(address);
+    this.#kept = [];
   }
 
-  report(more: readonly string[], freeBytes: number): CheckReport {
+  *#checkMetaLeaf({ keys, values }: LeafNode): Op<void> {
+    for (const [i, key] of keys.entries()) this.#checkMeta(key, values[i]);
+  }
+
+  #checkMeta(key: string, value: unknown): void {
+    try {
+      if (isNamedKey(key)) {
+        this.#trees.push({ what: `tree "${nameOf(key)}"`, root: decodeNamed(value).root });
+        return;
+      }
+      if (isDyingKey(key)) {
+        this.#dyingCount++;
+        this.#trees.push({ what: 'deleted trees', root: decodeDying(value) });
+        return;
+      }
+      if (key === SHARED_KEY) {
+        this.#sharedUpTo = decodeGeneration(value);
+        return;
+      }
+      if (!isKeptKey(key)) {
+        this.#counts.set(numberFromKey(key, 0), countIn(value));
+        return;
+      }
+      for (const place of placesIn(value)) {
+        this.#kept.push(place.address);
+        this.#use(place, 'a place that is kept');
+      }
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error;
+      this.#problems.add(`an item of the meta makes no sense: ${JSON.stringify(key)}`);
+    }
+  }
+
+  *finish(onProgress?: (progress: CheckProgress) => void): Op<CheckReport> {
+    this.#onProgress = onProgress;
+    yield* this.#checkTree('items', this.#block.items, undefined);
+    for (const { what, root } of this.#trees) yield* this.#checkTree(what, root, what);
+    this.#records.finish();
+    this.#checkCounts();
+    this.#checkUnused();
+    const { damaged, damagedElsewhere } = this.#records;
     return {
-      problems: [...more, ...this.#problems],
+      problems: this.#problems.sentences,
+      damaged,
+      damagedElsewhere,
       nodes: this.#nodeCount,
-      records: this.#records.size,
+      records: this.#records.count,
       items: this.#itemCount,
-      usedBytes: this.#units.size * UNIT_SIZE,
-      freeBytes,
-      dying: this.#meta.dying,
+      usedBytes: this.#used.size * UNIT_SIZE,
+      freeBytes: (this.#free?.freeUnits ?? 0) * UNIT_SIZE,
+      dying: this.#dyingCount,
     };
+  }
+
+  /** `owner`: whose data it is; undefined: the main tree's. */
+  *#checkTree(name: string, root: Root, owner: string | undefined): Op<void> {
+    this.#last = undefined;
+    const visit = function* (this: DeviceCheck, leaf: LeafNode): Op<void> {
+      this.#checkLeaf(leaf);
+      yield* this.#records.checkLeaf(leaf, owner);
+      this.#tell();
+    }.bind(this);
+    yield* this.#walk(name, root, visit);
+  }
+
+  #tell(): void {
+    const total = (this.#block.space.end - (this.#free?.freeUnits ?? 0)) * UNIT_SIZE;
+    this.#onProgress?.({ bytes: this.#used.size * UNIT_SIZE, total });
   }
 
   *#walk(name: string, root: Root, visit: Visit): Op<void> {
     const bounds = { from: '', to: undefined };
-    const place = { name, bounds, level: undefined, last: undefined, visit };
-    if (isNode(root)) yield* this.#node(root, place);
-    else yield* this.#child(root, place);
+    if (isNode(root)) yield* this.#node(name, root, bounds, visit);
+    else yield* this.#children(name, [{ child: root, bounds, level: undefined }], visit);
   }
 
-  /** Returns the key at which the last piece ends. */
-  *#child(child: Child, place: Placed): Op<string | undefined> {
-    const what = `node ${child.address} of the ${place.name}`;
+  /** Reads children at once, and checks them one after the other. */
+  *#children(name: string, placed: readonly Placed[], visit: Visit): Op<void> {
+    const children = placed.filter((each) => !this.#isSeen(name, each));
+    const found = yield* this.#device.read(children.map(({ child }) => wholePlace(child)));
+    let next = 0;
+    for (const each of placed) {
+      const { child, bounds, level } = each;
+      const use = this.#nodes.get(child.address);
+      if (children[next] !== each) {
+        this.#last = use?.end ?? this.#last;
+        continue;
+      }
+      const bytes = found[next++];
+      const what = `node ${child.address} of the ${name}`;
+      this.#use(child, what);
+      const node = bytes === undefined ? 'is missing' : this.#decode(bytes, child, level);
+      if (typeof node === 'string') {
+        this.#hasGap = true;
+        this.#problems.add(`${what} ${node}`);
+      } else yield* this.#node(name, node, bounds, visit);
+      if (use !== undefined) use.end = this.#last;
+    }
+  }
+
+  /** Was the node reached on another way before? */
+  #isSeen(name: string, placed: Placed): boolean {
+    const { child, level } = placed;
+    if (child.generation > this.#sharedUpTo) return false;
     const seen = this.#nodes.get(child.address);
-    if (seen !== undefined) {
-      seen.count++;
-      this.#checkSame(what, seen, child, place);
-      return seen.end;
+    if (seen === undefined) {
+      this.#nodes.set(child.address, { ...placed, count: 1, end: undefined });
+      return false;
     }
-    const use: NodeUse = { child, level: place.level, count: 1, end: place.last };
-    this.#nodes.set(child.address, use);
-    this.#use(child, what);
-    const [bytes] = yield* this.#device.read([wholePlace(child)]);
-    if (bytes === undefined) this.#problems.push(`${what} is missing`);
-    else if (this.#checksum(bytes) !== child.checksum) this.#problems.push(`${what} is damaged`);
-    else {
-      const node = decodeNode(bytes);
-      const { level } = place;
-      if (level !== undefined && node.level !== level) {
-        this.#problems.push(`${what} is of level ${node.level}, not ${level}`);
-      } else use.end = yield* this.#node(node, place);
-    }
-    return use.end;
-  }
-
-  /** A node that was reached on another way. */
-  #checkSame(what: string, { child: first, level }: NodeUse, child: Child, place: Placed): void {
+    seen.count++;
     const isSame =
-      first.checksum === child.checksum &&
-      first.sizeBytes === child.sizeBytes &&
-      first.generation === child.generation &&
-      (level === undefined || place.level === undefined || level === place.level);
-    if (!isSame) this.#problems.push(`${what} is known as another one elsewhere`);
-    if (child.generation <= this.#meta.sharedUpTo) return;
-    this.#problems.push(`${what} has several users, and is newer than nodes that may`);
+      seen.child.checksum === child.checksum &&
+      seen.child.sizeBytes === child.sizeBytes &&
+      seen.child.generation === child.generation &&
+      (level === undefined || seen.level === undefined || level === seen.level);
+    if (!isSame) {
+      this.#problems.add(`node ${child.address} of the ${name} is known as another one elsewhere`);
+    }
+    return true;
   }
 
-  *#node(node: TreeNode, place: Placed): Op<string | undefined> {
+  /** A node, or what is wrong with it. */
+  #decode(bytes: Uint8Array, child: Child, level: number | undefined): TreeNode | string {
+    if (this.#checksum(bytes) !== child.checksum) return 'is damaged';
+    try {
+      const node = decodeNode(bytes);
+      if (level === undefined || node.level === level) return node;
+      return `is of level ${node.level}, not ${level}`;
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error;
+      return 'makes no sense';
+    }
+  }
+
+  *#node(name: string, node: TreeNode, bounds: Bounds, visit: Visit): Op<void> {
     this.#nodeCount++;
-    const { name, visit } = place;
-    const { from, to } = place.bounds;
+    const { from, to } = bounds;
     const [first, last] = [node.keys[0], node.keys.at(-1)];
     const isWithin =
       (first === undefined || first >= from) &&
       (last === undefined || to === undefined || last < to);
-    if (!isWithin) this.#problems.push(`a node of the ${name} has keys that are not its own`);
-    if (isLeaf(node)) return visit(node, place.last);
-    if (node.keys.length === 0) this.#problems.push(`a node of the ${name} has no children`);
-    let end = place.last;
-    for (const [i, child] of node.values.entries()) {
-      const bounds = { from: node.keys[i] ?? '', to: node.keys[i + 1] ?? to };
-      const below = { name, bounds, level: node.level - 1, last: end, visit };
-      end = yield* this.#child(child, below);
-    }
-    return end;
+    if (!isWithin) this.#problems.add(`a node of the ${name} has keys that are not its own`);
+    if (isLeaf(node)) yield* visit(node);
+    else yield* this.#inner(name, node, to, visit);
   }
 
-  /** Returns the key at which the last piece ends. */
-  #checkLeaf({ keys, values }: LeafNode, endBefore: string | undefined): string | undefined {
-    let end = endBefore;
+  *#inner(name: string, node: InnerNode, to: string | undefined, visit: Visit): Op<void> {
+    if (node.keys.length === 0) this.#problems.add(`a node of the ${name} has no children`);
+    const children = node.values.map((child, i) => ({
+      child,
+      bounds: { from: node.keys[i] ?? '', to: node.keys[i + 1] ?? to },
+      level: node.level - 1,
+    }));
+    const atOnce = node.level === 1 ? LEAVES_AT_ONCE : 1;
+    for (let at = 0; at < children.length; at += atOnce) {
+      yield* this.#children(name, children.slice(at, at + atOnce), visit);
+    }
+  }
+
+  #checkLeaf({ keys, values }: LeafNode): void {
+    let end = this.#last;
     keys.forEach((key, i) => {
       const value = values[i];
       if (value instanceof Uint8Array) {
@@ -241,80 +336,57 @@ class Check {
       }
       const units = value instanceof Extent ? value.unitCount : 1;
       if (end !== undefined && key < end)
-        this.#problems.push(`pieces of object ${objectOf(key)} overlap`);
+        this.#problems.add(`pieces of object ${objectOf(key)} overlap`);
       end = numberKey(objectOf(key)) + numberKey(unitOf(key) + units);
-      if (value instanceof Extent) this.#useRecord(key, value);
       if (value instanceof InlineData && value.bytes.length > UNIT_SIZE) {
-        this.#problems.push(`a piece of object ${objectOf(key)} is larger than a block`);
+        this.#problems.add(`a piece of object ${objectOf(key)} is larger than a block`);
       }
     });
-    return end;
+    this.#last = end;
   }
 
-  #useRecord(key: string, extent: Extent): void {
-    const use = this.#records.get(extent.address);
-    if (use === undefined) {
-      this.#use(recordPlace(extent), `record ${extent.address}`);
-      this.#records.set(extent.address, { extent, pieces: [{ key, extent }] });
-      return;
-    }
-    if (use.extent.recordUnits !== extent.recordUnits) {
-      this.#problems.push(`record ${extent.address} has two sizes`);
-    }
-    use.pieces.push({ key, extent });
-  }
-
-  *#checkRecord({ extent, pieces }: RecordUse): Op<void> {
-    const what = `record ${extent.address}`;
-    const [bytes] = yield* this.#device.read([wholePlace(recordPlace(extent))]);
-    if (bytes === undefined) {
-      this.#problems.push(`${what} is missing`);
-      return;
-    }
-    for (const piece of pieces) {
-      piece.extent.checksums.forEach((checksum, i) => {
-        const at = (piece.extent.firstUnit + i) * UNIT_SIZE;
-        if (this.#checksum(bytes.subarray(at, at + UNIT_SIZE)) === checksum) return;
-        const offset = (unitOf(piece.key) + i) * UNIT_SIZE;
-        this.#problems.push(`${what} is damaged: object ${objectOf(piece.key)} from ${offset} on`);
-      });
-    }
-  }
-
-  #checkCounts({ counts }: MetaItems): void {
-    const unseen = new Set(counts.keys());
+  #checkCounts(): void {
+    if (this.#hasGap) return;
+    let unseen = this.#counts.size;
     const check = (what: string, address: number, used: { count: number; by: string }): void => {
-      const key = numberKey(address);
-      unseen.delete(key);
-      const count = counts.get(key) ?? 1;
+      const counted = this.#counts.get(address);
+      if (counted !== undefined) unseen--;
+      const count = counted ?? 1;
       if (count === used.count) return;
-      this.#problems.push(`${what} ${address} counts ${count} ${used.by} and has ${used.count}`);
+      this.#problems.add(`${what} ${address} counts ${count} ${used.by} and has ${used.count}`);
     };
-    for (const [address, { pieces }] of this.#records)
-      check('record', address, { count: pieces.length, by: 'pieces' });
+    this.#records.forEach((address, count) => {
+      check('record', address, { count, by: 'pieces' });
+    });
     for (const [address, { count }] of this.#nodes) check('node', address, { count, by: 'users' });
-    if (unseen.size > 0) this.#problems.push(`${unseen.size} places are counted that nothing uses`);
+    if (unseen > 0) this.#problems.add(`${unseen} places are counted that nothing uses`);
   }
 
-  #checkFree(free: Space, end: number): void {
-    let unused = end;
-    for (const { address, units } of free.runs) {
-      for (let unit = address; unit < address + units; unit++) {
-        const what = this.#units.get(unit);
-        if (what !== undefined) this.#problems.push(`unit ${unit} is free, and ${what} is there`);
-      }
-      unused -= units;
-    }
-    unused -= this.#units.size;
-    if (unused > 0) this.#problems.push(`${unused} units are neither free nor used`);
+  #checkUnused(): void {
+    if (this.#hasGap || this.#free === undefined) return;
+    const { end } = this.#block.space;
+    const unused = end - this.#free.freeUnits - this.#used.size + this.#usedFreeUnits;
+    if (unused > 0) this.#problems.add(`${unused} units are neither free nor used`);
   }
 
   #use(place: Place, what: string): void {
+    const { end } = this.#block.space;
     for (let i = 0; i < unitsOf(place.sizeBytes); i++) {
       const unit = place.address + i;
-      const there = this.#units.get(unit);
-      if (there !== undefined) this.#problems.push(`${there} and ${what} both have unit ${unit}`);
-      this.#units.set(unit, what);
+      if (unit >= end) {
+        this.#problems.add(`${what} has unit ${unit}, which is beyond the end`);
+        return;
+      }
+      if (!this.#used.add(unit)) this.#problems.add(`${what} has unit ${unit}, as something else`);
+      else if (this.#isFree(unit)) {
+        this.#usedFreeUnits++;
+        this.#problems.add(`unit ${unit} is free, and ${what} is there`);
+      }
     }
+  }
+
+  #isFree(unit: number): boolean {
+    const run = this.#free?.runAt(unit);
+    return run !== undefined && unit < run.address + run.units;
   }
 }

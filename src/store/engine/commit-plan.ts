@@ -23,6 +23,8 @@ export interface CommitPlan {
   readonly newUses: ReadonlyMap<number, number>;
   /** Of the meta tree, apart from the numbers of users. */
   readonly changes: readonly Change[];
+  /** No superblock leads to what it writes: a replacement. */
+  readonly isHidden?: boolean;
   /** Called when the commit has ended well. */
   readonly done: () => void;
 }

@@ -6,6 +6,7 @@
 // their own: an operation that is interrupted while it waits for one doesn't stop it.
 
 import { linuxerr } from '../../abi/errno.ts';
+import { assert } from '../../lib/assert.ts';
 import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import { type Op, runAsync, waitFor } from '../../lib/op.ts';
 import { checkBatch } from '../preconditions.ts';
@@ -18,11 +19,22 @@ import {
   type Store,
   type StoreUsage,
 } from '../store.ts';
-import { type CommitPlan, editOf, planBatch, type Planner } from './commit-plan.ts';
+import type { Replacement, ScrubReport, StoreView, ViewOptions } from '../store-view.ts';
+import { DeviceCheck } from './check.ts';
+import {
+  type CommitContext,
+  type CommitPlan,
+  editOf,
+  planBatch,
+  type Planner,
+} from './commit-plan.ts';
+import { type KeptEdit, KeptPlaces } from './kept-places.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
-import type { PageDevice } from './page-device.ts';
+import { type PageDevice, type Place } from './page-device.ts';
+import { PieceReader } from './piece-reader.ts';
+import { planRebuild } from './rebuild.ts';
 import { planUses } from './record-uses.ts';
-import { nextLineage } from './lineage.ts';
+import { type Lineage, nextLineage } from './lineage.ts';
 import {
   checksumOfRootBlock,
   decodeRootBlock,
@@ -35,9 +47,10 @@ import {
 import { Space, type SpaceCommit } from './space.ts';
 import { SHARED_KEY } from './subvolume-items.ts';
 import { EngineSubvolumes } from './subvolumes.ts';
-import { Tree } from './tree.ts';
+import { EMPTY_ROOT, type Root, Tree } from './tree.ts';
 import type { TreeEdit } from './tree-edit.ts';
 import { TreeReader } from './tree-reader.ts';
+import { EngineView } from './view.ts';
 
 export interface EngineOptions {
   readonly device: PageDevice;
@@ -46,6 +59,8 @@ export interface EngineOptions {
   readonly cacheBytes: number;
   /** Random number of this session, of 48 bits: lineage.ts. */
   readonly session?: number | undefined;
+  /** Nothing is written to a place that was ever used. Default: false. */
+  readonly appendsOnly?: boolean;
 }
 
 /** What a commit under way does. */
@@ -53,6 +68,7 @@ interface Commit {
   readonly plan: CommitPlan;
   readonly meta: TreeEdit;
   readonly space: SpaceCommit;
+  readonly kept: KeptEdit;
   readonly block: RootBlock;
   readonly superblock: Uint8Array;
 }
@@ -71,6 +87,8 @@ export class Engine implements Store {
   readonly #items: Tree;
   readonly #meta: Tree;
   readonly #space: Space;
+  readonly #kept = new KeptPlaces();
+  readonly #pieces: PieceReader;
   readonly #reader: TreeReader;
   /** The other trees. */
   readonly subvolumes: EngineSubvolumes;
@@ -79,6 +97,8 @@ export class Engine implements Store {
   /** Settles when all commits called so far have. Never rejects. */
   #lastCommit: Promise<unknown> = Promise.resolve();
   #isClosing = false;
+  /** There is a replacement. */
+  #isReplaced = false;
 
   /** Errors: EIO if the device fails, or if its superblock is damaged. */
   static *open(options: EngineOptions): Op<Engine> {
@@ -92,7 +112,7 @@ export class Engine implements Store {
   }
 
   private constructor(options: EngineOptions, last: LastBlock) {
-    const { device, checksum, cacheBytes, session } = options;
+    const { device, checksum, cacheBytes, session, appendsOnly = false } = options;
     const { block } = last;
     this.#device = device;
     this.#session = session;
@@ -100,17 +120,19 @@ export class Engine implements Store {
     this.#cache = new NodeCache({ device, checksum, limit: cacheBytes });
     this.#items = new Tree(this.#cache, block.items);
     this.#meta = new Tree(this.#cache, block.meta);
-    this.#space = new Space(block.space);
+    this.#space = new Space(block.space, { appendsOnly });
     this.#last = last;
-    this.#reader = new TreeReader(this.#items, options);
+    this.#pieces = new PieceReader(device, checksum);
+    this.#reader = new TreeReader(this.#items, { device, pieces: this.#pieces });
     this.subvolumes = new EngineSubvolumes({
       store: this,
       main: this.#items,
       meta: this.#meta,
       cache: this.#cache,
       device,
-      checksum,
+      pieces: this.#pieces,
       commit: (plan, durability) => this.#enqueue(plan, durability),
+      view: (tree, how) => this.#view(tree, how),
     });
   }
 
@@ -151,9 +173,88 @@ export class Engine implements Store {
   *#enqueue(plan: Planner, durability: Durability): Op<void> {
     this.#checkOpen();
     if (this.#isClosing) throw linuxerr.EIO;
-    const committed = this.#lastCommit.then(() => runAsync(this.#commitNext(plan, durability)));
-    this.#lastCommit = committed.catch(() => undefined);
-    yield* waitFor(committed);
+    assert(!this.#isReplaced, 'a commit while all is replaced');
+    yield* waitFor(this.#inTurn(() => this.#commitNext(plan, durability)));
+  }
+
+  /** Runs something after the commits called so far, and before those that come. */
+  #inTurn<T>(run: () => Op<T>): Promise<T> {
+    const ended = this.#lastCommit.then(() => runAsync(run()));
+    this.#lastCommit = ended.catch(() => undefined);
+    return ended;
+  }
+
+  *replace(): Op<Replacement> {
+    this.#checkOpen();
+    assert(!this.#isReplaced, 'all is replaced already');
+    yield* this.subvolumes.released();
+    if (this.subvolumes.sharedUpTo > 0) throw linuxerr.EBUSY;
+    this.#isReplaced = true;
+    const tree = new Tree(this.#cache, EMPTY_ROOT);
+    const end = this.#kept.hold();
+    const abort = (): void => {
+      end();
+      this.#isReplaced = false;
+    };
+    const plan = function* (context: CommitContext, batch: Batch): Op<CommitPlan> {
+      const plan = yield* planBatch(context, { tree, batch, sharedUpTo: 0 });
+      return { ...plan, isHidden: true };
+    };
+    return {
+      put: (batch) => {
+        checkBatch(batch);
+        const planner: Planner = (context) => plan(context, batch);
+        return waitFor(this.#inTurn(() => this.#commitNext(planner, 'relaxed')));
+      },
+      finish: () => waitFor(this.#inTurn(() => this.#putInPlace(tree.root))),
+      abort,
+    };
+  }
+
+  *#putInPlace(items: Root): Op<void> {
+    const [device, checksum] = [this.#device, this.#checksum];
+    const { block } = this.#last;
+    const generation = block.generation + 1;
+    const base = { ...block, generation, lineage: this.#lineageOf(generation) };
+    const rebuilt = { items, base, end: block.space.end };
+    const batch = yield* planRebuild({ device, checksum }, rebuilt);
+    yield* device.commit(batch, 'strict');
+    this.#isClosing = true;
+    yield* device.close();
+  }
+
+  view(options: ViewOptions = {}): Op<StoreView> {
+    return this.#view(this.#items, options);
+  }
+
+  *#view(tree: Tree, { forCheck = false }: ViewOptions): Op<StoreView> {
+    this.#checkOpen();
+    let isWanted = true;
+    const made = this.#inTurn(() => this.#viewNow(tree, forCheck)).then((view) => {
+      if (!isWanted) view.close();
+      return view;
+    });
+    try {
+      return yield* waitFor(made);
+    } catch (error) {
+      // Whoever waited may have been interrupted: then nobody will close it.
+      isWanted = false;
+      throw error;
+    }
+  }
+
+  *#viewNow({ root }: Tree, forCheck: boolean): Op<StoreView> {
+    const [device, checksum, cache] = [this.#device, this.#checksum, this.#cache];
+    const check = forCheck ? new DeviceCheck(device, checksum) : undefined;
+    if (check !== undefined) yield* check.begin(this.#last.block);
+    const parts = { device, root, cache, check, pieces: this.#pieces };
+    return new EngineView(parts, this.#kept.hold());
+  }
+
+  /** Compares the copies that the device has; undefined if there is one. Errors: EIO. */
+  *scrub(): Op<ScrubReport | undefined> {
+    this.#checkOpen();
+    return this.#device.scrub === undefined ? undefined : yield* this.#device.scrub();
   }
 
   usage(): Op<StoreUsage> {
@@ -173,11 +274,10 @@ export class Engine implements Store {
   *reserve(bytes: number): Op<number> {
     this.#checkOpen();
     if (this.#isClosing) throw linuxerr.EIO;
-    const reserved = this.#lastCommit.then(() => {
+    const reserved = this.#inTurn(() => {
       this.#checkOpen();
-      return runAsync(this.#device.reserve(bytes));
+      return this.#device.reserve(bytes);
     });
-    this.#lastCommit = reserved.catch(() => undefined);
     return yield* waitFor(reserved);
   }
 
@@ -200,8 +300,9 @@ export class Engine implements Store {
       throw error;
     }
     if (commit === undefined) return;
-    const { plan, meta, space, block, superblock } = commit;
+    const { plan, meta, space, kept, block, superblock } = commit;
     this.#space.commit(space);
+    this.#kept.commit(kept);
     this.#last = { block, checksum: checksumOfRootBlock(superblock) };
     for (const [tree, root] of plan.roots) tree.root = root;
     this.#meta.root = meta.root;
@@ -212,7 +313,7 @@ export class Engine implements Store {
   }
 
   *#write(planner: Planner, durability: Durability): Op<Commit | undefined> {
-    const { block: last, checksum: lastChecksum } = this.#last;
+    const { block: last } = this.#last;
     const generation = last.generation + 1;
     const checksum = this.#checksum;
     const allocate = (units: number): number => this.#space.allocate(units);
@@ -220,15 +321,16 @@ export class Engine implements Store {
     const plan = yield* planner(context);
     if (plan === undefined) return undefined;
     const uses = yield* planUses(this.#meta, plan);
-    const { edit: meta } = yield* editOf(context, this.#meta, [...uses.changes, ...plan.changes]);
-    const frees = [...plan.frees, ...meta.freed, ...uses.frees];
+    const kept =
+      plan.isHidden === true
+        ? this.#kept.keep(placesOf(plan), generation)
+        : yield* this.#kept.plan(this.#meta, [...plan.frees, ...uses.frees], generation);
+    const changes = [...uses.changes, ...plan.changes, ...kept.changes];
+    const { edit: meta } = yield* editOf(context, this.#meta, changes);
+    const frees = [...kept.frees, ...meta.freed];
     const space = this.#space.finish(frees, { checksum, generation });
     const items = plan.roots.find(([tree]) => tree === this.#items)?.[1] ?? this.#items.root;
-    const session = this.#session;
-    const lineage =
-      session === undefined
-        ? last.lineage
-        : nextLineage(last.lineage, { session, generation, checksum: lastChecksum });
+    const lineage = this.#lineageOf(generation);
     const features = this.#featuresAfter(plan);
     const roots = { items, meta: meta.root };
     const block = { ...last, generation, space: space.state, ...roots, features, lineage };
@@ -240,7 +342,15 @@ export class Engine implements Store {
     ];
     const superblock = encodeRootBlock(block, checksum);
     yield* this.#device.commit({ writes, frees: space.frees, superblock }, durability);
-    return { plan, meta, space, block, superblock };
+    return { plan, meta, space, kept, block, superblock };
+  }
+
+  /** Of the commit that comes next. */
+  #lineageOf(generation: number): Lineage {
+    const { block, checksum } = this.#last;
+    const session = this.#session;
+    if (session === undefined) return block.lineage;
+    return nextLineage(block.lineage, { session, generation, checksum });
   }
 
   #featuresAfter({ changes }: CommitPlan): Features {
@@ -256,6 +366,15 @@ export class Engine implements Store {
   #checkOpen(): void {
     if (!this.#device.isOpen) throw linuxerr.EIO;
   }
+}
+
+function placeOf({ address, bytes }: { address: number; bytes: Uint8Array }): Place {
+  return { address, sizeBytes: bytes.length };
+}
+
+/** What a plan writes. */
+function placesOf({ records, nodes }: CommitPlan): Place[] {
+  return [...records.map(placeOf), ...nodes.map(({ child }) => child)];
 }
 
 function toWrite({ child, bytes }: TreeEdit['written'][number]): {

@@ -5,8 +5,8 @@ import { linuxerr } from '../../abi/errno.ts';
 import { type Clock, RealClock } from '../../lib/clock.ts';
 import { type Op, waitFor } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
-import type { Durability, StoreUsage } from '../store.ts';
 import type { IndexedDb } from '../records.ts';
+import type { Durability, StoreUsage } from '../store.ts';
 import { FORMAT_VERSION, type Superblock } from '../superblock.ts';
 import { Ballast, CLEANUP_MS } from './ballast.ts';
 import { type Estimate, OriginQuota } from './origin-quota.ts';
@@ -167,6 +167,21 @@ export class IdbDevice implements PageDevice {
     }
     yield* this.#ballast.settle(LAST_WAIT_MS);
     yield* waitFor(write());
+  }
+
+  *addresses(from: number, limit: number): Op<number[]> {
+    const { database, KeyRange } = this.#options;
+    // Behind all numbers come the strings.
+    const range = KeyRange.bound(from, Infinity);
+    const keys = database.records('relaxed')('readonly', (store) =>
+      promisifyRequest(store.getAllKeys(range, limit)),
+    );
+    return (yield* waitFor(keys)) as number[];
+  }
+
+  *readAt(address: number): Op<Uint8Array | undefined> {
+    const record = (yield* waitFor(this.#fetch([address]))).get(address);
+    return record instanceof Uint8Array ? record : undefined;
   }
 
   *usage(): Op<StoreUsage> {

@@ -43,6 +43,7 @@ export class MemoryDevice implements PageDevice {
   #isClosed = false;
   /** The most that somebody wanted to reserve. */
   #wantedBytes = 0;
+  #isDamaged = false;
   /** What was committed, in order; undefined: nobody wants to know. */
   #history: DeviceImage[] | undefined;
   /** Places read so far. */
@@ -87,9 +88,19 @@ export class MemoryDevice implements PageDevice {
   damage(address: number, change: (bytes: Uint8Array) => Uint8Array | undefined): void {
     const bytes = this.#places.get(address);
     assert(bytes !== undefined, 'nothing to damage');
+    this.#isDamaged = true;
     const changed = change(bytes.slice());
-    if (changed === undefined) this.#places.delete(address);
-    else this.#places.set(address, changed);
+    for (let i = 0; i < unitsOf(bytes.length); i++) this.#taken.delete(address + i);
+    this.#places.delete(address);
+    if (changed === undefined) return;
+    this.#take(address, changed.length);
+    this.#places.set(address, changed);
+  }
+
+  /** The same of the superblock. */
+  damageSuperblock(change: (bytes: Uint8Array) => Uint8Array | undefined): void {
+    assert(this.#superblock !== undefined, 'nothing to damage');
+    this.#superblock = change(this.#superblock.slice());
   }
 
   *readSuperblock(): Op<Uint8Array | undefined> {
@@ -118,25 +129,18 @@ export class MemoryDevice implements PageDevice {
     for (const range of clears) this.#clear(range);
     const grown = writes.reduce((sum, { bytes }) => sum + unitsOf(bytes.length) * UNIT_SIZE, 0);
     if (this.#usedBytes + grown > this.#capacityBytes) throw linuxerr.ENOSPC;
-    if (this.isTransactional) this.#free(frees);
+    if (this.isTransactional) this.#freeAll(frees);
     for (const { address, bytes } of writes) {
       this.#take(address, bytes.length);
       this.#places.set(address, bytes.slice());
     }
-    if (!this.isTransactional) this.#free(frees);
+    if (!this.isTransactional) this.#freeAll(frees);
     this.#superblock = superblock.slice();
     this.#history?.push(this.image);
   }
 
-  #free(frees: readonly Place[]): void {
-    for (const { address, sizeBytes } of frees) {
-      this.#places.delete(address);
-      for (let i = 0; i < unitsOf(sizeBytes); i++) {
-        const wasTaken = this.#taken.delete(address + i);
-        // Like IndexedDB, which deletes what isn't there.
-        assert(wasTaken || this.isTransactional, 'a place freed that is not in use');
-      }
-    }
+  #freeAll(frees: readonly Place[]): void {
+    for (const { address, sizeBytes } of frees) this.#free(address, sizeBytes);
   }
 
   #clear({ address, units }: UnitRange): void {
@@ -150,6 +154,20 @@ export class MemoryDevice implements PageDevice {
   *rewrite(address: number, bytes: Uint8Array): Op<void> {
     yield* this.#begin();
     this.#places.set(address, bytes.slice());
+  }
+
+  #free(address: number, sizeBytes: number): void {
+    const found = this.#places.get(address)?.length;
+    this.#places.delete(address);
+    const units = unitsOf(found ?? sizeBytes);
+    for (let i = 0; i < units; i++) {
+      const isTaken = this.#taken.delete(address + i);
+      // Like IndexedDB, which deletes what isn't there.
+      assert(
+        isTaken || this.isTransactional || this.#isDamaged,
+        'a place freed that is not in use',
+      );
+    }
   }
 
   #take(address: number, sizeBytes: number): void {
@@ -172,6 +190,17 @@ export class MemoryDevice implements PageDevice {
 
   *release(): Op<boolean> {
     return false;
+  }
+
+  *addresses(from: number, limit: number): Op<number[]> {
+    yield* this.#begin();
+    const found = [...this.#places.keys()].filter((address) => address >= from);
+    return found.sort((a, b) => a - b).slice(0, limit);
+  }
+
+  *readAt(address: number): Op<Uint8Array | undefined> {
+    yield* this.#begin();
+    return this.#places.get(address)?.slice();
   }
 
   *usage(): Op<StoreUsage> {

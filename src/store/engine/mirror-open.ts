@@ -27,6 +27,8 @@ export interface OpenMirrorOptions extends Pick<
 > {
   /** Go on with what is left where something was lost. */
   readonly acceptsLoss: boolean;
+  /** Also if neither side is whole. Default: false. */
+  readonly forRepair?: boolean | undefined;
 }
 
 /** A side with a state on it. */
@@ -44,7 +46,10 @@ export function* openMirror(options: OpenMirrorOptions): Op<MirroredDevice> {
   const a = yield* look(options.preferred, options);
   const b = yield* look(options.other, options);
   if (a.block === undefined && b.block === undefined) {
-    if (a.is !== 'empty' || b.is !== 'empty') throw neitherIsWhole(a, b);
+    if (a.is !== 'empty' || b.is !== 'empty') {
+      if (options.forRepair === true) return yield* beginDamaged(options, a, b);
+      throw neitherIsWhole(a, b);
+    }
     return begin(options, { leader: a, follower: 'whole' });
   }
   if (a.block === undefined || b.block === undefined) {
@@ -101,13 +106,28 @@ function begin(
   return new MirroredDevice({ ...options, leader: side, follower, superblock });
 }
 
+/** The side with more to be found leads; the other is left as it is until that is whole. */
+function* beginDamaged(
+  options: OpenMirrorOptions,
+  preferred: FoundSide,
+  other: FoundSide,
+): Op<MirroredDevice> {
+  // What keeps things by address can be searched.
+  const isLost = 'is' in other && other.is === 'empty';
+  const leader = isLost ? preferred : other;
+  const superblock = yield* leader.device.readSuperblock();
+  const sides = { preferred: options.preferred, other: options.other };
+  const side = isLost ? options.preferred : options.other;
+  return new MirroredDevice({ ...options, ...sides, leader: side, follower: 'stale', superblock });
+}
+
 function neitherIsWhole(a: FoundSide, b: FoundSide): StoreError {
   const say = (side: FoundSide): string =>
     `the copy in ${side.name} is ${'is' in side ? side.is : 'whole'}`;
   return new StoreError(
     'damaged',
-    `The filesystem can't be opened: ${say(a)}, ${say(b)}. Nothing was changed. Restore it ` +
-      'from a backup if there is one.',
+    `The filesystem can't be opened: ${say(a)}, ${say(b)}. Nothing was changed. ` +
+      'kernel.repair() finds what is left; or restore it from a backup if there is one.',
   );
 }
 

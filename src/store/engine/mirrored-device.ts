@@ -9,13 +9,14 @@ import type { Clock } from '../../lib/clock.ts';
 import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import { type Op, runAsync, timer, waitFor, WaitQueue } from '../../lib/op.ts';
 import type { Durability, StoreUsage } from '../store.ts';
+import type { ScrubReport } from '../store-view.ts';
 import { Apart } from './apart.ts';
 import { CLEANUP_MS } from './ballast.ts';
 import { Follower } from './follower.ts';
 import type { Checksum } from './node-cache.ts';
 import type { DeviceBatch, PageDevice, Place, Portion } from './page-device.ts';
 import { Resilver } from './resilver.ts';
-import { scrub, type ScrubReport } from './scrub.ts';
+import { scrub } from './scrub.ts';
 import { decodeRootBlock, EMPTY_ROOT_BLOCK, type RootBlock } from './root-block.ts';
 import { Space } from './space.ts';
 
@@ -389,6 +390,24 @@ export class MirroredDevice implements PageDevice {
   *settled(): Op<void> {
     while (this.#background.size > 0) yield* waitFor(Promise.all(this.#background));
     yield* this.#follower.drained();
+  }
+
+  /** Of the side that keeps things by address, if it has everything. */
+  *addresses(from: number, limit: number): Op<number[]> {
+    const device = yield* this.#addressed();
+    return device?.addresses === undefined ? [] : yield* device.addresses(from, limit);
+  }
+
+  *readAt(address: number): Op<Uint8Array | undefined> {
+    const device = yield* this.#addressed();
+    return device?.readAt === undefined ? undefined : yield* device.readAt(address);
+  }
+
+  *#addressed(): Op<PageDevice | undefined> {
+    yield* this.#follower.drained();
+    const sides = [this.#leader.device];
+    if (this.#state === 'whole') sides.push(this.#follower.device);
+    return sides.find((side) => side.addresses !== undefined);
   }
 
   *usage(): Op<StoreUsage> {

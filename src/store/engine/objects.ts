@@ -106,6 +106,7 @@ interface ObjectChange {
   /** In units. */
   readonly ranges: Range[];
   readonly runs: Run[];
+  readonly lost: Range[];
 }
 
 /** Plans what a batch does to the objects. New records are placed by `allocate`. */
@@ -121,15 +122,16 @@ export function* planObjects(
         plan.cut(object, piece, { from, to });
     }
     plan.write(object, change.runs);
+    for (const range of change.lost) plan.lose(object, range);
   }
   return plan.finish();
 }
 
-function changesByObject({ discards, writes }: Batch): Map<number, ObjectChange> {
+function changesByObject({ discards, writes, lost = [] }: Batch): Map<number, ObjectChange> {
   const objects = new Map<number, ObjectChange>();
   const changeOf = (object: number): ObjectChange => {
     let change = objects.get(object);
-    if (change === undefined) objects.set(object, (change = { ranges: [], runs: [] }));
+    if (change === undefined) objects.set(object, (change = { ranges: [], runs: [], lost: [] }));
     return change;
   };
   for (const { object, from, to } of discards) {
@@ -137,6 +139,11 @@ function changesByObject({ discards, writes }: Batch): Map<number, ObjectChange>
       from: from / UNIT_SIZE,
       to: Math.min(to / UNIT_SIZE, UNITS_END),
     });
+  }
+  for (const { object, from, to } of lost) {
+    const range = { from: from / UNIT_SIZE, to: to / UNIT_SIZE };
+    changeOf(object).ranges.push(range);
+    changeOf(object).lost.push(range);
   }
   for (const { object, run } of writes) {
     if (run.bytes.length === 0) continue;
@@ -177,6 +184,8 @@ class Plan {
   /** Small ones that wait for a record to share. */
   #waiting: Stretch[] = [];
   #waitingUnits = 0;
+  #lost: { readonly address: number; readonly units: number } | undefined;
+  #lostPieces = 0;
 
   constructor(write: { allocate: (units: number) => number; checksum: Checksum }) {
     this.#allocate = write.allocate;
@@ -287,7 +296,21 @@ class Plan {
     this.#writes.push({ address: record.address, bytes });
   }
 
+  /** Pieces of a record that is never written. */
+  lose(object: number, { from, to }: Range): void {
+    const units = PLACE_UNITS_MAX;
+    this.#lost ??= { address: this.#allocate(units), units };
+    for (let unit = from; unit < to; unit += units) {
+      const checksums = new Array<number>(Math.min(units, to - unit)).fill(0);
+      this.#changes.set(pieceKey(object, unit), new Extent(this.#lost, 0, checksums));
+      this.#lostPieces++;
+    }
+  }
+
   finish(): ObjectsEdit {
+    if (this.#lost !== undefined && this.#lostPieces > 1) {
+      this.#newUses.set(this.#lost.address, this.#lostPieces);
+    }
     if (this.#waitingUnits > 0) this.#writeRecords(this.#waiting, SHARED_RECORD_UNITS);
     return {
       changes: [...this.#changes],

@@ -7,6 +7,7 @@
 import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Durability, StoreUsage } from '../store.ts';
+import type { ScrubReport } from '../store-view.ts';
 
 /** What addresses count, in bytes. */
 export const UNIT_SIZE = 4096;
@@ -95,6 +96,20 @@ export interface PageDevice {
    * Missing: there is one copy only.
    */
   mend?(place: Place, isWhole: (bytes: Uint8Array) => boolean): Op<Uint8Array | undefined>;
+
+  /** Reads all of both copies and mends either from the other. Missing: there is one copy only. */
+  scrub?(): Op<ScrubReport>;
+
+  /**
+   * Addresses of what is kept, in ascending order: from `from` on, at most `limit`. For repairs,
+   * which look for what nothing leads to any more. Missing: nothing is kept by address.
+   *
+   * Errors: EIO if the medium fails.
+   */
+  addresses?(from: number, limit: number): Op<number[]>;
+
+  /** What is kept at an address, of whatever size. With addresses(). Errors: EIO. */
+  readAt?(address: number): Op<Uint8Array | undefined>;
 
   /** Space in use and left; what is reserved counts as left. */
   usage(): Op<StoreUsage>;

@@ -14,6 +14,7 @@ import { LinuxError } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import { allRoots } from './all-roots.ts';
+import { isKeptKey, placesIn } from './kept-places.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
 import {
   type Child,
@@ -70,6 +71,8 @@ export class PlaceWalk {
   /** Nodes visited with all below them: address → generation. */
   readonly #done = new Map<number, number>();
   #trees: Trees | undefined;
+  /** How far a list of kept places was visited. */
+  #kept: { readonly key: string; readonly index: number } | undefined;
   /** Nodes that could not be read. */
   damagedCount = 0;
 
@@ -89,7 +92,8 @@ export class PlaceWalk {
       const cursor = this.#cursors.get(id) ?? '';
       if (cursor === ALL_DONE) continue;
       const damagedBefore = this.damagedCount;
-      const next = yield* this.#visit(root, cursor, found, sizeBytes);
+      const how = { sizeBytes, isMeta: id === 'meta' };
+      const next = yield* this.#visit(root, cursor, found, how);
       const isDamaged = this.damagedCount > damagedBefore;
       if (isDamaged && (yield* this.#currentTrees()).roots.get(id) !== root) {
         // Not damaged, but given up by a commit that ended since.
@@ -133,7 +137,12 @@ export class PlaceWalk {
   }
 
   /** The leaf that covers `key` and what leads to it. Returns the key to go on with. */
-  *#visit(root: Root, key: string, found: Found, sizeBytes: number): Op<string | undefined> {
+  *#visit(
+    root: Root,
+    key: string,
+    found: Found,
+    how: { readonly sizeBytes: number; readonly isMeta: boolean },
+  ): Op<string | undefined> {
     /** From the root on; those whose last child is the next one, or the leaf. */
     let ending: Child[] = [];
     let end: string | undefined;
@@ -150,7 +159,7 @@ export class PlaceWalk {
       }
       if (node === undefined) break;
       if (isLeaf(node)) {
-        const next = this.#visitRecords(node, key, found, sizeBytes);
+        const next = this.#visitRecords(node, key, found, how);
         if (next !== undefined) return next;
         break;
       }
@@ -192,15 +201,33 @@ export class PlaceWalk {
     { keys, values }: LeafNode,
     key: string,
     found: Found,
-    sizeBytes: number,
+    { sizeBytes, isMeta }: { readonly sizeBytes: number; readonly isMeta: boolean },
   ): string | undefined {
     for (let i = lowerBound(keys, key); i < keys.length; i++) {
       const value = values[i];
+      if (isMeta && value instanceof Uint8Array) {
+        const at = assertDefined(keys[i]);
+        if (isKeptKey(at) && !this.#visitKept(at, value, found, sizeBytes)) return at;
+      }
       if (!(value instanceof Extent)) continue;
       if (found.sizeBytes >= sizeBytes && !found.has(value)) return assertDefined(keys[i]);
       found.addExtent(value);
     }
     return undefined;
+  }
+
+  /** What no tree leads to, or not yet: a replacement. False if there is too much. */
+  #visitKept(key: string, item: Uint8Array, found: Found, sizeBytes: number): boolean {
+    const places = placesIn(item);
+    const { index } = this.#kept?.key === key ? this.#kept : { index: 0 };
+    for (let i = index; i < places.length; i++) {
+      if (found.sizeBytes >= sizeBytes) {
+        this.#kept = { key, index: i };
+        return false;
+      }
+      found.addKept(assertDefined(places[i]));
+    }
+    return true;
   }
 }
 
@@ -235,6 +262,12 @@ class Found {
   addNode({ address, sizeBytes, checksum }: Child): void {
     const isWhole = (bytes: Uint8Array): boolean => this.#checksum(bytes) === checksum;
     this.#nodes.push({ address, sizeBytes, isWhole });
+    this.sizeBytes += sizeBytes;
+  }
+
+  /** Nobody says what is there. */
+  addKept({ address, sizeBytes }: Place): void {
+    this.#nodes.push({ address, sizeBytes, isWhole: () => true });
     this.sizeBytes += sizeBytes;
   }
 

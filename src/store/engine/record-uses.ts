@@ -66,7 +66,7 @@ export function* countOf(meta: Tree, address: number): Op<number> {
   return item === undefined ? 1 : countIn(item);
 }
 
-function countItem(count: number): Uint8Array {
+export function countItem(count: number): Uint8Array {
   const writer = new Writer(4);
   writer.u32(count);
   return writer.bytes;

@@ -3,6 +3,7 @@
 // until that side is all there is.
 
 import { type Op, runAsync } from '../../lib/op.ts';
+import type { ScrubReport } from '../store-view.ts';
 import type { Checksum } from './node-cache.ts';
 import { type PageDevice, wholePlace } from './page-device.ts';
 import { PlaceWalk, spacePagesOf, type VisitedPlace } from './place-walk.ts';
@@ -19,15 +20,6 @@ export interface ScrubOptions {
    */
   readonly between: (step: (sides: readonly PageDevice[]) => Op<void>) => Op<boolean>;
   readonly pause: () => Promise<void>;
-}
-
-export interface ScrubReport {
-  /** False: it was broken off, as one of the sides failed. */
-  readonly isComplete: boolean;
-  /** Places that were damaged on one side. */
-  readonly mended: number;
-  /** Places that are damaged on both. */
-  readonly lost: number;
 }
 
 /** Errors: EIO if both sides fail. */

@@ -48,6 +48,7 @@ export interface SpaceCommit {
 }
 
 export class Space {
+  readonly #appendsOnly: boolean;
   #state: SpaceState;
   /** In ascending order, never touching; undefined: not read yet. */
   #runs: Run[] | undefined;
@@ -57,7 +58,9 @@ export class Space {
   /** Taken by the commit under way. */
   #taken: Run[] = [];
 
-  constructor(state: SpaceState) {
+  /** `appendsOnly`: what is free stays so, and everything goes behind the end. */
+  constructor(state: SpaceState, { appendsOnly = false }: { appendsOnly?: boolean } = {}) {
+    this.#appendsOnly = appendsOnly;
     this.#state = state;
     this.#end = state.end;
   }
@@ -79,6 +82,12 @@ export class Space {
     const before = runs[index - 1];
     const isWithin = before !== undefined && address < before.address + before.units;
     return isWithin || runs[index]?.address === address;
+  }
+
+  /** The last free run that begins at `unit` or before it. */
+  runAt(unit: number): Run | undefined {
+    const runs = this.#runs ?? [];
+    return runs[indexOf(runs, unit + 1) - 1];
   }
 
   /** Below `end`. Only once it was read. */
@@ -115,7 +124,8 @@ export class Space {
   allocate(units: number): number {
     const runs = this.#runs;
     assert(runs !== undefined, 'the space was read');
-    for (let steps = Math.min(runs.length, SEARCH_STEPS_MAX); steps > 0; steps--) {
+    const stepsMax = this.#appendsOnly ? 0 : SEARCH_STEPS_MAX;
+    for (let steps = Math.min(runs.length, stepsMax); steps > 0; steps--) {
       if (this.#cursor >= runs.length) this.#cursor = 0;
       const run = runs[this.#cursor];
       if (run !== undefined && run.units >= units) {

@@ -5,9 +5,10 @@ import type { MirrorStatus } from '../../lib/mirror-status.ts';
 import type { Op } from '../../lib/op.ts';
 import { checkBatch } from '../preconditions.ts';
 import type { Batch, Durability, Store, StoreUsage } from '../store.ts';
+import type { Replacement, StoreView, ViewOptions } from '../store-view.ts';
 import type { Subvolumes } from '../subvolumes.ts';
-import type { Checksum } from './node-cache.ts';
 import type { PageDevice } from './page-device.ts';
+import type { PieceReader } from './piece-reader.ts';
 import type { Tree } from './tree.ts';
 import { TreeReader } from './tree-reader.ts';
 
@@ -17,10 +18,11 @@ export interface SubvolumeOptions {
   /** Whose tree it is: its medium and its room are theirs together. */
   readonly store: Store;
   readonly device: PageDevice;
-  readonly checksum: Checksum;
+  readonly pieces: PieceReader;
   readonly isReadOnly: boolean;
   readonly subvolumes: Subvolumes;
   readonly commit: (batch: Batch, durability: Durability) => Op<void>;
+  readonly view: (options: ViewOptions) => Op<StoreView>;
   readonly onClosed: () => void;
 }
 
@@ -63,6 +65,15 @@ export class Subvolume extends TreeReader implements Store {
     if (this.#isClosed) throw linuxerr.EIO;
     if (this.isReadOnly) throw linuxerr.EROFS;
     yield* this.#options.commit(batch, durability);
+  }
+
+  *view(options: ViewOptions = {}): Op<StoreView> {
+    if (this.#isClosed) throw linuxerr.EIO;
+    return yield* this.#options.view(options);
+  }
+
+  *replace(): Op<Replacement> {
+    throw linuxerr.EROFS;
   }
 
   usage(): Op<StoreUsage> {

@@ -6,8 +6,9 @@
 // those that are to go stays short.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
-import { type Op, runAsync } from '../../lib/op.ts';
+import { type Op, runAsync, waitFor } from '../../lib/op.ts';
 import type { Batch, Durability, Store } from '../store.ts';
+import type { StoreView, ViewOptions } from '../store-view.ts';
 import type { SnapshotOptions, SubvolumeInfo, Subvolumes } from '../subvolumes.ts';
 import {
   type CommitContext,
@@ -17,9 +18,10 @@ import {
   type Planner,
   rootPlace,
 } from './commit-plan.ts';
-import type { Checksum, NodeCache } from './node-cache.ts';
+import type { NodeCache } from './node-cache.ts';
 import type { Child } from './node.ts';
 import type { PageDevice } from './page-device.ts';
+import type { PieceReader } from './piece-reader.ts';
 import { planRelease, RELEASE_NODES_MAX } from './release.ts';
 import { countOf, Uses } from './record-uses.ts';
 import {
@@ -45,9 +47,11 @@ export interface EngineParts {
   readonly meta: Tree;
   readonly cache: NodeCache;
   readonly device: PageDevice;
-  readonly checksum: Checksum;
+  readonly pieces: PieceReader;
   /** Commits what the planner says when its turn has come. */
   readonly commit: (planner: Planner, durability: Durability) => Op<void>;
+  /** What the last commit left of a tree. */
+  readonly view: (tree: Tree, options: ViewOptions) => Op<StoreView>;
 }
 
 export class EngineSubvolumes implements Subvolumes {
@@ -59,7 +63,7 @@ export class EngineSubvolumes implements Subvolumes {
   #sharedUpTo = 0;
   /** Nodes of deleted trees may be left. */
   #hasDying = false;
-  #isReleasing = false;
+  #releasing: Promise<void> | undefined;
   /** Nodes of deleted trees that can't be read: what they lead to stays until they can be. */
   readonly #damaged = new Set<number>();
 
@@ -113,17 +117,18 @@ export class EngineSubvolumes implements Subvolumes {
     const { isReadOnly } = named;
     if (!isReadOnly && this.#open.has(name)) throw linuxerr.EBUSY;
     this.#open.set(name, (this.#open.get(name) ?? 0) + 1);
-    const { store, cache, device, checksum } = this.#parts;
+    const { store, cache, device, pieces, view } = this.#parts;
     const tree = new Tree(cache, named.root);
     return new Subvolume({
       name,
       tree,
       store,
       device,
-      checksum,
+      pieces,
       isReadOnly,
       subvolumes: this,
       commit: (batch, durability) => this.#commit(name, { tree, batch, durability }),
+      view: (how) => view(tree, how),
       onClosed: () => {
         this.#closed(name);
       },
@@ -264,26 +269,33 @@ export class EngineSubvolumes implements Subvolumes {
 
   /** A commit has ended well: if something was deleted, its space is given back. */
   releaseSoon(): void {
-    if (this.#hasDying && !this.#isReleasing) void this.#release();
+    if (this.#hasDying) void this.#release();
+  }
+
+  /** Waits until it is, or can't be now. */
+  *released(): Op<void> {
+    yield* this.#all();
+    if (this.#hasDying) yield* waitFor(this.#release());
+  }
+
+  #release(): Promise<void> {
+    return (this.#releasing ??= this.#releaseAll().finally(() => {
+      this.#releasing = undefined;
+    }));
   }
 
   /** Step by step. Stops at an error: the next commit that ends well tries again. */
-  async #release(): Promise<void> {
-    this.#isReleasing = true;
+  async #releaseAll(): Promise<void> {
     let nodesMax = RELEASE_NODES_MAX;
-    try {
-      while (this.#hasDying) {
-        try {
-          await runAsync(this.#releaseStep(nodesMax));
-        } catch (error) {
-          if (!(error instanceof LinuxError)) throw error;
-          // A smaller step may find the room that it takes to say what is free.
-          if (error !== linuxerr.ENOSPC || nodesMax === 1) return;
-          nodesMax = 1;
-        }
+    while (this.#hasDying) {
+      try {
+        await runAsync(this.#releaseStep(nodesMax));
+      } catch (error) {
+        if (!(error instanceof LinuxError)) throw error;
+        // A smaller step may find the room that it takes to say what is free.
+        if (error !== linuxerr.ENOSPC || nodesMax === 1) return;
+        nodesMax = 1;
       }
-    } finally {
-      this.#isReleasing = false;
     }
   }
 

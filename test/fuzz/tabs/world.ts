@@ -3,7 +3,8 @@
 import type { Kernel } from '../../../src/kernel/kernel.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { type Op, runAsync, waitFor } from '../../../src/lib/op.ts';
-import { MemoryStore, type MemoryStoreSnapshot } from '../../../src/store/memory-store.ts';
+import { MemoryStore } from '../../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../../src/store/memory-view.ts';
 import type { HeldSourceLock } from '../../../src/store/source-lock.ts';
 import type { Batch, Durability } from '../../../src/store/store.ts';
 import { Actor } from '../../support/scene.ts';

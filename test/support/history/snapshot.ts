@@ -2,7 +2,8 @@
 
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { runSync } from '../../../src/lib/op.ts';
-import { MemoryStore, type MemoryStoreSnapshot } from '../../../src/store/memory-store.ts';
+import { MemoryStore } from '../../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../../src/store/memory-view.ts';
 import { type Action, perform, withoutBlocks } from './action.ts';
 import { closeSession, openIdbfs } from './session.ts';
 

@@ -2,6 +2,7 @@
 // counts are right, and nothing is left of what is gone.
 
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../src/abi/stat.ts';
+import type { Finding } from '../../../src/fs/idbfs/finding.ts';
 import {
   decodeFilesystem,
   decodeInode,
@@ -13,9 +14,11 @@ import {
   ROOT_INO,
   type StoredInode,
 } from '../../../src/fs/idbfs/items.ts';
+import { sentences, TreeCheck } from '../../../src/fs/idbfs/tree-check.ts';
 import { xattrObject } from '../../../src/fs/idbfs/xattr-blob.ts';
+import { type Op, runSync } from '../../../src/lib/op.ts';
 import { numberFromKey } from '../../../src/store/number-key.ts';
-import type { MemoryStoreSnapshot } from '../../../src/store/memory-store.ts';
+import { type MemoryStoreSnapshot, MemoryView } from '../../../src/store/memory-view.ts';
 
 interface Entry {
   readonly ino: number;
@@ -49,7 +52,9 @@ class StoreReader {
     } else if (key.startsWith(noteRange.from)) {
       // Of whoever serves the filesystem: nothing in it depends on them.
     } else if (key[4] === 'o') this.orphans.add(numberFromKey(key, 5));
-    else this.problems.push(`an item of no known kind: ${JSON.stringify(key)}`);
+    else if (ino !== 0 || key[4] !== 'k') {
+      this.problems.push(`an item of no known kind: ${JSON.stringify(key)}`);
+    }
   }
 
   directory(ino: number): Directory {
@@ -100,7 +105,18 @@ export function storeProblems(
   }
   for (const ino of orphans) if (!inodes.has(ino)) problems.push(`orphan ${ino} has no inode`);
   problems.push(...unreachable(reader), ...objectProblems(reader, snapshot));
-  return problems;
+  return [...problems, ...checkProblems(snapshot)];
+}
+
+/** What the filesystem's own check says. */
+function checkProblems(snapshot: MemoryStoreSnapshot): string[] {
+  const found: Finding[] = [];
+  const take = function* (finding: Finding): Op<void> {
+    found.push(finding);
+  };
+  const check = new TreeCheck(new MemoryView(snapshot), take);
+  runSync(check.run());
+  return runSync(sentences(found, check.paths));
 }
 
 function isDir(inode: StoredInode | undefined): boolean {

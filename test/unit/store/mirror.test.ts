@@ -306,6 +306,29 @@ describe('while it is open', () => {
   });
 });
 
+test('a side that is made anew gets what is being replaced', async () => {
+  const origin = new MirroredOrigin();
+  const store = await origin.open();
+  await commit(store, { items: [['a', bytes(10)]] });
+  await becomeWhole(store);
+  const replacement = await runAsync(store.replace());
+  const put = (key: string, object: number): Promise<void> => {
+    const run = { offset: 0, bytes: bytes(90_000) };
+    const items = new Map([[key, bytes(10)]]);
+    return runAsync(replacement.put({ items, discards: [], writes: [{ object, run }] }));
+  };
+  await put('new', 1);
+  origin.files.file.operationsLeft = 0;
+  await put('more', 2);
+  expect(store.mirror).toMatchObject({ state: 'degraded', leader: 'IndexedDB' });
+  origin.files.file.operationsLeft = Infinity;
+  await expect.poll(() => store.mirror?.state, { timeout: 4000 }).toBe('whole');
+  await runAsync(replacement.finish());
+  origin.loseDatabases();
+  expect(await origin.keys()).toEqual(['more', 'new']);
+  await origin.check();
+});
+
 describe('the log of LevelDB', () => {
   test('is begun anew after a session that didn’t end in order, and only then', async () => {
     const origin = new Origin();
