@@ -231,8 +231,11 @@ export function failNextTransaction(errorName: string, times = 1): void {
   };
 }
 
-/** So often a device tries a commit that finds no room, if it has nothing reserved. */
-export const COMMIT_TRIES = 3;
+/**
+ * Transactions of a commit that finds no room, if nothing is reserved: three tries, and before each
+ * but the first one that has the browser count anew.
+ */
+export const COMMIT_TRIES = 5;
 
 /**
  * Runs `action` when the next commit's transaction is under way: all is requested, nothing is done.
