@@ -182,7 +182,7 @@ export function createUnnamed(
  * Owner and mode of a new file: a setgid directory hands down its group, and to directories the bit
  * too.
  */
-function ownedByCreator(
+export function ownedByCreator(
   rp: ResolvingPath,
   parent: LocalDentry,
   { mode, umask = 0 }: { readonly mode: number; readonly umask?: number | undefined },

@@ -11,6 +11,7 @@ import { nextCookie, notifyEntry, notifySelf } from '../../vfs/watches.ts';
 import type { RenameOptions, RenameSource } from '../../vfs/options.ts';
 import { checkAccess, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
+import { ownedByCreator } from './create.ts';
 import { LocalDentry } from './inode.ts';
 import { checkMayRemove, checkName, isDots, type LocalTree } from './local-tree.ts';
 
@@ -116,8 +117,8 @@ function checkRename(rename: Rename, old: LocalDentry, target: LocalDentry | und
 }
 
 function makeWhiteout(fs: LocalTree, { rp, oldParent }: Rename, name: string): LocalDentry {
-  const { uid, gid } = rp.creds;
-  const inode = fs.makeInode({ mode: S_IFCHR, uid, gid, rdev: 0 });
+  const owned = ownedByCreator(rp, oldParent, { mode: S_IFCHR });
+  const inode = fs.makeInode({ ...owned, rdev: 0 });
   return new LocalDentry({ name, parent: oldParent, inode, isComplete: true });
 }
 

@@ -210,6 +210,19 @@ export const whiteoutCases: readonly Case[] = [
     },
   },
   {
+    title: 'the whiteout that RENAME_WHITEOUT leaves has the group of a setgid directory',
+    origin: 'Linux: mm/shmem.c shmem_whiteout(), fs/inode.c inode_init_owner()',
+    async run(t) {
+      await t.mkdir(t.path('dir'));
+      await t.createFile(t.path('dir/file'));
+      await t.chown(t.path('dir'), 0, USER.gid);
+      await t.chmod(t.path('dir'), 0o2777);
+      await t.renameat2(AT_FDCWD, t.path('dir/file'), AT_FDCWD, t.path('dir/new'), RENAME_WHITEOUT);
+      const { uid, gid } = await t.lstat(t.path('dir/file'));
+      equal([uid, gid], [0, USER.gid]);
+    },
+  },
+  {
     title: 'RENAME_WHITEOUT moves a directory, and goes with RENAME_NOREPLACE',
     origin: 'rename(2), RENAME_WHITEOUT',
     async run(t) {

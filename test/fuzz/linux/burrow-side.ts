@@ -8,6 +8,7 @@ import {
   O_DIRECTORY,
   O_NOATIME,
   O_RDONLY,
+  O_TRUNC,
 } from '../../../src/abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../src/abi/stat.ts';
 import { Credentials, ROOT_CREDENTIALS } from '../../../src/auth/credentials.ts';
@@ -39,7 +40,7 @@ export interface BurrowResult extends SideResult {
   readonly onInotify: ReadonlySet<number>;
   /** Steps that acted on a directory: positions there are a filesystem's own. */
   readonly onDirectory: ReadonlySet<number>;
-  /** The first step whose outcome is anybody's: sendfile(2) from a file to itself may overlap. */
+  /** The first step whose outcome is anybody's: Undefined says which. */
   readonly undefinedFrom: number;
 }
 
@@ -153,7 +154,7 @@ class Run {
   async history(history: readonly Step[]): Promise<BurrowResult> {
     const results: Outcome[] = [];
     const [onInotify, onDirectory] = [new Set<number>(), new Set<number>()];
-    let undefinedFrom = Infinity;
+    const undefinedFrom = new Undefined();
     for (const step of history) {
       const process = this.#processes[step.who];
       if (step.call === 'tick' || process === undefined) {
@@ -164,14 +165,23 @@ class Run {
       const file = typeof fd === 'number' ? process.task.fds.find(fd) : undefined;
       if (file instanceof InotifyInstance) onInotify.add(results.length);
       if (file?.vd.dentry.isDir === true) onDirectory.add(results.length);
-      if (step.call === 'sendfile' && isSameFile(process.task, step)) {
-        undefinedFrom = Math.min(undefinedFrom, results.length);
-      }
-      results.push(await inTime(runAsync(perform(process.sys, step))));
+      const index = results.length;
+      undefinedFrom.begins(index, process.task, step);
+      const outcome = await inTime(runAsync(perform(process.sys, step)));
+      undefinedFrom.ended(process.task, step, outcome);
+      results.push(outcome);
     }
     const tree = await inTime(runAsync(readTree(this.#session.sys, ROOT, '', [])));
     const pids = this.#processes.map(({ task }) => task.pid);
-    return { results, ticks: this.#ticks, pids, tree, onInotify, onDirectory, undefinedFrom };
+    return {
+      results,
+      ticks: this.#ticks,
+      pids,
+      tree,
+      onInotify,
+      onDirectory,
+      undefinedFrom: undefinedFrom.index,
+    };
   }
 
   end(): void {
@@ -180,6 +190,38 @@ class Run {
     const leaks = leakedReferences(this.#session.vfs);
     if (leaks.length > 0) throw new Error(`references are left: ${leaks.join('; ')}`);
   }
+}
+
+/** What may change the data of a file. */
+const CHANGES: ReadonlySet<Step['call']> = new Set([
+  ...(['write', 'pwrite', 'truncate', 'ftruncate', 'fallocate'] as const),
+  ...(['copy_file_range', 'sendfile'] as const),
+]);
+
+/**
+ * From which step on the outcomes of a history are anybody's. sendfile(2) says to leave alone what
+ * it reads until nobody can see it any more: from a file to itself, pages may overlap; and a pipe
+ * has the file's own pages until somebody reads them.
+ */
+class Undefined {
+  index = Infinity;
+  /** A pipe may have pages of a file. */
+  #isLent = false;
+
+  begins(index: number, task: Task, step: Step): void {
+    const changes = CHANGES.has(step.call) || (step.call === 'openat' && hasTruncate(step));
+    const isOntoItself = step.call === 'sendfile' && isSameFile(task, step);
+    if (isOntoItself || (this.#isLent && changes)) this.index = Math.min(this.index, index);
+  }
+
+  ended({ fds }: Task, { call, args: [target] }: Step, outcome: Outcome): void {
+    if (call !== 'sendfile' || !('value' in outcome) || outcome.value === 0) return;
+    if (fds.find(Number(target))?.isSeekable === false) this.#isLent = true;
+  }
+}
+
+function hasTruncate({ args: [, , flags] }: Step): boolean {
+  return (Number(flags) & O_TRUNC) !== 0;
 }
 
 /** Are both descriptors of the same file? */
