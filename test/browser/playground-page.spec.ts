@@ -60,10 +60,32 @@ test('what is written is counted as saved', async ({ page }) => {
 
 const SCREEN = '#boot[data-state="failed"]';
 
-test('a second tab waits at a screen until the first one is closed', async ({ page, context }) => {
+test('a second tab shows the same files, and goes on when the first one is closed', async ({
+  page,
+  context,
+}) => {
+  const first = await Playground.open(page);
+  await first.run('echo of the first > file');
+  const second = await Playground.open(await context.newPage());
+  expect((await second.run('cat file')).output).toBe('of the first');
+  await second.run('echo of the second > other');
+  expect((await first.run('cat other')).output).toBe('of the second');
+  await page.close();
+  expect((await second.run('cat file other')).output).toBe('of the first\nof the second');
+});
+
+test('a tab waits at a screen until one that doesn’t share is closed', async ({
+  page,
+  context,
+}) => {
   const first = await Playground.open(page);
   await first.run('echo kept > file');
   await first.saved();
+  await openKernelPage(page);
+  await page.evaluate(async () => {
+    const options = { sharing: 'none' } as const;
+    await inPage.boot({ mounts: { '/': { type: 'idbfs', source: 'playground', options } } });
+  });
   const tab = await context.newPage();
   await tab.goto('/');
   await expect(tab.locator(SCREEN)).toContainText(

@@ -416,8 +416,10 @@ export class MirroredDevice implements PageDevice {
     const side = [other, preferred].find(({ device }) => device.isOpen);
     if (side === undefined) throw linuxerr.EIO;
     const { used, available } = yield* side.device.usage();
+    // What the file holds of the origin's room, the browser counts as used.
+    const held = side === other && preferred.device.isOpen ? preferred.device.reservedBytes : 0;
     // Everything is written twice.
-    return { used, available: Math.floor(available / 2) };
+    return { used: Math.max(0, used - held), available: Math.floor((available + held) / 2) };
   }
 
   /** The least that both have, as far as both are written. */

@@ -201,7 +201,7 @@ export class OpfsDevice implements PageDevice {
 
   *usage(): Op<StoreUsage> {
     this.#checkOpen();
-    return { used: this.#handle.getSize(), available: Number.MAX_SAFE_INTEGER };
+    return { used: this.#usedEnd, available: Number.MAX_SAFE_INTEGER };
   }
 
   get reservedBytes(): number {

@@ -3,10 +3,10 @@
 //  - sync(2): Linux's is one for the machine.
 //  - O_DIRECT on tmpfs: it has only been there since 6.6, and does nothing.
 //  - statx(2) for a part of the fields: which others come with them is left open.
-//  - what comes after sendfile(2) from a file to itself: it reads and writes a page at once, so that
-//    what overlaps is anybody's; and what comes after a change of data once it has put any into a
-//    pipe: Linux puts the file's pages there, and who reads them sees the change (burrow-side.ts,
-//    Undefined). Ours are copies.
+//  - what comes after sendfile(2) from a file to itself: it reads and writes a page at once, so
+//    that what overlaps is anybody's; and what comes after a change of data once it has put any
+//    into a pipe: Linux puts the file's pages there, and who reads them sees the change
+//    (burrow-side.ts, Undefined). Ours are copies.
 //  - getdents(2) with little room, or from anywhere but the start: the order is a filesystem's own.
 
 import fc from 'fast-check';
