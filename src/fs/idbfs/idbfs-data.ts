@@ -5,9 +5,6 @@ import type { Run } from '../../store/store.ts';
 import type { WaitQueue } from '../../lib/op.ts';
 import type { ChunkCache } from './chunk-cache.ts';
 
-/** Chunks read at once when a file is read from front to back. */
-const READ_AHEAD_CHUNKS = 16;
-
 /** What the write-back keeps account of. */
 export interface DirtyTracker {
   dataCut(ino: number, from: number): void;
@@ -71,15 +68,6 @@ export class IdbfsData extends FileData {
   drop(): void {
     for (const chunk of this.chunks.values()) this.onRemoved(chunk);
     this.chunks.clear();
-  }
-
-  /** Where the load that begins with a chunk ends. */
-  readAheadEnd(index: number): number {
-    if (index !== this.lastLoaded + 1) return index + 1;
-    let end = index + 1;
-    const limit = Math.min(index + READ_AHEAD_CHUNKS, this.storedChunks);
-    while (end < limit && !this.chunks.has(end) && !this.loading.has(end)) end++;
-    return end;
   }
 
   /** Puts a chunk as the store has it. `runs` are those within the chunk. */

@@ -80,10 +80,6 @@ export class RelayServer implements SessionHost {
     return this.#epoch;
   }
 
-  get clientCount(): number {
-    return this.#sessions.size;
-  }
-
   /** A client begins to talk. What it was before is forgotten. */
   connect(clientId: string, link: Link<ClientMessage, HolderMessage>): void {
     this.#drop(clientId);
