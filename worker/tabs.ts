@@ -2,6 +2,7 @@
 
 import { assertDefined } from '../src/lib/assert.ts';
 import type { TabChannel, TabLock, Tabs } from '../src/fs/relayfs/tabs.ts';
+import { requestLock } from '../src/store/source-lock.ts';
 
 /** Undefined where the browser lacks what it takes: then a store is one tab's at a time. */
 export function openTabs(): Tabs | undefined {
@@ -19,36 +20,11 @@ class PlatformTabs implements Tabs {
   }
 
   async lock(name: string, signal: AbortSignal): Promise<TabLock> {
-    return assertDefined(await this.#request(name, { signal }));
+    return assertDefined(await requestLock(this.#locks, name, { signal }));
   }
 
   tryLock(name: string): Promise<TabLock | undefined> {
-    return this.#request(name, { ifAvailable: true });
-  }
-
-  /** Undefined if it is not available. */
-  #request(name: string, options: LockOptions): Promise<TabLock | undefined> {
-    return new Promise((resolve, reject) => {
-      let held: TabLock | undefined;
-      const hold = (lock: Lock | null): Promise<void> => {
-        if (lock === null) {
-          resolve(undefined);
-          return Promise.resolve();
-        }
-        return new Promise((endHolding) => {
-          const release = async (): Promise<void> => {
-            endHolding();
-            await request;
-          };
-          held = { release, onLost: () => undefined };
-          resolve(held);
-        });
-      };
-      const request = this.#locks.request(name, options, hold).catch((error: unknown) => {
-        if (held === undefined) reject(error);
-        else held.onLost();
-      });
-    });
+    return requestLock(this.#locks, name, { ifAvailable: true });
   }
 
   async heldLocks(prefix: string): Promise<string[]> {

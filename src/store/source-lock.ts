@@ -34,43 +34,59 @@ export interface SourceLockOptions {
 }
 
 /** Errors: StoreError 'locked' after the timeout; the signal's reason; StoreError 'unavailable'. */
-export function acquireSourceLock(options: SourceLockOptions): Promise<SourceLock> {
+export async function acquireSourceLock(options: SourceLockOptions): Promise<SourceLock> {
   const { locks, source, timeoutMs, signal, onLost } = options;
+  signal?.throwIfAborted();
+  const waiting = new AbortController();
+  const onAbort = (): void => {
+    waiting.abort();
+  };
+  signal?.addEventListener('abort', onAbort);
+  const timer = timeoutMs > 0 ? setTimeout(onAbort, timeoutMs) : undefined;
+  const lockOptions: LockOptions =
+    timeoutMs > 0 ? { mode: 'exclusive', signal: waiting.signal } : { ifAvailable: true };
+  let lock: HeldSourceLock | undefined;
+  try {
+    lock = await requestLock(locks, `burrow:${source}`, lockOptions);
+  } catch (error) {
+    throw whyNot(options, { error, hasTimedOut: waiting.signal.aborted });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+  if (lock === undefined) throw locked(options);
+  lock.onLost = onLost;
+  return lock;
+}
+
+/**
+ * A Web Lock as something to hold; undefined if the options say not to wait, and somebody has it.
+ * Errors: those of LockManager.request().
+ */
+export function requestLock(
+  locks: LockManagerLike,
+  name: string,
+  options: LockOptions,
+): Promise<HeldSourceLock | undefined> {
   return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const waiting = new AbortController();
-    const onAbort = (): void => {
-      waiting.abort();
-    };
-    signal?.addEventListener('abort', onAbort);
-    const timer = timeoutMs > 0 ? setTimeout(onAbort, timeoutMs) : undefined;
-    const stopWaiting = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-    };
-    let isHeld = false;
+    let held: HeldSourceLock | undefined;
     const hold = (lock: Lock | null): Promise<void> => {
-      stopWaiting();
       if (lock === null) {
-        reject(locked(options));
+        resolve(undefined);
         return Promise.resolve();
       }
-      isHeld = true;
       return new Promise((endHolding) => {
-        resolve({
-          release: async () => {
-            endHolding();
-            await request;
-          },
-        });
+        const release = async (): Promise<void> => {
+          endHolding();
+          await request;
+        };
+        held = { release, onLost: () => undefined };
+        resolve(held);
       });
     };
-    const lockOptions: LockOptions =
-      timeoutMs > 0 ? { mode: 'exclusive', signal: waiting.signal } : { ifAvailable: true };
-    const request = locks.request(`burrow:${source}`, lockOptions, hold).catch((error: unknown) => {
-      stopWaiting();
-      if (isHeld) onLost();
-      else reject(whyNot(options, { error, hasTimedOut: waiting.signal.aborted }));
+    const request = locks.request(name, options, hold).catch((error: unknown) => {
+      if (held === undefined) reject(error);
+      else held.onLost();
     });
   });
 }
