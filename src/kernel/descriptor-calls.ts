@@ -57,9 +57,8 @@ export class DescriptorCalls {
   }
 
   *close(fd: number): Op<void> {
-    const file = this.task.fds.get(fd);
-    this.task.fds.close(fd);
-    yield* file.told();
+    const told = this.task.fds.close(fd).told();
+    if (told !== undefined) yield* told;
   }
 
   *read(fd: number, buffer: Uint8Array): Op<number> {
@@ -284,8 +283,11 @@ export class DescriptorCalls {
     target.file.incRef();
     try {
       const result = yield* run();
-      yield* source.file.told();
-      if (target.file !== source.file) yield* target.file.told();
+      const files = source.file === target.file ? [source.file] : [source.file, target.file];
+      for (const file of files) {
+        const told = file.told();
+        if (told !== undefined) yield* told;
+      }
       return result;
     } finally {
       target.file.decRef();

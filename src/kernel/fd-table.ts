@@ -70,13 +70,14 @@ export class FdTable implements LockOwner {
     if (old !== undefined) this.#release(old);
   }
 
-  /** Errors: EBADF. */
-  close(fd: number): void {
+  /** Returns what was open, which may be gone by now. Errors: EBADF. */
+  close(fd: number): FileDescription {
     const file = this.get(fd);
     this.#files[fd] = undefined;
     if (this.#closeOnExec.size > 0) this.#closeOnExec.delete(fd);
     this.#lowestFree = Math.min(this.#lowestFree, fd);
     this.#release(file);
+    return file;
   }
 
   closeAll(): void {

@@ -10,7 +10,16 @@ import { lowerBound } from './engine/node.ts';
 import { checkBatch, checkKey, checkObject, checkOffset } from './preconditions.ts';
 import { type MemoryStoreSnapshot, MemoryView, runsOf, sortedFrom } from './memory-view.ts';
 import { BLOCK_SIZE } from './store.ts';
-import type { Batch, Durability, Item, Run, ScanOptions, Store, StoreUsage } from './store.ts';
+import type {
+  Batch,
+  ByteRange,
+  Durability,
+  Item,
+  Run,
+  ScanOptions,
+  Store,
+  StoreUsage,
+} from './store.ts';
 import type { Replacement, StoreView } from './store-view.ts';
 
 export interface MemoryStoreOptions {
@@ -90,6 +99,16 @@ export class MemoryStore implements Store {
     checkOffset(length);
     yield* this.#begin();
     return runsOf(this.#state, object, offset, length);
+  }
+
+  *dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
+    checkObject(object);
+    checkOffset(offset);
+    checkOffset(length);
+    yield* this.#begin();
+    return runsOf(this.#state, object, offset, length).map(({ offset: from }) => {
+      return { from, to: from + BLOCK_SIZE };
+    });
   }
 
   *nextData(object: number, offset: number): Op<number | undefined> {

@@ -6,7 +6,16 @@
 import { linuxerr } from '../abi/errno.ts';
 import type { MirrorStatus } from '../lib/mirror-status.ts';
 import { Mutex, type Op } from '../lib/op.ts';
-import type { Batch, Durability, Item, Run, ScanOptions, Store, StoreUsage } from './store.ts';
+import type {
+  Batch,
+  ByteRange,
+  Durability,
+  Item,
+  Run,
+  ScanOptions,
+  Store,
+  StoreUsage,
+} from './store.ts';
 import type { Replacement, ScrubReport, StoreView, ViewOptions } from './store-view.ts';
 import type { Subvolumes } from './subvolumes.ts';
 
@@ -181,6 +190,11 @@ class SharedStore implements Store {
   read(object: number, offset: number, length: number): Op<Run[]> {
     this.#checkOpen();
     return this.#tree.read(object, offset, length);
+  }
+
+  dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
+    this.#checkOpen();
+    return this.#tree.dataRanges(object, offset, length);
   }
 
   nextData(object: number, offset: number): Op<number | undefined> {

@@ -55,6 +55,12 @@ export interface Run {
   readonly bytes: Uint8Array;
 }
 
+/** Bytes [from, to). */
+export interface ByteRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** One atomic change. Within a batch, discards happen before writes. */
 export interface Batch {
   /** Key → new value, or undefined to delete. A key that isn't there may be deleted. */
@@ -127,13 +133,22 @@ export interface Store {
 
   /**
    * The data within [offset, offset + length) of an object, both multiples of BLOCK_SIZE: runs in
-   * ascending order, cut to the range. An object never written reads as one hole. The caller owns
-   * the returned bytes.
+   * ascending order, cut to the range. An object never written reads as one hole. Callers must not
+   * change the bytes.
    *
    * Errors:
    *  - EIO if the medium fails.
    */
   read(object: number, offset: number, length: number): Op<Run[]>;
+
+  /**
+   * Where the data is that read() would give: ranges in ascending order, multiples of BLOCK_SIZE,
+   * that may touch. Reads none of it. Linux: FIEMAP.
+   *
+   * Errors:
+   *  - EIO if the medium fails.
+   */
+  dataRanges(object: number, offset: number, length: number): Op<ByteRange[]>;
 
   /**
    * Where the first written block at or after `offset` (a multiple of BLOCK_SIZE) of an object

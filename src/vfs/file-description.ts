@@ -231,8 +231,12 @@ export abstract class FileDescription implements LockOwner {
     this.notify(events);
   }
 
-  /** Waits until this tab's watches know of what doesn't wait, release included. */
-  *told(): Op<void> {}
+  /**
+   * Waits until this tab's watches know of what doesn't wait, release included. Undefined: they do.
+   */
+  told(): Op<void> | undefined {
+    return undefined;
+  }
 
   /** The access time moves as after a read. */
   accessed(): void {

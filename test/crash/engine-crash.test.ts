@@ -48,6 +48,7 @@ async function run(actions: readonly Action[]): Promise<Moment[]> {
     get: (key) => engine.get(key),
     scan: (options) => engine.scan(options),
     read: (...range) => engine.read(...range),
+    dataRanges: (...range) => engine.dataRanges(...range),
     nextData: (...from) => engine.nextData(...from),
     usage: () => engine.usage(),
     isOpen: true,

@@ -7,7 +7,7 @@ import type { IdbfsLimits } from '../../src/fs/idbfs/options.ts';
 import type { TaskSyscalls } from '../../src/kernel/task-syscalls.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { type Op, type Wait, WaitQueue } from '../../src/lib/op.ts';
-import type { Run, Item, ScanOptions, Batch, Durability } from '../../src/store/store.ts';
+import type { Batch, ByteRange, Durability, Item, Run, ScanOptions } from '../../src/store/store.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import { newTask, openIdbfs, type Session } from '../support/history/session.ts';
@@ -56,6 +56,11 @@ class SteppedStore extends MemoryStore {
   override *read(object: number, offset: number, length: number): Op<Run[]> {
     yield NEXT_TURN;
     return yield* super.read(object, offset, length);
+  }
+
+  override *dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
+    yield NEXT_TURN;
+    return yield* super.dataRanges(object, offset, length);
   }
 
   override *nextData(object: number, offset: number): Op<number | undefined> {

@@ -17,7 +17,6 @@ import { xattrObject } from '../../src/fs/idbfs/xattr-blob.ts';
 import type { Inode, LocalDentry } from '../../src/fs/shared/inode.ts';
 import { LocalTree } from '../../src/fs/shared/local-tree.ts';
 import { Mutex, type Op } from '../../src/lib/op.ts';
-import type { Run } from '../../src/store/store.ts';
 import type { ResolvingPath } from '../../src/vfs/resolving-path.ts';
 import { FileLocks } from '../../src/vfs/file-locks.ts';
 import { InotifyInstance } from '../../src/vfs/inotify.ts';
@@ -113,12 +112,11 @@ function watchMounts(): void {
 }
 
 function watchData(): void {
-  before<IdbfsData, [number, number]>(IdbfsData.prototype, 'firstMissing', (told, self) => {
-    told.write(placeOfData(self.ino));
-  });
-  before<IdbfsData, [number, readonly Run[]]>(IdbfsData.prototype, 'insertStored', (told, self) => {
-    told.write(placeOfData(self.ino));
-  });
+  for (const name of ['firstMissing', 'firstMissingToOverwrite', 'insertStored']) {
+    before<IdbfsData, []>(IdbfsData.prototype, name, (told, self) => {
+      told.write(placeOfData(self.ino));
+    });
+  }
   before<Idbfs, [Inode]>(Idbfs.prototype, 'loadXattrs', (told, _, [inode]) => {
     told.write(placeOfData(xattrObject(inode.ino)));
   });

@@ -5,7 +5,7 @@
 import type { Op, Wait } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
-import type { Batch, Durability, Item, Run, ScanOptions } from '../../src/store/store.ts';
+import type { Batch, ByteRange, Durability, Item, Run, ScanOptions } from '../../src/store/store.ts';
 import { type Observer, placeOfData } from './instruments.ts';
 
 /** Whoever yields this can go on at once. The scheduler knows it and never subscribes. */
@@ -52,6 +52,14 @@ export class SteppedStore extends MemoryStore {
     const runs = yield* super.read(object, offset, length);
     yield* this.#arrive(place, 'write');
     return runs;
+  }
+
+  override *dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
+    const place = placeOfData(object);
+    yield* this.#leave(place, 'dataRanges', 'read');
+    const ranges = yield* super.dataRanges(object, offset, length);
+    yield* this.#arrive(place, 'read');
+    return ranges;
   }
 
   override *nextData(object: number, offset: number): Op<number | undefined> {

@@ -227,6 +227,7 @@ export class Changes implements CommitSource, DirtyTracker {
         for (const run of data.runsOf(chunk, mask)) writes.push({ object: data.ino, run });
         chunk.dirty = 0;
         chunk.committing = mask;
+        chunk.isShared = true;
         chunks.push({ data, chunk, mask });
       }
     }
@@ -263,7 +264,7 @@ export class Changes implements CommitSource, DirtyTracker {
     this.items.endCommit({ succeeded: true });
     this.#committedNextIno = commit.nextIno;
     for (const { data, chunk } of commit.chunks) {
-      chunk.committing = 0;
+      endCommit(chunk);
       // A chunk that was dropped meanwhile is on the way out of the store too.
       if (data.chunks.get(chunk.index) !== chunk) continue;
       data.storedChunks = Math.max(data.storedChunks, chunk.index + 1);
@@ -281,7 +282,7 @@ export class Changes implements CommitSource, DirtyTracker {
       if (inode.nlink > 0 || inode.refs > 0) this.#inodes.add(inode);
     }
     for (const { data, chunk, mask } of commit.chunks) {
-      chunk.committing = 0;
+      endCommit(chunk);
       if (data.chunks.get(chunk.index) !== chunk) continue;
       const again = mask & chunk.written & ~chunk.dirty;
       chunk.dirty |= again;
@@ -297,4 +298,10 @@ export class Changes implements CommitSource, DirtyTracker {
       if (inode.nlink > 0 || inode.refs > 0) this.#xattrs.add(inode);
     }
   }
+}
+
+/** A commit has no use for the bytes any more. Before it they were the chunk's alone. */
+function endCommit(chunk: Chunk): void {
+  chunk.committing = 0;
+  chunk.isShared = false;
 }

@@ -9,13 +9,13 @@ import type { IdbfsData } from './idbfs-data.ts';
 const CHUNK_OVERHEAD = 256;
 
 export class ChunkCache {
-  readonly #limit: number;
+  /** In bytes. */
+  readonly limit: number;
   readonly #owners = new Map<Chunk, IdbfsData>();
   #bytes = 0;
 
-  /** `limit` in bytes. */
   constructor(limit: number) {
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   /** Bytes of all chunks in memory. */
@@ -41,10 +41,10 @@ export class ChunkCache {
    * chunk is loaded and after a commit, when no chunk is about to be changed.
    */
   evict(): void {
-    if (this.#bytes <= this.#limit) return;
+    if (this.#bytes <= this.limit) return;
     let steps = this.#owners.size * 2;
     for (const [chunk, owner] of this.#owners) {
-      if (this.#bytes <= this.#limit || steps-- <= 0) return;
+      if (this.#bytes <= this.limit || steps-- <= 0) return;
       const isPinned = chunk.dirty !== 0 || chunk.committing !== 0;
       if (!isPinned && !chunk.isReferenced) {
         owner.evict(chunk);
@@ -52,6 +52,7 @@ export class ChunkCache {
       }
       // To the other end: the hand comes back after all others.
       chunk.isReferenced = false;
+      if (!isPinned) owner.separate(chunk);
       this.#owners.delete(chunk);
       this.#owners.set(chunk, owner);
     }

@@ -1,82 +1,170 @@
 // ChunkLoader: brings data of files from the store into memory, less what has been cut off and
 // punched since.
+//
+// A file that is read from front to back is read ahead, in windows that grow; the next one is
+// fetched while the last one is used. What is wanted here and there is fetched alone, by blocks.
+// Linux: mm/readahead.c.
 
-import { linuxerr } from '../../abi/errno.ts';
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
-import { type Op, WaitQueue } from '../../lib/op.ts';
-import type { Run, Store } from '../../store/store.ts';
-import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
+import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
+import type { ByteRange, Run, Store } from '../../store/store.ts';
+import {
+  BLOCK_SIZE,
+  BLOCKS_PER_CHUNK,
+  blocksWithin,
+  CHUNK_SIZE,
+  endsWithin,
+} from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
+import type { Need } from '../shared/local-tree.ts';
 import type { Changes } from './changes.ts';
 import type { ChunkCache } from './chunk-cache.ts';
 import type { IdbfsData } from './idbfs-data.ts';
 import { cutRun, withoutHoles } from './stored-runs.ts';
 
-/** Chunks read at once when a file is read from front to back. */
-const READ_AHEAD_CHUNKS = 16;
+/** The first window of a file that is read from front to back, and the largest, in chunks. */
+const WINDOW_MIN = 4;
+const WINDOW_MAX = 64;
+/** A window takes at most this part of the cache. */
+const CACHE_SHARE = 16;
+
+/** What is loaded at once: chunks [first, end), and blocks of `only` if that is one chunk. */
+interface Load {
+  readonly first: number;
+  readonly end: number;
+  /** Bit n: block n of the chunk is wanted. Undefined: all are, of all chunks. */
+  readonly only: number | undefined;
+}
 
 export class ChunkLoader {
   readonly #store: Store;
   readonly #chunks: ChunkCache;
   readonly #changes: Changes;
+  readonly #windowMax: number;
 
   constructor(store: Store, chunks: ChunkCache, changes: Changes) {
     this.#store = store;
     this.#chunks = chunks;
     this.#changes = changes;
+    const share = Math.floor(chunks.limit / CACHE_SHARE / CHUNK_SIZE);
+    this.#windowMax = Math.max(1, Math.min(WINDOW_MAX, share));
   }
 
-  *load(inode: Inode, index: number): Op<void> {
+  /** Loads something of what is needed of chunk `index` at least. */
+  *load(inode: Inode, index: number, need: Need): Op<void> {
     const data = assertDefined(inode.data) as IdbfsData;
     const underWay = data.loading.get(index);
     if (underWay !== undefined) {
       yield underWay;
       return;
     }
-    const done = new WaitQueue();
-    data.loading.set(index, done);
+    this.#chunks.evict();
+    const load = this.#plan(data, index, need);
     try {
-      this.#chunks.evict();
+      yield* this.#run(inode, data, load);
+    } catch (error) {
+      const only = blocksNeeded(index, need);
+      const isLeast = load.end === index + 1 && load.only === only;
+      if (error !== linuxerr.EIO || isLeast) throw error;
+      // What was to be read besides may be damaged: that is told to whoever wants it.
+      yield* this.#run(inode, data, { first: index, end: index + 1, only });
+      return;
+    }
+    if (load.only === undefined) this.#readAhead(inode, data, load);
+  }
+
+  #plan(data: IdbfsData, index: number, need: Need): Load {
+    const one = { first: index, end: index + 1 };
+    if (need.isOverwritten) return { ...one, only: blocksNeeded(index, need) };
+    // What is wanted of a chunk a second time may be wanted a third time.
+    if (data.chunks.has(index)) return { ...one, only: undefined };
+    if (index === data.lastLoaded + 1) {
+      data.window = Math.min(this.#windowMax, Math.max(WINDOW_MIN, data.window * 2));
+      return { first: index, end: this.#endOf(data, index, data.window), only: undefined };
+    }
+    data.window = 0;
+    const last = Math.ceil(need.to / CHUNK_SIZE);
+    if (last > index + 1) {
+      const end = this.#endOf(data, index, Math.min(this.#windowMax, last - index));
+      return { first: index, end, only: undefined };
+    }
+    return { ...one, only: blocksNeeded(index, need) };
+  }
+
+  /** Where a window ends that begins at a chunk: before one that is here or on its way. */
+  #endOf(data: IdbfsData, first: number, window: number): number {
+    const limit = Math.min(first + window, data.storedChunks);
+    let end = first + 1;
+    while (end < limit && !data.chunks.has(end) && !data.loading.has(end)) end++;
+    return end;
+  }
+
+  /** Begins to load the window after the one that was just loaded, if that was a large one. */
+  #readAhead(inode: Inode, data: IdbfsData, { first, end }: Load): void {
+    if (end - first < this.#windowMax || this.#windowMax < WINDOW_MAX) return;
+    if (end >= data.storedChunks || data.chunks.has(end) || data.loading.has(end)) return;
+    const next = { first: end, end: this.#endOf(data, end, this.#windowMax), only: undefined };
+    startOp(this.#run(inode, data, next), {
+      resolve: () => undefined,
+      reject: (error) => {
+        // Whoever wants it will ask again, and be told.
+        if (!(error instanceof LinuxError)) void Promise.reject(error);
+      },
+    });
+  }
+
+  *#run(inode: Inode, data: IdbfsData, load: Load): Op<void> {
+    const { first, end, only } = load;
+    const done = new WaitQueue();
+    for (let chunk = first; chunk < end; chunk++) data.loading.set(chunk, done);
+    try {
       const { generation } = data;
-      let end = this.#readAheadEnd(data, index);
-      const from = index * CHUNK_SIZE;
       const cut = this.#changes.cutOf(inode.ino);
       const holes = this.#changes.holesOf(inode.ino);
-      let runs: Run[];
-      try {
-        runs = yield* this.#store.read(inode.ino, from, (end - index) * CHUNK_SIZE);
-      } catch (error) {
-        if (error !== linuxerr.EIO || end === index + 1) throw error;
-        // What was to be read ahead may be damaged: that is told to whoever wants it.
-        end = index + 1;
-        runs = yield* this.#store.read(inode.ino, from, CHUNK_SIZE);
-      }
+      const ranges = only === undefined ? undefined : yield* this.#rangesOf(data, load);
+      const runs = yield* this.#read(inode.ino, load);
       // Cut or rewritten meanwhile: whoever needs the chunk asks again.
       if (data.generation !== generation) return;
-      for (let chunk = index; chunk < end && chunk < data.storedChunks; chunk++) {
-        const isOurs = chunk === index || !data.loading.has(chunk);
-        if (!isOurs || data.chunks.has(chunk)) continue;
+      for (let chunk = first; chunk < end && chunk < data.storedChunks; chunk++) {
         const start = chunk * CHUNK_SIZE;
-        data.insertStored(
-          chunk,
-          runs
-            .flatMap((run) => cutRun(run, start, Math.min(cut, start + CHUNK_SIZE)))
-            .flatMap((run) => withoutHoles(run, holes)),
+        const limit = Math.min(cut, start + CHUNK_SIZE);
+        const left = (run: Run): Run[] =>
+          cutRun(run, start, limit).flatMap((part) => withoutHoles(part, holes));
+        const written = (ranges ?? runs.map(rangeOf))
+          .map(({ from, to }) => blocksWithin(chunk, from, Math.min(to, limit)))
+          .reduce((all, blocks) => all | blocks, 0);
+        const punched = holes.reduce(
+          (all, { from, to }) => all | blocksWithin(chunk, from, to),
+          0,
         );
+        data.insertStored(chunk, { written: written & ~punched, runs: runs.flatMap(left) });
       }
-      data.lastLoaded = end - 1;
+      if (only === undefined) data.lastLoaded = end - 1;
     } finally {
-      data.loading.delete(index);
+      for (let chunk = first; chunk < end; chunk++) data.loading.delete(chunk);
       done.wakeAll();
     }
   }
 
-  #readAheadEnd(data: IdbfsData, index: number): number {
-    if (index !== data.lastLoaded + 1) return index + 1;
-    let end = index + 1;
-    const limit = Math.min(index + READ_AHEAD_CHUNKS, data.storedChunks);
-    while (end < limit && !data.chunks.has(end) && !data.loading.has(end)) end++;
-    return end;
+  /** Which blocks are data; nothing has to be asked if that is known. */
+  *#rangesOf({ ino, chunks }: IdbfsData, { first }: Load): Op<readonly ByteRange[]> {
+    const chunk = chunks.get(first);
+    const start = first * CHUNK_SIZE;
+    if (chunk === undefined) return yield* this.#store.dataRanges(ino, start, CHUNK_SIZE);
+    return maskRanges(chunk.written).map(([from, to]) => ({ from: start + from, to: start + to }));
+  }
+
+  *#read(ino: number, { first, end, only }: Load): Op<Run[]> {
+    const start = first * CHUNK_SIZE;
+    if (only === undefined) {
+      return yield* this.#store.read(ino, start, (end - first) * CHUNK_SIZE);
+    }
+    const runs: Run[] = [];
+    for (const [from, to] of maskRanges(only)) {
+      runs.push(...(yield* this.#store.read(ino, start + from, to - from)));
+    }
+    return runs;
   }
 
   *nextData(inode: Inode, offset: number): Op<number> {
@@ -98,4 +186,26 @@ export class ChunkLoader {
       return found === undefined || found >= end ? Infinity : found;
     }
   }
+}
+
+/** The blocks of a chunk whose bytes are needed. */
+function blocksNeeded(index: number, { from, to, isOverwritten }: Need): number {
+  return isOverwritten ? endsWithin(index, from, to) : blocksWithin(index, from, to);
+}
+
+/** The runs of a mask's blocks, in bytes. */
+function maskRanges(mask: number): [from: number, to: number][] {
+  const ranges: [number, number][] = [];
+  for (let block = 0; block < BLOCKS_PER_CHUNK; block++) {
+    if ((mask & (1 << block)) === 0) continue;
+    const from = block * BLOCK_SIZE;
+    const last = ranges.at(-1);
+    if (last?.[1] === from) last[1] = from + BLOCK_SIZE;
+    else ranges.push([from, from + BLOCK_SIZE]);
+  }
+  return ranges;
+}
+
+function rangeOf({ offset, bytes }: Run): ByteRange {
+  return { from: offset, to: offset + bytes.length };
 }

@@ -21,7 +21,9 @@ export class IdbfsData extends FileData {
   /** Changes whenever what the store holds may no longer be what the file holds. */
   generation = 0;
   /** The chunk loaded last: a load of the next one reads ahead. */
-  lastLoaded = -2;
+  lastLoaded = -1;
+  /** How many were loaded with it, if the file is read from front to back. */
+  window = 0;
   readonly #cache: ChunkCache;
   readonly #tracker: DirtyTracker;
 
@@ -70,22 +72,28 @@ export class IdbfsData extends FileData {
     this.chunks.clear();
   }
 
-  /** Puts a chunk as the store has it. `runs` are those within the chunk. */
-  insertStored(index: number, runs: readonly Run[]): void {
-    const chunk = new Chunk(index);
-    const start = index * CHUNK_SIZE;
-    const last = runs.at(-1);
-    if (last !== undefined) {
-      chunk.bytes = new Uint8Array(last.offset - start + last.bytes.length);
-      for (const { offset, bytes } of runs) {
-        chunk.bytes.set(bytes, offset - start);
-        const first = (offset - start) / BLOCK_SIZE;
-        const end = first + Math.ceil(bytes.length / BLOCK_SIZE);
-        for (let block = first; block < end; block++) chunk.written |= 1 << block;
-      }
+  /**
+   * What the store has of a chunk: which blocks are data, and runs of those that were loaded. Runs
+   * that don't fill the whole of their memory are copied once the cache's hand has passed them.
+   */
+  insertStored(index: number, stored: { written: number; runs: readonly Run[] }): void {
+    const here = this.chunks.get(index);
+    if (here !== undefined) {
+      if (here.absent !== 0) this.fill(here, stored.runs);
+      return;
     }
+    const chunk = new Chunk(index);
+    chunk.written = chunk.absent = stored.written;
     this.chunks.set(index, chunk);
     this.onAdded(chunk);
+    this.fill(chunk, stored.runs);
+  }
+
+  /** Forgets the rest of the memory that a chunk's bytes are a part of. */
+  separate(chunk: Chunk): void {
+    if (!chunk.isShared || chunk.bytes.length === chunk.bytes.buffer.byteLength) return;
+    chunk.bytes = chunk.bytes.slice();
+    chunk.isShared = false;
   }
 
   /** The blocks of `mask` as runs for the store. The bytes are not copied. */

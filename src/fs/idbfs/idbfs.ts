@@ -24,6 +24,7 @@ import { CHUNK_SIZE } from '../shared/file-data.ts';
 import { Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
 import type { Xattrs } from '../shared/xattrs.ts';
 import { LocalFilesystem } from '../shared/local-filesystem.ts';
+import type { Need } from '../shared/local-tree.ts';
 import { Changes } from './changes.ts';
 import { type CheckOptions, type CheckResult, checkMounted } from './check.ts';
 import { ChunkCache } from './chunk-cache.ts';
@@ -426,8 +427,8 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
 
   // Data.
 
-  override loadChunk(inode: Inode, index: number): Op<void> {
-    return this.#loader.load(inode, index);
+  override loadChunk(inode: Inode, index: number, need: Need): Op<void> {
+    return this.#loader.load(inode, index, need);
   }
 
   override nextStoredData(inode: Inode, offset: number): Op<number> {

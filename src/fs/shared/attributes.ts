@@ -14,6 +14,7 @@ import { utf8Length } from '../../lib/text.ts';
 import type { MountFlags } from '../../vfs/mount.ts';
 import type { SetStat } from '../../vfs/options.ts';
 import { checkNanoseconds, checkSetStat, withoutSetIds } from '../../vfs/permissions.ts';
+import { loadRange } from './fallocate.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from './file-data.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
@@ -139,11 +140,7 @@ function* setSize(fs: LocalTree, inode: Inode, size: number): Op<void> {
   const cut = Math.floor(size / CHUNK_SIZE) * CHUNK_SIZE;
   if (size <= inode.size && cut !== size) {
     // The chunk that stays in part must be here, so that what lies behind the end becomes zeros.
-    for (;;) {
-      const missing = data.firstMissing(cut, cut + 1);
-      if (missing < 0) break;
-      yield* fs.loadChunk(inode, missing);
-    }
+    yield* loadRange(fs, inode, { from: size, to: cut + CHUNK_SIZE, isOverwritten: true });
   }
   // Also at the same size: blocks that fallocate() put behind the end go.
   if (size <= inode.size) fs.releaseBlocks(data.truncate(size));

@@ -12,7 +12,7 @@ import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from './file-data.ts';
 import type { Inode } from './inode.ts';
-import type { LocalTree } from './local-tree.ts';
+import type { LocalTree, Need } from './local-tree.ts';
 
 /** So much is zeroed or made room for at once, so that it needs no more memory than this. */
 const PIECE_SIZE = 1 << 20;
@@ -21,15 +21,18 @@ const PIECE_SIZE = 1 << 20;
  * Brings [from, to) into memory. Returns where what is there ends: before `to` only if the cache is
  * too small for all of it, so that one chunk pushes the other out.
  */
-export function* loadRange(fs: LocalTree, inode: Inode, from: number, to: number): Op<number> {
+export function* loadRange(fs: LocalTree, inode: Inode, need: Need): Op<number> {
   const data = assertDefined(inode.data);
+  const { from, to, isOverwritten } = need;
   let patience = (2 * (to - from)) / CHUNK_SIZE + 2;
   for (;;) {
-    const missing = data.firstMissing(from, to);
+    const missing = isOverwritten
+      ? data.firstMissingToOverwrite(from, to)
+      : data.firstMissing(from, to);
     if (missing < 0) return to;
     const end = missing * CHUNK_SIZE;
     if (patience-- <= 0 && end > from) return end;
-    yield* fs.loadChunk(inode, missing);
+    yield* fs.loadChunk(inode, missing, need);
   }
 }
 
@@ -67,7 +70,11 @@ function* makeRoom(fs: LocalTree, inode: Inode, from: number, to: number): Op<vo
     for (let position = from; position < to;) {
       const pieceEnd = Math.min(to, (Math.floor(position / PIECE_SIZE) + 1) * PIECE_SIZE);
       yield* fs.throttle(pieceEnd - position);
-      const next = yield* loadRange(fs, inode, position, pieceEnd);
+      const next = yield* loadRange(fs, inode, {
+        from: position,
+        to: pieceEnd,
+        isOverwritten: false,
+      });
       fs.checkRoom(next - position);
       data.allocate(position, next);
       position = next;
@@ -96,7 +103,7 @@ function* punch(fs: LocalTree, inode: Inode, from: number, to: number): Op<void>
     if (next >= lastBlock) return;
     yield* fs.throttle(BLOCK_SIZE);
     const chunkEnd = Math.min(lastBlock, (Math.floor(next / CHUNK_SIZE) + 1) * CHUNK_SIZE);
-    yield* loadRange(fs, inode, next, chunkEnd);
+    yield* loadRange(fs, inode, { from: next, to: chunkEnd, isOverwritten: true });
     fs.releaseBlocks(data.punch(next, chunkEnd));
     position = chunkEnd;
   }
@@ -129,6 +136,6 @@ export function* nextData(fs: LocalTree, inode: Inode, from: number): Op<number>
 function* zero(fs: LocalTree, inode: Inode, from: number, to: number): Op<void> {
   if (from >= to) return;
   const data = assertDefined(inode.data);
-  yield* loadRange(fs, inode, from, to);
+  yield* loadRange(fs, inode, { from, to, isOverwritten: false });
   if (data.isWritten(from)) data.write(new Uint8Array(to - from), from);
 }

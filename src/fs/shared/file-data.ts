@@ -2,25 +2,33 @@
 // blocks. Linux: mm/filemap.c (struct address_space), mm/shmem.c.
 //
 // A block is either written or a hole; holes read as zeros. For a filesystem without a store every
-// absent chunk is a hole. With one, absent chunks below `storedChunks` have to be loaded before
-// they can be read or partly written. Nothing in this file waits.
+// chunk that isn't here is a hole. With one, a chunk below `storedChunks` that isn't here has to be
+// looked up before anything is done with it: then it is known which of its blocks are data. Those
+// of them that were not loaded are absent: they have to be before they are read or partly written.
+// Nothing in this file waits.
 
 import { assert } from '../../lib/assert.ts';
 
 export const BLOCK_SIZE = 4096;
 export const CHUNK_SIZE = 32768;
-const BLOCKS_PER_CHUNK = CHUNK_SIZE / BLOCK_SIZE;
+export const BLOCKS_PER_CHUNK = CHUNK_SIZE / BLOCK_SIZE;
 const CAPACITY_MIN = 512;
 
 export class Chunk {
   readonly index: number;
-  /** Grows up to CHUNK_SIZE; what lies beyond it within the chunk is zeros. */
-  bytes: Uint8Array<ArrayBuffer> = EMPTY;
+  /** Grows up to CHUNK_SIZE; what of the chunk isn't in it and not absent is zeros. */
+  bytes: Uint8Array = EMPTY;
+  /** Where `bytes` begins, from the start of the chunk. Not 0: a part of it was loaded. */
+  base = 0;
+  /** The bytes are a commit's or the store's, too: they are copied before they change. */
+  isShared = false;
   /** Bit n: block n is data. */
   written = 0;
+  /** Bit n: block n is data that only the store has. */
+  absent = 0;
   /** Bit n: block n differs from the store. */
   dirty = 0;
-  /** Bit n: block n is being committed; the bytes are copied before they change again. */
+  /** Bit n: block n is being committed. */
   committing = 0;
   /** Used since the cache's clock hand last passed. */
   isReferenced = true;
@@ -32,6 +40,12 @@ export class Chunk {
 
 const EMPTY = new Uint8Array(0);
 
+/** Bytes as a store has them; the last block may be cut short: the rest of it is zeros. */
+export interface LoadedRun {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
 export class FileData {
   readonly chunks = new Map<number, Chunk>();
   /** Chunks from here on are in memory or holes. */
@@ -39,15 +53,29 @@ export class FileData {
   /** Number of written blocks, in memory or not. */
   blockCount = 0;
 
-  /**
-   * The first chunk overlapping [from, to) that must be loaded, or -1. Also before it is wholly
-   * overwritten: which of its blocks are holes decides blockCount.
-   */
+  /** The first chunk overlapping [from, to) of which something must be loaded, or -1. */
   firstMissing(from: number, to: number): number {
     if (this.storedChunks === 0) return -1;
     const end = Math.min(this.storedChunks, Math.ceil(to / CHUNK_SIZE));
     for (let index = Math.floor(from / CHUNK_SIZE); index < end; index++) {
-      if (!this.chunks.has(index)) return index;
+      const chunk = this.chunks.get(index);
+      if (chunk === undefined) return index;
+      if (chunk.absent !== 0 && (chunk.absent & blocksWithin(index, from, to)) !== 0) return index;
+    }
+    return -1;
+  }
+
+  /**
+   * The same before all of [from, to) is overwritten or becomes a hole: of blocks at the ends that
+   * stay in part the bytes must be here, and of the others only whether they are data.
+   */
+  firstMissingToOverwrite(from: number, to: number): number {
+    if (this.storedChunks === 0) return -1;
+    const end = Math.min(this.storedChunks, Math.ceil(to / CHUNK_SIZE));
+    for (let index = Math.floor(from / CHUNK_SIZE); index < end; index++) {
+      const chunk = this.chunks.get(index);
+      if (chunk === undefined) return index;
+      if (chunk.absent !== 0 && (chunk.absent & endsWithin(index, from, to)) !== 0) return index;
     }
     return -1;
   }
@@ -63,10 +91,12 @@ export class FileData {
       const at = position - index * CHUNK_SIZE;
       const count = Math.min(CHUNK_SIZE - at, length - done);
       const chunk = this.chunks.get(index);
-      const available = chunk === undefined ? 0 : Math.min(count, chunk.bytes.length - at);
+      if (chunk !== undefined && at < chunk.base) this.#rebase(chunk);
+      const start = chunk === undefined ? 0 : at - chunk.base;
+      const available = chunk === undefined ? 0 : Math.min(count, chunk.bytes.length - start);
       if (chunk !== undefined && available > 0) {
         chunk.isReferenced = true;
-        target.set(chunk.bytes.subarray(at, at + available), done);
+        target.set(chunk.bytes.subarray(start, start + available), done);
       }
       if (available < count) target.fill(0, done + Math.max(0, available), done + count);
       done += count;
@@ -98,7 +128,7 @@ export class FileData {
     return this.countHoles(from, to);
   }
 
-  /** Writes bytes at `offset`. Nothing in the range may be missing. */
+  /** Writes bytes at `offset`. Nothing may be missing to overwrite the range. */
   write(source: Uint8Array, offset: number): void {
     let done = 0;
     while (done < source.length) {
@@ -106,8 +136,16 @@ export class FileData {
       const index = Math.floor(position / CHUNK_SIZE);
       const at = position - index * CHUNK_SIZE;
       const count = Math.min(CHUNK_SIZE - at, source.length - done);
-      const chunk = this.#chunkForWrite(index, at, at + count);
-      chunk.bytes.set(count === source.length ? source : source.subarray(done, done + count), at);
+      const chunk = this.#chunkToChange(index);
+      const mask = blockMask(at, at + count);
+      if (at === 0 && count >= chunk.base + chunk.bytes.length) {
+        // Nothing of what there was stays.
+        this.#replaceBytes(chunk, source.slice(done, done + count));
+      } else {
+        this.#prepare(chunk, at + count);
+        chunk.bytes.set(count === source.length ? source : source.subarray(done, done + count), at);
+      }
+      this.#noteWritten(chunk, mask);
       done += count;
     }
   }
@@ -121,12 +159,17 @@ export class FileData {
       const mask = blockMask(at, end - index * CHUNK_SIZE);
       const written = this.chunks.get(index)?.written ?? 0;
       if ((mask & ~written) !== 0)
-        this.#chunkForWrite(index, at, Math.min(at + 1, CHUNK_SIZE), mask);
+        this.#allocateIn(this.#chunkToChange(index), at, mask);
       position = end;
     }
   }
 
-  #chunkForWrite(index: number, from: number, to: number, mask = blockMask(from, to)): Chunk {
+  #allocateIn(chunk: Chunk, at: number, mask: number): void {
+    this.#prepare(chunk, Math.min(at + 1, CHUNK_SIZE));
+    this.#noteWritten(chunk, mask);
+  }
+
+  #chunkToChange(index: number): Chunk {
     let chunk = this.chunks.get(index);
     if (chunk === undefined) {
       assert(index >= this.storedChunks, 'write to a chunk that is not loaded');
@@ -135,12 +178,26 @@ export class FileData {
       this.onAdded(chunk);
     }
     chunk.isReferenced = true;
-    if ((chunk.committing & mask) !== 0) {
-      // The commit keeps the old bytes: what it writes must not change under it.
-      chunk.bytes = chunk.bytes.slice();
-      chunk.committing = 0;
-    }
+    return chunk;
+  }
+
+  /** The bytes may be changed in place from here on, up to `to`. */
+  #prepare(chunk: Chunk, to: number): void {
+    if (chunk.base !== 0) this.#rebase(chunk);
     if (chunk.bytes.length < to) this.#resize(chunk, capacityFor(to));
+    else if (chunk.isShared) this.#replaceBytes(chunk, chunk.bytes.slice());
+  }
+
+  #replaceBytes(chunk: Chunk, bytes: Uint8Array): void {
+    const grown = bytes.length - chunk.bytes.length;
+    chunk.bytes = bytes;
+    chunk.base = 0;
+    chunk.isShared = false;
+    if (grown !== 0) this.onResized(chunk, grown);
+  }
+
+  #noteWritten(chunk: Chunk, mask: number): void {
+    chunk.absent &= ~mask;
     this.blockCount += popCount(mask & ~chunk.written);
     chunk.written |= mask;
     if ((mask & ~chunk.dirty) !== 0) {
@@ -148,14 +205,17 @@ export class FileData {
       chunk.dirty |= mask;
       this.onDirty(chunk, popCount(added));
     }
-    return chunk;
   }
 
   #resize(chunk: Chunk, capacity: number): void {
     const bytes = new Uint8Array(capacity);
-    bytes.set(capacity < chunk.bytes.length ? chunk.bytes.subarray(0, capacity) : chunk.bytes);
-    this.onResized(chunk, capacity - chunk.bytes.length);
-    chunk.bytes = bytes;
+    bytes.set(chunk.bytes, chunk.base);
+    this.#replaceBytes(chunk, bytes);
+  }
+
+  /** The bytes begin where the chunk does from here on. */
+  #rebase(chunk: Chunk): void {
+    this.#resize(chunk, chunk.base + chunk.bytes.length);
   }
 
   /**
@@ -182,23 +242,48 @@ export class FileData {
     return popCount(chunk.written);
   }
 
-  /** Zeros a chunk from `at` on; blocks wholly behind it become holes. */
+  /**
+   * Zeros a chunk from `at` on; blocks wholly behind it become holes. What it cuts isn't absent.
+   */
   #cut(chunk: Chunk, at: number): number {
     const kept = blockMask(0, at);
     const dropped = popCount(chunk.written & ~kept);
     chunk.written &= kept;
+    chunk.absent &= kept;
     const lostDirty = chunk.dirty & ~kept;
     chunk.dirty &= kept;
     if (lostDirty !== 0) this.onClean(chunk, popCount(lostDirty));
-    if (chunk.bytes.length > at) {
-      // What a commit writes must not change under it, and it may write what is cut off here.
-      if (chunk.committing !== 0) chunk.bytes = chunk.bytes.slice();
+    if (chunk.base + chunk.bytes.length > at) {
+      this.#prepare(chunk, at);
       const lastBlock = 1 << Math.floor(at / BLOCK_SIZE);
       const isPartial = at % BLOCK_SIZE !== 0 && (chunk.written & lastBlock) !== 0;
-      if (isPartial) this.#chunkForWrite(chunk.index, at, at + 1);
+      if (isPartial) this.#allocateIn(chunk, at, lastBlock);
       chunk.bytes.fill(0, at);
     }
     return dropped;
+  }
+
+  /** Puts what was loaded of a chunk's absent blocks: runs of the file. */
+  protected fill(chunk: Chunk, runs: readonly LoadedRun[]): void {
+    const start = chunk.index * CHUNK_SIZE;
+    const [only] = runs;
+    if (runs.length === 1 && only !== undefined && chunk.bytes.length === 0) {
+      this.#replaceBytes(chunk, only.bytes);
+      chunk.base = only.offset - start;
+      chunk.isShared = true;
+      chunk.absent &= ~blocksWithin(chunk.index, only.offset, only.offset + only.bytes.length);
+      return;
+    }
+    const end = runs.reduce((last, { offset, bytes }) => Math.max(last, offset + bytes.length), 0);
+    if (end > 0) this.#prepare(chunk, end - start);
+    for (const { offset, bytes } of runs) {
+      for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
+        const block = (offset + at - start) / BLOCK_SIZE;
+        if ((chunk.absent & (1 << block)) === 0) continue;
+        chunk.bytes.set(bytes.subarray(at, at + BLOCK_SIZE), offset + at - start);
+        chunk.absent &= ~(1 << block);
+      }
+    }
   }
 
   /**
@@ -214,10 +299,10 @@ export class FileData {
     const dropped = popCount(chunk.written & mask);
     const lostDirty = chunk.dirty & mask;
     chunk.written &= ~mask;
+    chunk.absent &= ~mask;
     chunk.dirty &= ~mask;
     if (lostDirty !== 0) this.onClean(chunk, popCount(lostDirty));
-    // What a commit writes must not change under it.
-    if ((chunk.committing & mask) !== 0) chunk.bytes = chunk.bytes.slice();
+    this.#prepare(chunk, 0);
     chunk.bytes.fill(0, from - start, to - start);
     this.blockCount -= dropped;
     if (dropped > 0) this.onPunched(from, to);
@@ -275,6 +360,22 @@ function capacityFor(bytes: number): number {
   let capacity = CAPACITY_MIN;
   while (capacity < bytes) capacity *= 2;
   return capacity;
+}
+
+/** Blocks of chunk `index` that [from, to) of the file touches. */
+export function blocksWithin(index: number, from: number, to: number): number {
+  const start = index * CHUNK_SIZE;
+  return blockMask(Math.max(0, from - start), Math.min(CHUNK_SIZE, to - start));
+}
+
+/** Those of them that it doesn't cover. */
+export function endsWithin(index: number, from: number, to: number): number {
+  const whole = blocksWithin(
+    index,
+    Math.ceil(from / BLOCK_SIZE) * BLOCK_SIZE,
+    Math.floor(to / BLOCK_SIZE) * BLOCK_SIZE,
+  );
+  return blocksWithin(index, from, to) & ~whole;
 }
 
 /** The blocks that [from, to) of a chunk touches. */

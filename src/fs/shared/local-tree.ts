@@ -24,6 +24,14 @@ import type { DirectoryCursor } from './directory-description.ts';
 import type { Inode, InodeAttributes, InodeOwner, LocalDentry } from './inode.ts';
 import type { Xattrs } from './xattrs.ts';
 
+/** A range of a file's data, in bytes, and what for. */
+export interface Need {
+  readonly from: number;
+  readonly to: number;
+  /** As FileData.firstMissingToOverwrite(). */
+  readonly isOverwritten: boolean;
+}
+
 export abstract class LocalTree implements InodeOwner {
   abstract readonly type: string;
   abstract readonly root: LocalDentry;
@@ -41,8 +49,11 @@ export abstract class LocalTree implements InodeOwner {
   protected abstract loadChild(dir: LocalDentry, name: string): Op<LocalDentry | undefined>;
   /** A new inode of nlink 1 (2 for a directory). Errors: ENOSPC. */
   abstract makeInode(attributes: Omit<InodeAttributes, 'ino'>): Inode;
-  /** Brings the parts of a file's data into memory that firstMissing() reports. */
-  abstract loadChunk(inode: Inode, index: number): Op<void>;
+  /**
+   * Brings something of what is needed into memory, or waits for somebody who does: at least of the
+   * chunk that was reported to be missing.
+   */
+  abstract loadChunk(inode: Inode, index: number, need: Need): Op<void>;
   /** The extended attributes of an inode, from the store if they aren't in memory. */
   abstract loadXattrs(inode: Inode): Op<Xattrs>;
   /** `inode.xattrs` has changed. */

@@ -29,7 +29,7 @@ import { allocateRange, loadRange, nextData } from './fallocate.ts';
 import { BLOCK_SIZE, type FileData } from './file-data.ts';
 import { type Inode, LOCK_RANK } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';
-import type { LocalTree } from './local-tree.ts';
+import type { LocalTree, Need } from './local-tree.ts';
 import { dropCapability } from './xattrs.ts';
 
 /**
@@ -106,7 +106,8 @@ export class RegularFileDescription extends LocalFileDescription {
     let done = 0;
     while (done < wanted) {
       const from = offset + done;
-      const end = yield* this.#load(from, Math.min(offset + wanted, from + PIECE_SIZE));
+      const to = Math.min(offset + wanted, from + PIECE_SIZE);
+      const end = yield* this.#load({ from, to, isOverwritten: false });
       // The size may have changed meanwhile.
       const count = Math.min(end, this.inode.size) - from;
       if (count <= 0) break;
@@ -154,8 +155,8 @@ export class RegularFileDescription extends LocalFileDescription {
         const from = offset + count;
         const to = Math.min(offset + wanted, from + PIECE_SIZE);
         yield* this.fs.throttle(to - from);
-        const isHere = this.#data.firstMissing(from, to) < 0;
-        const end = isHere ? to : yield* this.#load(from, to);
+        const isHere = this.#data.firstMissingToOverwrite(from, to) < 0;
+        const end = isHere ? to : yield* this.#load({ from, to, isOverwritten: true });
         const piece = bytes.subarray(count, end - offset);
         const written = this.#writePiece(piece, from);
         count += written;
@@ -233,8 +234,8 @@ export class RegularFileDescription extends LocalFileDescription {
     }
   }
 
-  #load(from: number, to: number): Op<number> {
-    return loadRange(this.fs, this.inode, from, to);
+  #load(need: Need): Op<number> {
+    return loadRange(this.fs, this.inode, need);
   }
 
   // Seeking.
@@ -278,7 +279,7 @@ export class RegularFileDescription extends LocalFileDescription {
   *#findHole(from: number): Op<number> {
     const start = Math.floor(from / BLOCK_SIZE) * BLOCK_SIZE;
     for (let position = start; position < this.inode.size; position += BLOCK_SIZE) {
-      yield* this.#load(position, position + 1);
+      yield* this.#load({ from: position, to: position + BLOCK_SIZE, isOverwritten: true });
       if (!this.#data.isWritten(position)) return Math.max(from, position);
     }
     return this.inode.size;

@@ -14,6 +14,7 @@ import {
   type Batch,
   type Durability,
   type Item,
+  type ByteRange,
   type Run,
   type ScanOptions,
   type Store,
@@ -155,6 +156,10 @@ export class Engine implements Store {
 
   read(object: number, offset: number, length: number): Op<Run[]> {
     return this.#reader.read(object, offset, length);
+  }
+
+  dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
+    return this.#reader.dataRanges(object, offset, length);
   }
 
   nextData(object: number, offset: number): Op<number | undefined> {

@@ -78,7 +78,8 @@ function pieceIn({ key, value }: Entry): Piece {
   return { unit: unitOf(key), value };
 }
 
-function unitCount({ value }: Piece): number {
+/** How many units of its object a piece is. */
+export function unitCount({ value }: Piece): number {
   return value instanceof Extent ? value.unitCount : 1;
 }
 

@@ -3,8 +3,8 @@
 import { linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
 import { checkKey, checkObject, checkOffset } from '../preconditions.ts';
-import type { Item, Run, ScanOptions } from '../store.ts';
-import { nextPiece, piecesOf } from './objects.ts';
+import type { Item, ByteRange, Run, ScanOptions } from '../store.ts';
+import { nextPiece, piecesOf, unitCount } from './objects.ts';
 import { type PageDevice, UNIT_SIZE } from './page-device.ts';
 import type { PieceReader } from './piece-reader.ts';
 import type { Tree } from './tree.ts';
@@ -48,6 +48,19 @@ export class TreeReader {
       // Data is missing. It may have been given up by a commit that ended since.
       if (root === this.#tree.root) throw linuxerr.EIO;
     }
+  }
+
+  *dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
+    checkObject(object);
+    checkOffset(offset);
+    checkOffset(length);
+    this.#checkOpen();
+    const [from, to] = [offset / UNIT_SIZE, (offset + length) / UNIT_SIZE];
+    const pieces = yield* piecesOf(this.#tree, object, from, to);
+    return pieces.map((piece) => ({
+      from: Math.max(from, piece.unit) * UNIT_SIZE,
+      to: Math.min(to, piece.unit + unitCount(piece)) * UNIT_SIZE,
+    }));
   }
 
   *nextData(object: number, offset: number): Op<number | undefined> {
