@@ -41,6 +41,8 @@ export class MemoryStore implements Store {
   readonly #yields: boolean;
   readonly #capacityBytes: number;
   #state = EMPTY_STATE;
+  /** What would be found after a crash, if that is more. */
+  #logged: MemoryStoreSnapshot | undefined;
   #nextFailure: LinuxError | undefined;
   #isClosed = false;
   /** The most that somebody wanted to reserve. */
@@ -59,9 +61,9 @@ export class MemoryStore implements Store {
     this.#nextFailure = error;
   }
 
-  /** What was committed so far. */
+  /** What was committed or logged so far. */
   snapshot(): MemoryStoreSnapshot {
-    return this.#state;
+    return this.#logged ?? this.#state;
   }
 
   /**
@@ -70,6 +72,7 @@ export class MemoryStore implements Store {
    */
   restore(snapshot: MemoryStoreSnapshot): void {
     this.#state = snapshot;
+    this.#logged = undefined;
     this.#nextFailure = undefined;
     this.#isClosed = false;
   }
@@ -122,13 +125,26 @@ export class MemoryStore implements Store {
   *commit(batch: Batch, _options: { readonly durability: Durability }): Op<void> {
     checkBatch(batch);
     yield* this.#begin();
+    this.#state = this.#with(batch);
+    this.#logged = undefined;
+  }
+
+  *log(batch: Batch): Op<boolean> {
+    checkBatch(batch);
+    yield* this.#begin();
+    this.#logged = this.#with(batch);
+    return true;
+  }
+
+  /** Errors: ENOSPC; what failNextCommit() was told. */
+  #with(batch: Batch): MemoryStoreSnapshot {
     const failure = this.#nextFailure;
     this.#nextFailure = undefined;
     if (failure !== undefined) throw failure;
     const next = applyBatch(this.#state, batch);
     const isLimited = this.#capacityBytes < Number.MAX_SAFE_INTEGER;
     if (isLimited && usedBytes(next) > this.#capacityBytes) throw linuxerr.ENOSPC;
-    this.#state = next;
+    return next;
   }
 
   get isOpen(): boolean {

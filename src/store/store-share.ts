@@ -61,7 +61,11 @@ export class StoreShare {
   }
 
   *#tree(name: string | undefined): Op<Store> {
-    if (name === undefined) return this.#store;
+    if (name === undefined) {
+      // Others may have kept it open since.
+      if (this.#store.recover !== undefined) yield* this.#store.recover();
+      return this.#store;
+    }
     const { subvolumes } = this.#store;
     if (subvolumes === undefined) throw linuxerr.EOPNOTSUPP;
     return yield* subvolumes.open(name);
@@ -205,6 +209,11 @@ class SharedStore implements Store {
   commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
     this.#checkOpen();
     return this.#tree.commit(batch, options);
+  }
+
+  log(batch: Batch): Op<boolean> {
+    this.#checkOpen();
+    return this.#tree.log(batch);
   }
 
   view(options?: ViewOptions): Op<StoreView> {

@@ -173,6 +173,23 @@ export interface Store {
   commit(batch: Batch, options: { readonly durability: Durability }): Op<void>;
 
   /**
+   * Makes a batch durable without applying it: get, scan and read don't show it. After a crash it
+   * is found applied. The next commit, and the next call of this, take its place: whatever of it
+   * is still wanted has to be in them as well. Cheap, if the batch is small. Returns false, and
+   * has done nothing, if it isn't, or if there is no such way.
+   *
+   * Errors: as of commit().
+   */
+  log(batch: Batch): Op<boolean>;
+
+  /**
+   * Commits what was logged and is in no commit since: whoever logged it is gone.
+   *
+   * Errors: as of commit().
+   */
+  recover?(): Op<void>;
+
+  /**
    * What the last commit left, to be read while others go on. Whoever gets it closes it: as long as
    * it is open, what commits give up goes on taking space.
    *

@@ -67,13 +67,24 @@ class CrashStore extends MemoryStore {
   }
 
   override *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
+    yield* this.#begin(batch);
+    yield* super.commit(batch, options);
+    this.onSuccess();
+  }
+
+  override *log(batch: Batch): Op<boolean> {
+    yield* this.#begin(batch);
+    const isLogged = yield* super.log(batch);
+    this.onSuccess();
+    return isLogged;
+  }
+
+  *#begin(batch: Batch): Op<void> {
     this.onBegin();
     const before = printBatch(batch);
     const delay = this.#delays[this.#commitCount++ % this.#delays.length] ?? 0;
     for (let turn = 0; turn < delay; turn++) yield* waitFor(Promise.resolve());
     if (printBatch(batch) !== before) this.isBatchIntact = false;
-    yield* super.commit(batch, options);
-    this.onSuccess();
   }
 }
 

@@ -56,6 +56,13 @@ async function run(actions: readonly Action[]): Promise<Moment[]> {
       return engine.reservedBytes;
     },
     reserve: (size) => engine.reserve(size),
+    *log(batch: Batch): Op<boolean> {
+      const trees = [treeInMemory(model.filesystem)];
+      open.push(trees);
+      const isLogged = yield* engine.log(batch);
+      moments.push({ image: device.image, trees });
+      return isLogged;
+    },
     view: (options) => engine.view(options),
     replace: () => engine.replace(),
     close: () => engine.close(),

@@ -7,7 +7,14 @@ import type { IdbfsLimits } from '../../src/fs/idbfs/options.ts';
 import type { TaskSyscalls } from '../../src/kernel/task-syscalls.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { type Op, type Wait, WaitQueue } from '../../src/lib/op.ts';
-import type { Batch, ByteRange, Durability, Item, Run, ScanOptions } from '../../src/store/store.ts';
+import type {
+  Batch,
+  ByteRange,
+  Durability,
+  Item,
+  Run,
+  ScanOptions,
+} from '../../src/store/store.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import { newTask, openIdbfs, type Session } from '../support/history/session.ts';
@@ -27,7 +34,7 @@ const NEXT_TURN: Wait = {
 
 /** A store where every access takes a step, and a commit several. */
 class SteppedStore extends MemoryStore {
-  readonly #commitSteps: number;
+  readonly #stepsOfCommit: number;
   readonly #stepped = new WaitQueue();
   #steps = 0;
   /** What a crash could have left, from every commit. */
@@ -35,7 +42,7 @@ class SteppedStore extends MemoryStore {
 
   constructor(commitSteps: number) {
     super();
-    this.#commitSteps = commitSteps;
+    this.#stepsOfCommit = commitSteps;
   }
 
   step(): void {
@@ -69,10 +76,21 @@ class SteppedStore extends MemoryStore {
   }
 
   override *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
-    const end = this.#steps + this.#commitSteps;
-    while (this.#steps < end) yield this.#stepped;
+    yield* this.#commitSteps();
     yield* super.commit(batch, options);
     this.snapshots.push(this.snapshot());
+  }
+
+  override *log(batch: Batch): Op<boolean> {
+    yield* this.#commitSteps();
+    const isLogged = yield* super.log(batch);
+    this.snapshots.push(this.snapshot());
+    return isLogged;
+  }
+
+  *#commitSteps(): Op<void> {
+    const end = this.#steps + this.#stepsOfCommit;
+    while (this.#steps < end) yield this.#stepped;
   }
 }
 

@@ -140,7 +140,7 @@ function watchChanges(): void {
   });
   const others: readonly [object, readonly string[]][] = [
     [PendingItems.prototype, ['beginCommit', 'endCommit']],
-    [Changes.prototype, ['dataCut', 'inodeDestroyed', 'commit']],
+    [Changes.prototype, ['dataCut', 'inodeDestroyed', 'commit', 'log']],
     [WriteBack.prototype, ['flush', 'close']],
     [
       FileLocks.prototype,

@@ -5,7 +5,14 @@
 import type { Op, Wait } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
-import type { Batch, ByteRange, Durability, Item, Run, ScanOptions } from '../../src/store/store.ts';
+import type {
+  Batch,
+  ByteRange,
+  Durability,
+  Item,
+  Run,
+  ScanOptions,
+} from '../../src/store/store.ts';
 import { type Observer, placeOfData } from './instruments.ts';
 
 /** Whoever yields this can go on at once. The scheduler knows it and never subscribes. */
@@ -34,7 +41,7 @@ export class SteppedStore extends MemoryStore {
   override *get(key: string): Op<Uint8Array | undefined> {
     // What it will fill the caches with is reported when it does.
     yield* this.#leave(key, 'get', 'read');
-    const value = this.snapshot().items.get(key);
+    const value = yield* super.get(key);
     yield* this.#arrive(key, 'read');
     return value;
   }
@@ -85,12 +92,21 @@ export class SteppedStore extends MemoryStore {
   }
 
   override *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
+    yield* this.#stepwise(super.commit(batch, options));
+  }
+
+  override *log(batch: Batch): Op<boolean> {
+    return yield* this.#stepwise(super.log(batch));
+  }
+
+  *#stepwise<T>(write: Op<T>): Op<T> {
     yield* this.#commitStep();
-    yield* super.commit(batch, options);
+    const result = yield* write;
     this.#observer.writeEverything();
     this.#onCommitted(this.snapshot());
     yield* this.#commitStep();
     this.#observer.writeEverything();
+    return result;
   }
 
   *#commitStep(): Op<void> {

@@ -30,6 +30,8 @@ export interface ChangesOwner {
   changed(): void;
   /** A commit begins: what is to be kept with it besides, of others. */
   notes(): Iterable<readonly [key: string, value: Uint8Array | undefined]>;
+  /** All there was when it began is in the store's log. */
+  logged(): void;
   /**
    * These inodes are as in the store, as far as they have not changed again. `hasRemoved`: data of
    * the store went.
@@ -64,6 +66,8 @@ interface Hole {
 /** What an item that changed counts as, in bytes: about what it takes in the store. */
 const ITEM_BYTES = 64;
 const INODE_BYTES = 128;
+/** So much is logged at most, counted that way. */
+const LOG_BYTES_MAX = 16 * 1024;
 
 export class Changes implements CommitSource, DirtyTracker {
   readonly items: PendingItems;
@@ -198,26 +202,35 @@ export class Changes implements CommitSource, DirtyTracker {
     this.#succeed(commit);
   }
 
+  *log(): Op<boolean> {
+    if (this.dirtyBytes > LOG_BYTES_MAX) return false;
+    this.#encodeItems();
+    const writes: { object: number; run: Run }[] = [...this.#xattrWrites()];
+    for (const data of this.#data) {
+      for (const chunk of data.chunks.values()) {
+        // The bytes may change while they are written.
+        const runs = data.runsOf(chunk, chunk.dirty);
+        for (const { offset, bytes } of runs) {
+          writes.push({ object: data.ino, run: { offset, bytes: bytes.slice() } });
+        }
+      }
+    }
+    const batch = { items: this.items.copy(), discards: this.#discarded(), writes };
+    const inodes = [...this.#inodes];
+    try {
+      if (!(yield* this.#store.log(batch))) return false;
+    } catch (error) {
+      noteError(inodes, error);
+      throw error;
+    }
+    this.#owner.logged();
+    return true;
+  }
+
   #begin(): { batch: Batch; commit: Commit } {
     const bytes = this.dirtyBytes;
     const nextIno = this.#owner.nextIno();
-    if (nextIno !== this.#committedNextIno) {
-      this.items.put(filesystemKey, encodeFilesystem(nextIno));
-    }
-    for (const inode of this.#inodes) {
-      this.items.put(inodeKey(inode.ino), encodeInode(inode));
-      if (inode.nlink === 0) {
-        this.#orphans.add(inode.ino);
-        this.items.put(orphanKey(inode.ino), new Uint8Array(0));
-      } else if (this.#orphans.delete(inode.ino)) {
-        // One made without a name has got one.
-        this.items.delete(orphanKey(inode.ino));
-      }
-    }
-    for (const [key, value] of this.#owner.notes()) {
-      if (value === undefined) this.items.delete(noteKey(key));
-      else this.items.put(noteKey(key), value);
-    }
+    this.#encodeItems();
     const chunks: CommittingChunk[] = [];
     const writes: { object: number; run: Run }[] = [];
     for (const data of this.#data) {
@@ -240,15 +253,8 @@ export class Changes implements CommitSource, DirtyTracker {
       nextIno,
       bytes,
     };
-    const discards = [...this.#discards].map(([object, from]) => ({ object, from, to: Infinity }));
-    for (const [object, holes] of this.#holes) {
-      for (const hole of holes) discards.push({ object, ...hole });
-    }
-    for (const { ino, xattrs } of this.#xattrs) {
-      const object = xattrObject(ino);
-      discards.push({ object, from: 0, to: Infinity });
-      for (const run of encodeXattrs(assertDefined(xattrs))) writes.push({ object, run });
-    }
+    writes.push(...this.#xattrWrites());
+    const discards = this.#discarded();
     this.#commit = commit;
     this.#inodes = new Set();
     this.#data = new Set();
@@ -257,6 +263,46 @@ export class Changes implements CommitSource, DirtyTracker {
     this.#xattrs = new Set();
     this.#dataBytes = 0;
     return { batch: { items: this.items.beginCommit(), discards, writes }, commit };
+  }
+
+  /** What was only noted so far becomes pending items. */
+  #encodeItems(): void {
+    const nextIno = this.#owner.nextIno();
+    if (nextIno !== this.#committedNextIno) {
+      this.items.put(filesystemKey, encodeFilesystem(nextIno));
+    }
+    for (const inode of this.#inodes) {
+      this.items.put(inodeKey(inode.ino), encodeInode(inode));
+      if (inode.nlink === 0) {
+        this.#orphans.add(inode.ino);
+        this.items.put(orphanKey(inode.ino), new Uint8Array(0));
+      } else if (this.#orphans.delete(inode.ino)) {
+        // One made without a name has got one.
+        this.items.delete(orphanKey(inode.ino));
+      }
+    }
+    for (const [key, value] of this.#owner.notes()) {
+      if (value === undefined) this.items.delete(noteKey(key));
+      else this.items.put(noteKey(key), value);
+    }
+  }
+
+  #discarded(): { object: number; from: number; to: number }[] {
+    const discards = [...this.#discards].map(([object, from]) => ({ object, from, to: Infinity }));
+    for (const [object, holes] of this.#holes) {
+      for (const hole of holes) discards.push({ object, ...hole });
+    }
+    for (const { ino } of this.#xattrs) {
+      discards.push({ object: xattrObject(ino), from: 0, to: Infinity });
+    }
+    return discards;
+  }
+
+  *#xattrWrites(): Generator<{ object: number; run: Run }> {
+    for (const { ino, xattrs } of this.#xattrs) {
+      const object = xattrObject(ino);
+      for (const run of encodeXattrs(assertDefined(xattrs))) yield { object, run };
+    }
   }
 
   #succeed(commit: Commit): void {
@@ -275,7 +321,7 @@ export class Changes implements CommitSource, DirtyTracker {
   }
 
   #fail(commit: Commit, error: LinuxError): void {
-    for (const inode of commit.inodes) (inode.writeErrors ??= new ErrorSequence()).add(error);
+    noteError(commit.inodes, error);
     this.#commit = undefined;
     this.items.endCommit({ succeeded: false });
     for (const inode of commit.inodes) {
@@ -298,6 +344,12 @@ export class Changes implements CommitSource, DirtyTracker {
       if (inode.nlink > 0 || inode.refs > 0) this.#xattrs.add(inode);
     }
   }
+}
+
+/** Whoever has one of them open is told when he syncs it next. */
+function noteError(inodes: Iterable<Inode>, reason: unknown): void {
+  const error = reason instanceof LinuxError ? reason : linuxerr.EIO;
+  for (const inode of inodes) (inode.writeErrors ??= new ErrorSequence()).add(error);
 }
 
 /** A commit has no use for the bytes any more. Before it they were the chunk's alone. */

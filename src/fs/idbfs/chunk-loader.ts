@@ -13,6 +13,7 @@ import {
   BLOCK_SIZE,
   BLOCKS_PER_CHUNK,
   blocksWithin,
+  type Chunk,
   CHUNK_SIZE,
   endsWithin,
 } from '../shared/file-data.ts';
@@ -77,8 +78,10 @@ export class ChunkLoader {
   #plan(data: IdbfsData, index: number, need: Need): Load {
     const one = { first: index, end: index + 1 };
     if (need.isOverwritten) return { ...one, only: blocksNeeded(index, need) };
-    // What is wanted of a chunk a second time may be wanted a third time.
-    if (data.chunks.has(index)) return { ...one, only: undefined };
+    const only = blocksNeeded(index, need);
+    const here = data.chunks.get(index);
+    // Whoever has read what lies before it may go on.
+    if (here !== undefined) return { ...one, only: followsPresent(here, only) ? undefined : only };
     if (index === data.lastLoaded + 1) {
       data.window = Math.min(this.#windowMax, Math.max(WINDOW_MIN, data.window * 2));
       return { first: index, end: this.#endOf(data, index, data.window), only: undefined };
@@ -89,7 +92,7 @@ export class ChunkLoader {
       const end = this.#endOf(data, index, Math.min(this.#windowMax, last - index));
       return { first: index, end, only: undefined };
     }
-    return { ...one, only: blocksNeeded(index, need) };
+    return { ...one, only };
   }
 
   /** Where a window ends that begins at a chunk: before one that is here or on its way. */
@@ -134,10 +137,7 @@ export class ChunkLoader {
         const written = (ranges ?? runs.map(rangeOf))
           .map(({ from, to }) => blocksWithin(chunk, from, Math.min(to, limit)))
           .reduce((all, blocks) => all | blocks, 0);
-        const punched = holes.reduce(
-          (all, { from, to }) => all | blocksWithin(chunk, from, to),
-          0,
-        );
+        const punched = holes.reduce((all, { from, to }) => all | blocksWithin(chunk, from, to), 0);
         data.insertStored(chunk, { written: written & ~punched, runs: runs.flatMap(left) });
       }
       if (only === undefined) data.lastLoaded = end - 1;
@@ -191,6 +191,11 @@ export class ChunkLoader {
 /** The blocks of a chunk whose bytes are needed. */
 function blocksNeeded(index: number, { from, to, isOverwritten }: Need): number {
   return isOverwritten ? endsWithin(index, from, to) : blocksWithin(index, from, to);
+}
+
+/** Is the block before the first of a mask's there? */
+function followsPresent({ written, absent }: Chunk, blocks: number): boolean {
+  return (((written & ~absent) << 1) & blocks & -blocks) !== 0;
 }
 
 /** The runs of a mask's blocks, in bytes. */

@@ -90,7 +90,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     const { nextIno, rootItem } = start ?? { nextIno: ROOT_INO, rootItem: undefined };
     const fs = new Idbfs(options, nextIno, rootItem);
     const isNew = rootItem === undefined;
-    if (isNew) yield* fs.#writeBack.flush('strict');
+    if (isNew) yield* fs.#writeBack.flush('strict', { isWhole: true });
     else if (!fs.isReadOnly && options.keepsOrphans !== true) yield* fs.removeOrphans();
     yield* fs.#reserve.open({ isNew });
     return fs;
@@ -115,6 +115,9 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
         this.#writeBack.changed();
       },
       notes: () => this.#observer?.committing() ?? [],
+      logged: () => {
+        this.#observer?.committed();
+      },
       committed: (inodes, how) => {
         this.#observer?.committed();
         this.#committed(inodes, how);
@@ -472,7 +475,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   }
 
   override *sync(): Op<void> {
-    yield* this.#writeBack.flush('strict');
+    yield* this.#writeBack.flush('strict', { isWhole: true });
   }
 
   /** What is in the store, as check.ts says. Errors: EIO; what `onProgress` throws. */

@@ -31,6 +31,11 @@ export class PendingItems {
     this.#current.set(key, undefined);
   }
 
+  /** The changes that no commit has begun to write. */
+  copy(): Map<string, Uint8Array | undefined> {
+    return new Map(this.#current);
+  }
+
   /** Hands out the changes for a commit; they stay visible until endCommit(). */
   beginCommit(): ReadonlyMap<string, Uint8Array | undefined> {
     this.#committing = this.#current;

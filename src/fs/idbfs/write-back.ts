@@ -27,6 +27,11 @@ export interface CommitSource {
    * Store.commit().
    */
   commit(durability: Durability): Op<void>;
+  /**
+   * Takes what has changed and makes it durable, though it stays changed. False, and nothing was
+   * done, if it is too much for that. Starts with a synchronous step. Errors: as commit().
+   */
+  log(): Op<boolean>;
 }
 
 export interface WriteBackOptions {
@@ -55,6 +60,10 @@ export class WriteBack {
   #startedCount = 0;
   #endedCount = 0;
   #wantsStrict = false;
+  /** The next commit writes what has changed where it belongs. */
+  #wantsWhole = false;
+  /** All that has changed is in the log. */
+  #isLogged = false;
   /** A commit is about to start, because much has changed. */
   #isStarting = false;
   /** The last commit that succeeded was not strict: a crash of the system may lose it. */
@@ -77,7 +86,7 @@ export class WriteBack {
     const { health } = this;
     return {
       health,
-      dirtyBytes: this.#source.dirtyBytes + this.#source.committingBytes,
+      dirtyBytes: (this.#isLogged ? 0 : this.#source.dirtyBytes) + this.#source.committingBytes,
       isCommitting: this.#isRunning,
       commitCount: this.#successCount,
       lastCommitMs: this.#lastCommitMs,
@@ -104,6 +113,11 @@ export class WriteBack {
    * Something has changed: it is committed within the interval, or at once if a lot has changed.
    */
   changed(): void {
+    this.#isLogged = false;
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#isClosed) return;
     if (this.#isOverLimit && !this.#isStarting) {
       this.#isStarting = true;
@@ -117,7 +131,9 @@ export class WriteBack {
     if (!this.#source.isOpen) return;
     this.#cancelTimer ??= this.#options.clock.setTimer(this.#delayMs, () => {
       this.#cancelTimer = undefined;
-      if (this.#isDue && !this.#isRunning) this.#start();
+      if (!this.#isDue) return;
+      this.#wantsWhole = true;
+      if (!this.#isRunning) this.#start();
     });
   }
 
@@ -140,14 +156,20 @@ export class WriteBack {
   }
 
   /**
-   * Commits everything changed before the call; 'strict' resolves when the medium has confirmed it.
+   * Commits everything changed before the call; 'strict' resolves when the medium has confirmed it,
+   * be it as a log, unless it has to be whole.
    *
    * Errors: ENOSPC, EIO of that commit. What it should have written stays pending.
    */
-  *flush(durability: Durability): Op<void> {
+  *flush(
+    durability: Durability,
+    { isWhole = durability === 'relaxed' }: { readonly isWhole?: boolean } = {},
+  ): Op<void> {
     const needsBarrier = durability === 'strict' && this.#isUnsynced;
-    if (!this.#isRunning && !this.#source.hasChanges && !needsBarrier) return;
+    const isDone = !this.#source.hasChanges || (this.#isLogged && !isWhole);
+    if (!this.#isRunning && isDone && !needsBarrier) return;
     if (durability === 'strict') this.#wantsStrict = true;
+    if (isWhole) this.#wantsWhole = true;
     // The commit that starts next has everything there is now.
     const number = this.#startedCount + 1;
     while (this.#endedCount < number) {
@@ -175,15 +197,18 @@ export class WriteBack {
     this.#isClosed = true;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    yield* this.flush('strict');
+    yield* this.flush('strict', { isWhole: true });
     while (this.#isRunning) yield this.#ended;
   }
 
   #start(): void {
     const number = ++this.#startedCount;
     const durability = this.#wantsStrict ? 'strict' : 'relaxed';
+    // A medium that failed has to show that it can write again.
+    const mayLog = this.#wantsStrict && !this.#wantsWhole && this.#failure === undefined;
     this.#wantsStrict = false;
-    startOp(this.#source.commit(durability), {
+    this.#wantsWhole = false;
+    startOp(this.#commit(durability, mayLog), {
       resolve: () => {
         this.#failure = undefined;
         this.#failureCount = 0;
@@ -193,6 +218,7 @@ export class WriteBack {
         this.#finish(number);
       },
       reject: (error) => {
+        this.#isLogged = false;
         this.#failure = { number, error: error instanceof LinuxError ? error : linuxerr.EIO };
         this.#failureCount++;
         if (error === linuxerr.ENOSPC) this.#options.onExhausted();
@@ -203,10 +229,18 @@ export class WriteBack {
     });
   }
 
+  *#commit(durability: Durability, mayLog: boolean): Op<void> {
+    // What changes from here on is not in it.
+    this.#isLogged = mayLog;
+    if (mayLog && (yield* this.#source.log())) return;
+    this.#isLogged = false;
+    yield* this.#source.commit(durability);
+  }
+
   #finish(number: number): void {
     this.#endedCount = number;
     this.#ended.wakeAll();
     this.#options.onEnded();
-    if (this.#isDue) this.changed();
+    if (this.#isDue) this.#schedule();
   }
 }

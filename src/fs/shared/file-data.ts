@@ -158,8 +158,7 @@ export class FileData {
       const at = position - index * CHUNK_SIZE;
       const mask = blockMask(at, end - index * CHUNK_SIZE);
       const written = this.chunks.get(index)?.written ?? 0;
-      if ((mask & ~written) !== 0)
-        this.#allocateIn(this.#chunkToChange(index), at, mask);
+      if ((mask & ~written) !== 0) this.#allocateIn(this.#chunkToChange(index), at, mask);
       position = end;
     }
   }

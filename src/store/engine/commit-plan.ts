@@ -23,6 +23,8 @@ export interface CommitPlan {
   readonly newUses: ReadonlyMap<number, number>;
   /** Of the meta tree, apart from the numbers of users. */
   readonly changes: readonly Change[];
+  /** What the log says is in it, or no longer of interest. */
+  readonly endsLog?: boolean;
   /** No superblock leads to what it writes: a replacement. */
   readonly isHidden?: boolean;
   /** Called when the commit has ended well. */

@@ -22,6 +22,7 @@ import {
 } from '../store.ts';
 import type { Replacement, ScrubReport, StoreView, ViewOptions } from '../store-view.ts';
 import { DeviceCheck } from './check.ts';
+import { decodeLog, EMPTY_LOG, encodeLog } from './commit-log.ts';
 import {
   type CommitContext,
   type CommitPlan,
@@ -31,7 +32,7 @@ import {
 } from './commit-plan.ts';
 import { type KeptEdit, KeptPlaces } from './kept-places.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
-import { type PageDevice, type Place } from './page-device.ts';
+import { type PageDevice, type Place, SUPERBLOCK_SIZE_MAX } from './page-device.ts';
 import { PieceReader } from './piece-reader.ts';
 import { planRebuild } from './rebuild.ts';
 import { planUses } from './record-uses.ts';
@@ -109,7 +110,9 @@ export class Engine implements Store {
     }
     const block = decodeRootBlock(bytes, options.checksum);
     if (block.isIncomplete) throw linuxerr.EIO;
-    return new Engine(options, { block, checksum: checksumOfRootBlock(bytes) });
+    const engine = new Engine(options, { block, checksum: checksumOfRootBlock(bytes) });
+    yield* engine.recover();
+    return engine;
   }
 
   private constructor(options: EngineOptions, last: LastBlock) {
@@ -168,10 +171,60 @@ export class Engine implements Store {
 
   *commit(batch: Batch, { durability }: { readonly durability: Durability }): Op<void> {
     checkBatch(batch);
-    yield* this.#enqueue((context) => {
+    yield* this.#enqueue(this.#planOf(batch, { endsLog: true }), durability);
+  }
+
+  /** A batch of the main tree's. */
+  #planOf(batch: Batch, { endsLog }: { readonly endsLog: boolean }): Planner {
+    return function* (this: Engine, context: CommitContext): Op<CommitPlan> {
       const { sharedUpTo } = this.subvolumes;
-      return planBatch(context, { tree: this.#items, batch, sharedUpTo });
-    }, durability);
+      const plan = yield* planBatch(context, { tree: this.#items, batch, sharedUpTo });
+      return { ...plan, endsLog };
+    }.bind(this);
+  }
+
+  *recover(): Op<void> {
+    const { log } = this.#last.block;
+    if (log.length === 0) return;
+    const batch = decodeLog(log);
+    try {
+      yield* this.commit(batch, { durability: 'strict' });
+    } catch (error) {
+      if (error !== linuxerr.EIO || !this.isOpen) throw error;
+      // The tree is damaged where it would go. The rest goes where it isn't.
+      for (const part of partsOf(batch)) yield* this.#tryToApply(part);
+      yield* this.commit(EMPTY_BATCH, { durability: 'strict' });
+    }
+  }
+
+  *#tryToApply(part: Batch): Op<void> {
+    try {
+      yield* this.#enqueue(this.#planOf(part, { endsLog: false }), 'relaxed');
+    } catch (error) {
+      if (error !== linuxerr.EIO || !this.isOpen) throw error;
+    }
+  }
+
+  *log(batch: Batch): Op<boolean> {
+    checkBatch(batch);
+    this.#checkOpen();
+    if (this.#isClosing) throw linuxerr.EIO;
+    assert(!this.#isReplaced, 'a commit while all is replaced');
+    const log = encodeLog(batch);
+    if (log === undefined) return false;
+    return yield* waitFor(this.#inTurn(() => this.#logNext(log)));
+  }
+
+  *#logNext(log: Uint8Array): Op<boolean> {
+    this.#checkOpen();
+    const { block: last } = this.#last;
+    const generation = last.generation + 1;
+    const block = { ...last, generation, lineage: this.#lineageOf(generation), log };
+    const superblock = encodeRootBlock(block, this.#checksum);
+    if (superblock.length > SUPERBLOCK_SIZE_MAX) return false;
+    yield* this.#device.commit({ writes: [], frees: [], superblock }, 'strict');
+    this.#last = { block, checksum: checksumOfRootBlock(superblock) };
+    return true;
   }
 
   /** Commits what `plan` says when its turn has come. */
@@ -220,7 +273,8 @@ export class Engine implements Store {
     const [device, checksum] = [this.#device, this.#checksum];
     const { block } = this.#last;
     const generation = block.generation + 1;
-    const base = { ...block, generation, lineage: this.#lineageOf(generation) };
+    const lineage = this.#lineageOf(generation);
+    const base = { ...block, generation, lineage, log: EMPTY_LOG };
     const rebuilt = { items, base, end: block.space.end };
     const batch = yield* planRebuild({ device, checksum }, rebuilt);
     yield* device.commit(batch, 'strict');
@@ -338,7 +392,8 @@ export class Engine implements Store {
     const lineage = this.#lineageOf(generation);
     const features = this.#featuresAfter(plan);
     const roots = { items, meta: meta.root };
-    const block = { ...last, generation, space: space.state, ...roots, features, lineage };
+    const log = plan.endsLog === true ? EMPTY_LOG : last.log;
+    const block = { ...last, generation, space: space.state, ...roots, features, lineage, log };
     const writes = [
       ...plan.records,
       ...plan.nodes.map(toWrite),
@@ -371,6 +426,17 @@ export class Engine implements Store {
   #checkOpen(): void {
     if (!this.#device.isOpen) throw linuxerr.EIO;
   }
+}
+
+const EMPTY_BATCH: Batch = { items: new Map(), discards: [], writes: [] };
+
+/** A batch, piece by piece. */
+function partsOf({ items, discards, writes }: Batch): Batch[] {
+  return [
+    ...Array.from(items, (item) => ({ ...EMPTY_BATCH, items: new Map([item]) })),
+    ...discards.map((discard) => ({ ...EMPTY_BATCH, discards: [discard] })),
+    ...writes.map((write) => ({ ...EMPTY_BATCH, writes: [write] })),
+  ];
 }
 
 function placeOf({ address, bytes }: { address: number; bytes: Uint8Array }): Place {

@@ -336,8 +336,15 @@ export class Reader {
   }
 
   units(header: number): string {
-    const wide = (header & WIDE) !== 0;
-    const count = header & ~WIDE;
+    return this.#text(header & ~WIDE, (header & WIDE) !== 0);
+  }
+
+  /** Of so many UTF-16 code units, two bytes each. */
+  text(count: number): string {
+    return this.#text(count, true);
+  }
+
+  #text(count: number, wide: boolean): string {
     if (!this.#has(wide ? count * 2 : count)) return '';
     const units: number[] = [];
     for (let i = 0; i < count; i++) units.push(wide ? this.u16() : this.u8());

@@ -68,6 +68,8 @@ export class OpfsDevice implements PageDevice {
   /** What lies behind is reserved, in bytes from the start. */
   #usedEnd: number;
   #isOpen = true;
+  /** Of a commit that failed: it may be there, and must not come up after a crash. */
+  #failedSlot: number | undefined;
 
   /** Errors: EIO if the file can't be read; StoreError 'unknown-format'. */
   constructor({ handle, checksum, name, onClosed }: OpfsDeviceOptions) {
@@ -151,6 +153,7 @@ export class OpfsDevice implements PageDevice {
     writer.u32(this.#checksum(writer.bytes.subarray(CHECKED_FROM)));
     let isSlotTouched = false;
     try {
+      if (this.#failedSlot !== undefined) this.#clearSlot(this.#failedSlot);
       // Only what is cleared as a whole gets shorter: a file has no holes to punch.
       if (clears.some(({ address, units }) => address === 0 && units === Infinity)) {
         this.#handle.truncate(UNITS_START);
@@ -159,28 +162,32 @@ export class OpfsDevice implements PageDevice {
       for (const { address, bytes } of writes) {
         this.#writeAt(bytes, UNITS_START + address * UNIT_SIZE);
       }
-      this.#handle.flush();
+      // The superblock must not be there before what it leads to.
+      if (writes.length > 0) this.#handle.flush();
       isSlotTouched = true;
       this.#writeAt(writer.bytes, index * SLOT_SIZE);
       this.#handle.flush();
     } catch (error) {
-      if (isSlotTouched) this.#clearSlot(index);
+      if (isSlotTouched) {
+        this.#failedSlot = index;
+        this.#tryToClear(index);
+      }
       throw isQuotaError(error) ? linuxerr.ENOSPC : linuxerr.EIO;
     }
     this.#slot = { index, sequence, superblock };
   }
 
-  /**
-   * Of a commit that failed: it must not come up after a crash, as its places are used for others.
-   * A file that doesn't allow even that is given up.
-   */
   #clearSlot(index: number): void {
+    this.#writeAt(new Uint8Array(SLOT_HEADER_SIZE), index * SLOT_SIZE);
+    this.#handle.flush();
+    this.#failedSlot = undefined;
+  }
+
+  #tryToClear(index: number): void {
     try {
-      this.#writeAt(new Uint8Array(SLOT_HEADER_SIZE), index * SLOT_SIZE);
-      this.#handle.flush();
+      this.#clearSlot(index);
     } catch {
-      this.#isOpen = false;
-      this.#handle.close();
+      // The next commit has to, before it uses the places of this one.
     }
   }
 

@@ -17,6 +17,8 @@
 // | u16   | number of sessions, the last 64; each: id u48, generation of its first commit   |
 // |       | u48                                                                             |
 // | u16   | number of checksums of root blocks before this one, the last 64; each u32       |
+// |       | what follows is there if the feature LOG is                                     |
+// | u32   | size of the log, and the log (commit-log.ts)                                    |
 //
 // | root  | u8: 0 = a child follows; 1 = u32 size, and the node itself                      |
 //
@@ -34,6 +36,7 @@ import {
   Writer,
 } from './node.ts';
 import { StoreError } from '../store-error.ts';
+import { EMPTY_LOG } from './commit-log.ts';
 import { EMPTY_LINEAGE, type Lineage } from './lineage.ts';
 import type { Checksum } from './node-cache.ts';
 import type { SpaceState } from './space.ts';
@@ -49,6 +52,8 @@ export interface RootBlock {
   /** A mirror makes this copy, and has not finished. */
   readonly isIncomplete: boolean;
   readonly lineage: Lineage;
+  /** What is durable and not in the trees: commit-log.ts. Empty: nothing. */
+  readonly log: Uint8Array;
 }
 
 /** What the format has beyond its version, as bits. */
@@ -63,6 +68,8 @@ export interface Features {
  * Who doesn't know of that would write over what another tree uses.
  */
 export const SUBVOLUMES = 1;
+/** Incompatible: there is a log. Who doesn't know of it would lose what was synced. */
+const LOG = 2;
 
 export const EMPTY_ROOT_BLOCK: RootBlock = {
   generation: 0,
@@ -72,6 +79,7 @@ export const EMPTY_ROOT_BLOCK: RootBlock = {
   features: { compatible: 0, readOnlyCompatible: 0, incompatible: 0 },
   isIncomplete: false,
   lineage: EMPTY_LINEAGE,
+  log: EMPTY_LOG,
 };
 
 const CHECKSUM_BYTES = 4;
@@ -80,9 +88,10 @@ const SPACE_CHANGE_BYTES = 11;
 const ROOT_HEADER_BYTES = 5;
 const FEATURES_BYTES = 13;
 const SESSION_BYTES = 12;
+const LOG_HEADER_BYTES = 4;
 
 export function encodeRootBlock(block: RootBlock, checksum: Checksum): Uint8Array {
-  const { generation, space, lineage } = block;
+  const { generation, space, lineage, log: batch } = block;
   const { end, pages, log } = space;
   const roots = [encodeRoot(block.items), encodeRoot(block.meta)];
   const size = roots.reduce(
@@ -92,7 +101,8 @@ export function encodeRootBlock(block: RootBlock, checksum: Checksum): Uint8Arra
       log.length * SPACE_CHANGE_BYTES +
       FEATURES_BYTES +
       (2 + lineage.sessions.length * SESSION_BYTES) +
-      (2 + lineage.recent.length * CHECKSUM_BYTES),
+      (2 + lineage.recent.length * CHECKSUM_BYTES) +
+      (batch.length === 0 ? 0 : LOG_HEADER_BYTES + batch.length),
   );
   const writer = new Writer(size);
   writer.offset = CHECKSUM_BYTES;
@@ -113,10 +123,11 @@ export function encodeRootBlock(block: RootBlock, checksum: Checksum): Uint8Arra
   return writer.bytes;
 }
 
-function writeRest(writer: Writer, { features, isIncomplete, lineage }: RootBlock): void {
+function writeRest(writer: Writer, { features, isIncomplete, lineage, log }: RootBlock): void {
+  const others = features.incompatible & ~LOG;
   writer.u32(features.compatible);
   writer.u32(features.readOnlyCompatible);
-  writer.u32(features.incompatible);
+  writer.u32(log.length === 0 ? others : others | LOG);
   writer.u8(Number(isIncomplete));
   writer.u16(lineage.sessions.length);
   for (const { id, from } of lineage.sessions) {
@@ -125,6 +136,9 @@ function writeRest(writer: Writer, { features, isIncomplete, lineage }: RootBloc
   }
   writer.u16(lineage.recent.length);
   for (const checksum of lineage.recent) writer.u32(checksum);
+  if (log.length === 0) return;
+  writer.u32(log.length);
+  writer.copy(log);
 }
 
 /** Of bytes that are a root block: what the next one keeps of it. */
@@ -169,14 +183,14 @@ export function decodeRootBlock(bytes: Uint8Array, checksum: Checksum): RootBloc
   const block = { generation, space: { end, pages, log } };
   const roots = { items: readRoot(reader), meta: readRoot(reader) };
   const isFormat2 = reader.offset === bytes.length;
-  const { features, isIncomplete, lineage } = isFormat2 ? EMPTY_ROOT_BLOCK : readRest(reader);
+  const rest = isFormat2 ? EMPTY_ROOT_BLOCK : readRest(reader);
   if (reader.hasFailed || reader.offset !== bytes.length) throw linuxerr.EIO;
-  checkFeatures(features);
-  return { ...block, ...roots, features, isIncomplete, lineage };
+  checkFeatures(rest.features);
+  return { ...rest, ...block, ...roots };
 }
 
 function checkFeatures({ incompatible, readOnlyCompatible }: Features): void {
-  const unknown = (incompatible & ~SUBVOLUMES) | readOnlyCompatible;
+  const unknown = (incompatible & ~(SUBVOLUMES | LOG)) | readOnlyCompatible;
   if (unknown === 0) return;
   throw new StoreError(
     'unknown-format',
@@ -185,7 +199,7 @@ function checkFeatures({ incompatible, readOnlyCompatible }: Features): void {
   );
 }
 
-function readRest(reader: Reader): Pick<RootBlock, 'features' | 'isIncomplete' | 'lineage'> {
+function readRest(reader: Reader): Omit<RootBlock, 'generation' | 'space' | 'items' | 'meta'> {
   const [compatible, readOnlyCompatible, incompatible] = [reader.u32(), reader.u32(), reader.u32()];
   const isIncomplete = reader.u8() === 1;
   const sessions: { id: number; from: number }[] = [];
@@ -195,7 +209,8 @@ function readRest(reader: Reader): Pick<RootBlock, 'features' | 'isIncomplete' |
   const recent: number[] = [];
   for (let left = reader.u16(); left > 0 && !reader.hasFailed; left--) recent.push(reader.u32());
   const features = { compatible, readOnlyCompatible, incompatible };
-  return { features, isIncomplete, lineage: { sessions, recent } };
+  const log = (incompatible & LOG) === 0 ? EMPTY_LOG : reader.take(reader.u32());
+  return { features, isIncomplete, lineage: { sessions, recent }, log };
 }
 
 function readRoot(reader: Reader): Root {

@@ -67,6 +67,11 @@ export class Subvolume extends TreeReader implements Store {
     yield* this.#options.commit(batch, durability);
   }
 
+  /** The log is the main tree's. */
+  *log(): Op<boolean> {
+    return false;
+  }
+
   *view(options: ViewOptions = {}): Op<StoreView> {
     if (this.#isClosed) throw linuxerr.EIO;
     return yield* this.#options.view(options);

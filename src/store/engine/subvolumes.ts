@@ -235,7 +235,7 @@ export class EngineSubvolumes implements Subvolumes {
       if (!isReadOnly && this.#open.has(name)) throw linuxerr.EBUSY;
       const before = yield* this.#planBefore(context, main.root, keepAs);
       before.uses.add(root, 1);
-      return { ...EMPTY_PLAN, ...before, roots: [[main, root]] };
+      return { ...EMPTY_PLAN, ...before, roots: [[main, root]], endsLog: true };
     };
     return commit(plan.bind(this), 'strict');
   }

@@ -42,13 +42,22 @@ class TabStore extends MemoryStore {
   }
 
   override *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
+    yield* this.#write(super.commit(batch, options));
+  }
+
+  override *log(batch: Batch): Op<boolean> {
+    return yield* this.#write(super.log(batch));
+  }
+
+  *#write<T>(write: Op<T>): Op<T> {
     for (let i = 0; i < this.#delay; i++) yield* waitFor(Promise.resolve());
     if (!this.#tab.isAlive) yield* waitFor(new Promise<never>(() => undefined));
-    yield* super.commit(batch, options);
+    const result = yield* write;
     if (!this.#tab.isAlive) yield* waitFor(new Promise<never>(() => undefined));
     this.#medium.snapshot = this.snapshot();
     this.#medium.onCommit(this.#tab);
     if (!this.#tab.isAlive) yield* waitFor(new Promise<never>(() => undefined));
+    return result;
   }
 
   override *close(): Op<void> {

@@ -261,6 +261,11 @@ test('a transaction that never ends: fsync waits until it is killed, and reads g
       if (this.isStuck) yield { subscribe: () => () => undefined };
       yield* super.commit(batch, options);
     }
+
+    override *log(batch: Batch): Op<boolean> {
+      if (this.isStuck) yield { subscribe: () => () => undefined };
+      return yield* super.log(batch);
+    }
   }
   const store = new StuckStore();
   const { sys, filesystem } = await setUp(store, { dirtyLimit: 4 << 20 });

@@ -90,6 +90,11 @@ class FailingStore extends MemoryStore {
     if (this.isFailing) throw linuxerr.EIO;
     yield* super.commit(batch, options);
   }
+
+  override *log(batch: Batch): Op<boolean> {
+    if (this.isFailing) throw linuxerr.EIO;
+    return yield* super.log(batch);
+  }
 }
 
 test('a medium that fails is EIO for fsync in every tab; then all is EROFS, and said', async () => {
@@ -201,9 +206,11 @@ describe('a holder that is frozen', () => {
     readonly client: TabUnderTest;
     readonly clock: FakeClock;
     readonly writing: Promise<number>;
+    readonly store: MemoryStore;
   }> {
     const clock = new FakeClock();
-    const tabs = await openTabs(new MemoryStore(), clock);
+    const store = new MemoryStore();
+    const tabs = await openTabs(store, clock);
     const fd = await open(tabs.client, '/f');
     await sync(tabs.client, fd);
     tabs.holder.tab.freeze();
@@ -213,7 +220,7 @@ describe('a holder that is frozen', () => {
     await pass(clock, 2000);
     expect(stateOf(tabs.client).holder).toBe('silent');
     expect(stateOf(tabs.client).commit?.lastError).toContain("doesn't answer");
-    return { ...tabs, clock, writing };
+    return { ...tabs, clock, writing, store };
   }
 
   async function pass(clock: FakeClock, ms: number): Promise<void> {
@@ -234,8 +241,10 @@ describe('a holder that is frozen', () => {
   });
 
   test('is followed by another when it is closed', async () => {
-    const { holder, client, writing } = await withFrozen();
+    const { holder, client, writing, store } = await withFrozen();
     holder.tab.kill();
+    // As after a crash: what was logged is there.
+    store.restore(store.snapshot());
     holder.tab.thaw();
     expect(await writing).toBe(1);
     expect(stateOf(client).holder).toBe('this-tab');

@@ -334,7 +334,7 @@ describe('an older version, which knows of no snapshots,', () => {
   test('as this one refuses what it doesn’t know', () => {
     const none = EMPTY_ROOT_BLOCK.features;
     for (const features of [
-      { ...none, incompatible: SUBVOLUMES | 2 },
+      { ...none, incompatible: SUBVOLUMES | 4 },
       { ...none, readOnlyCompatible: SUBVOLUMES },
     ]) {
       const superblock = encodeRootBlock({ ...EMPTY_ROOT_BLOCK, features }, checksum);
