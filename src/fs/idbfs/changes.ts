@@ -10,7 +10,7 @@ import type { Batch, Durability, Run, Store } from '../../store/store.ts';
 import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
-import type { DirtyTracker, IdbfsData } from './idbfs-data.ts';
+import { type DirtyTracker, type IdbfsData, isPartOfMore } from './idbfs-data.ts';
 import {
   encodeFilesystem,
   encodeInode,
@@ -352,8 +352,11 @@ function noteError(inodes: Iterable<Inode>, reason: unknown): void {
   for (const inode of inodes) (inode.writeErrors ??= new ErrorSequence()).add(error);
 }
 
-/** A commit has no use for the bytes any more. Before it they were the chunk's alone. */
+/**
+ * Before a commit the bytes are the chunk's alone. A medium that follows another may go on using
+ * those that lie together with others: they are not copied.
+ */
 function endCommit(chunk: Chunk): void {
   chunk.committing = 0;
-  chunk.isShared = false;
+  chunk.isShared = isPartOfMore(chunk.bytes);
 }

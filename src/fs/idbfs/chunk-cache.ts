@@ -52,7 +52,9 @@ export class ChunkCache {
       }
       // To the other end: the hand comes back after all others.
       chunk.isReferenced = false;
-      if (!isPinned) owner.separate(chunk);
+      // Its neighbours in memory have had their chance by now, too.
+      if (!isPinned && chunk.wasPassed) owner.separate(chunk);
+      chunk.wasPassed = true;
       this.#owners.delete(chunk);
       this.#owners.set(chunk, owner);
     }

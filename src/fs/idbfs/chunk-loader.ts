@@ -27,6 +27,10 @@ import { cutRun, withoutHoles } from './stored-runs.ts';
 /** The first window of a file that is read from front to back, and the largest, in chunks. */
 const WINDOW_MIN = 4;
 const WINDOW_MAX = 64;
+/** Of the largest windows, so many are on their way while one is read. */
+const WINDOWS_AHEAD = 3;
+/** Larger windows end where the store's longest records do, as a file was written in one go. */
+const RECORD_CHUNKS = 32;
 /** A window takes at most this part of the cache. */
 const CACHE_SHARE = 16;
 
@@ -72,7 +76,6 @@ export class ChunkLoader {
       yield* this.#run(inode, data, { first: index, end: index + 1, only });
       return;
     }
-    if (load.only === undefined) this.#readAhead(inode, data, load);
   }
 
   #plan(data: IdbfsData, index: number, need: Need): Load {
@@ -97,17 +100,31 @@ export class ChunkLoader {
 
   /** Where a window ends that begins at a chunk: before one that is here or on its way. */
   #endOf(data: IdbfsData, first: number, window: number): number {
-    const limit = Math.min(first + window, data.storedChunks);
+    const aligned = first + window - ((first + window) % RECORD_CHUNKS);
+    const limit = Math.min(window < RECORD_CHUNKS ? first + window : aligned, data.storedChunks);
     let end = first + 1;
     while (end < limit && !data.chunks.has(end) && !data.loading.has(end)) end++;
     return end;
   }
 
-  /** Begins to load the window after the one that was just loaded, if that was a large one. */
-  #readAhead(inode: Inode, data: IdbfsData, { first, end }: Load): void {
-    if (end - first < this.#windowMax || this.#windowMax < WINDOW_MAX) return;
-    if (end >= data.storedChunks || data.chunks.has(end) || data.loading.has(end)) return;
-    const next = { first: end, end: this.#endOf(data, end, this.#windowMax), only: undefined };
+  /** Whoever reads the first chunk of a large window sets off the load of the next one. */
+  #markReadAhead(inode: Inode, data: IdbfsData, { first, end }: Load): void {
+    const chunk = data.chunks.get(first);
+    if (chunk === undefined || end - first < this.#windowMax) return;
+    if (this.#windowMax < WINDOW_MAX) return;
+    chunk.isMark = true;
+    data.readAhead = () => {
+      this.#chunks.evict();
+      let next = end;
+      for (let windows = 0; windows < WINDOWS_AHEAD && next < data.storedChunks; windows++) {
+        if (!data.chunks.has(next) && !data.loading.has(next)) this.#readAhead(inode, data, next);
+        next += this.#windowMax;
+      }
+    };
+  }
+
+  #readAhead(inode: Inode, data: IdbfsData, first: number): void {
+    const next = { first, end: this.#endOf(data, first, this.#windowMax), only: undefined };
     startOp(this.#run(inode, data, next), {
       resolve: () => undefined,
       reject: (error) => {
@@ -140,7 +157,9 @@ export class ChunkLoader {
         const punched = holes.reduce((all, { from, to }) => all | blocksWithin(chunk, from, to), 0);
         data.insertStored(chunk, { written: written & ~punched, runs: runs.flatMap(left) });
       }
-      if (only === undefined) data.lastLoaded = end - 1;
+      if (only !== undefined) return;
+      data.lastLoaded = end - 1;
+      this.#markReadAhead(inode, data, load);
     } finally {
       for (let chunk = first; chunk < end; chunk++) data.loading.delete(chunk);
       done.wakeAll();

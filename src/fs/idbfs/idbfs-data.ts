@@ -24,6 +24,8 @@ export class IdbfsData extends FileData {
   lastLoaded = -1;
   /** How many were loaded with it, if the file is read from front to back. */
   window = 0;
+  /** Loads what follows a chunk that was marked. */
+  readAhead: () => void = () => undefined;
   readonly #cache: ChunkCache;
   readonly #tracker: DirtyTracker;
 
@@ -74,7 +76,7 @@ export class IdbfsData extends FileData {
 
   /**
    * What the store has of a chunk: which blocks are data, and runs of those that were loaded. Runs
-   * that don't fill the whole of their memory are copied once the cache's hand has passed them.
+   * that don't fill the whole of their memory are copied if they outlive their neighbours there.
    */
   insertStored(index: number, stored: { written: number; runs: readonly Run[] }): void {
     const here = this.chunks.get(index);
@@ -91,7 +93,7 @@ export class IdbfsData extends FileData {
 
   /** Forgets the rest of the memory that a chunk's bytes are a part of. */
   separate(chunk: Chunk): void {
-    if (!chunk.isShared || chunk.bytes.length === chunk.bytes.buffer.byteLength) return;
+    if (!isPartOfMore(chunk.bytes)) return;
     chunk.bytes = chunk.bytes.slice();
     chunk.isShared = false;
   }
@@ -108,6 +110,11 @@ export class IdbfsData extends FileData {
       block = end;
     }
     return runs;
+  }
+
+  protected override onMarkRead(chunk: Chunk): void {
+    chunk.isMark = false;
+    this.readAhead();
   }
 
   protected override onAdded(chunk: Chunk): void {
@@ -130,6 +137,11 @@ export class IdbfsData extends FileData {
   protected override onClean(_chunk: Chunk, blocks: number): void {
     this.#tracker.dataCleaned(blocks * BLOCK_SIZE);
   }
+}
+
+/** Do others have parts of the same memory? */
+export function isPartOfMore(bytes: Uint8Array): boolean {
+  return bytes.length < bytes.buffer.byteLength;
 }
 
 /**

@@ -12,6 +12,7 @@ import { assert } from '../../lib/assert.ts';
 export const BLOCK_SIZE = 4096;
 export const CHUNK_SIZE = 32768;
 export const BLOCKS_PER_CHUNK = CHUNK_SIZE / BLOCK_SIZE;
+const ALL_BLOCKS = 2 ** BLOCKS_PER_CHUNK - 1;
 const CAPACITY_MIN = 512;
 
 export class Chunk {
@@ -32,6 +33,10 @@ export class Chunk {
   committing = 0;
   /** Used since the cache's clock hand last passed. */
   isReferenced = true;
+  /** It was when the hand passed first. */
+  wasPassed = false;
+  /** Who reads this may want what follows it. */
+  isMark = false;
 
   constructor(index: number) {
     this.index = index;
@@ -96,6 +101,7 @@ export class FileData {
       const available = chunk === undefined ? 0 : Math.min(count, chunk.bytes.length - start);
       if (chunk !== undefined && available > 0) {
         chunk.isReferenced = true;
+        if (chunk.isMark) this.onMarkRead(chunk);
         target.set(chunk.bytes.subarray(start, start + available), done);
       }
       if (available < count) target.fill(0, done + Math.max(0, available), done + count);
@@ -135,6 +141,12 @@ export class FileData {
       const position = offset + done;
       const index = Math.floor(position / CHUNK_SIZE);
       const at = position - index * CHUNK_SIZE;
+      const wholeBytes = Math.floor((source.length - done) / CHUNK_SIZE) * CHUNK_SIZE;
+      if (at === 0 && wholeBytes > CHUNK_SIZE) {
+        this.#writeChunks(index, source.slice(done, done + wholeBytes));
+        done += wholeBytes;
+        continue;
+      }
       const count = Math.min(CHUNK_SIZE - at, source.length - done);
       const chunk = this.#chunkToChange(index);
       const mask = blockMask(at, at + count);
@@ -147,6 +159,15 @@ export class FileData {
       }
       this.#noteWritten(chunk, mask);
       done += count;
+    }
+  }
+
+  /** Replaces whole chunks by bytes that lie together in memory: they may be committed as such. */
+  #writeChunks(first: number, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += CHUNK_SIZE) {
+      const chunk = this.#chunkToChange(first + at / CHUNK_SIZE);
+      this.#replaceBytes(chunk, bytes.subarray(at, at + CHUNK_SIZE));
+      this.#noteWritten(chunk, ALL_BLOCKS);
     }
   }
 
@@ -329,6 +350,10 @@ export class FileData {
   }
 
   // What a filesystem with a store or a size limit wants to know.
+
+  protected onMarkRead(_chunk: Chunk): void {
+    // Everything is here.
+  }
 
   protected onAdded(_chunk: Chunk): void {
     // Nothing to account for.

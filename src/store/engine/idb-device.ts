@@ -80,10 +80,8 @@ export class IdbDevice implements PageDevice {
     return portions.map(({ address, sizeBytes, from, to }) => {
       const record = fetched?.get(address) ?? this.#recent.get(address);
       if (!(record instanceof Uint8Array) || record.length !== sizeBytes) return undefined;
-      if (record.length >= RECENT_SIZE_MIN) {
-        if (isCurrent) this.#remember(address, record);
-      } else if (from === 0 && to === sizeBytes) return record;
-      return record.slice(from, to);
+      if (record.length >= RECENT_SIZE_MIN && isCurrent) this.#remember(address, record);
+      return record.subarray(from, to);
     });
   }
 

@@ -230,7 +230,7 @@ class Plan {
       const unit = run.offset / UNIT_SIZE;
       const units = Math.ceil(run.bytes.length / UNIT_SIZE);
       if (stretch !== undefined && stretch.unit + stretch.units === unit) {
-        stretch.runs.push(run);
+        addRun(stretch.runs, run);
         stretch.units += units;
         continue;
       }
@@ -249,7 +249,11 @@ class Plan {
       }
     }
     if (stretch.units >= OWN_RECORD_UNITS_MIN) {
-      this.#writeRecords([stretch], PLACE_UNITS_MAX);
+      for (const part of togetherOrNot(stretch)) {
+        const [run] = part.runs;
+        if (run !== undefined && liesTogether(run)) this.#writeTogether(part, run.bytes);
+        else this.#writeRecords([part], PLACE_UNITS_MAX);
+      }
       return;
     }
     this.#waiting.push(stretch);
@@ -263,6 +267,23 @@ class Plan {
       const units = Math.min(unitsMax, total - done);
       this.#writeRecord(blocks, units);
       done += units;
+    }
+  }
+
+  /** Records of whole blocks that lie together in memory: they are not copied. */
+  #writeTogether({ object, unit }: Stretch, bytes: Uint8Array): void {
+    const size = PLACE_UNITS_MAX * UNIT_SIZE;
+    for (let at = 0; at < bytes.length; at += size) {
+      const part = bytes.subarray(at, at + size);
+      const units = part.length / UNIT_SIZE;
+      const record = { address: this.#allocate(units), units };
+      const checksums: number[] = [];
+      for (let from = 0; from < part.length; from += UNIT_SIZE) {
+        checksums.push(this.#checksum(part.subarray(from, from + UNIT_SIZE)));
+      }
+      const key = pieceKey(object, unit + at / UNIT_SIZE);
+      this.#changes.set(key, new Extent(record, 0, checksums));
+      this.#writes.push({ address: record.address, bytes: part });
     }
   }
 
@@ -320,6 +341,39 @@ class Plan {
       newUses: this.#newUses,
     };
   }
+}
+
+/** Many whole blocks, one after the other in memory. */
+function liesTogether({ bytes }: Run): boolean {
+  return bytes.length % UNIT_SIZE === 0 && bytes.length >= OWN_RECORD_UNITS_MIN * UNIT_SIZE;
+}
+
+/** A stretch in parts: a run that lies together, or what there is between two of them. */
+function* togetherOrNot({ object, unit, runs }: Stretch): Generator<Stretch> {
+  let part: Stretch = { object, unit, units: 0, runs: [] };
+  for (const run of runs) {
+    const isApart = liesTogether(run) || part.runs.some(liesTogether);
+    if (isApart && part.units > 0) {
+      yield part;
+      part = { object, unit: part.unit + part.units, units: 0, runs: [] };
+    }
+    part.runs.push(run);
+    part.units += Math.ceil(run.bytes.length / UNIT_SIZE);
+  }
+  if (part.units > 0) yield part;
+}
+
+/** Adds a run that follows on the last one. Where both lie together in memory, they are one. */
+function addRun(runs: Run[], run: Run): void {
+  const last = assertDefined(runs.at(-1));
+  const { buffer, byteOffset, length } = last.bytes;
+  const isTogether = buffer === run.bytes.buffer && byteOffset + length === run.bytes.byteOffset;
+  if (!isTogether || length % UNIT_SIZE !== 0) {
+    runs.push(run);
+    return;
+  }
+  const bytes = new Uint8Array(buffer, byteOffset, length + run.bytes.length);
+  runs[runs.length - 1] = { offset: last.offset, bytes };
 }
 
 interface Block {

@@ -63,8 +63,8 @@ export interface PageDevice {
   readSuperblock(): Op<Uint8Array | undefined>;
 
   /**
-   * The portions in their order; undefined for one that isn't there in its size. The caller owns
-   * the bytes. What can be answered at once doesn't yield; several portions cost little more than
+   * The portions in their order; undefined for one that isn't there in its size. Callers must not
+   * change the bytes. What can be answered at once doesn't yield; several portions cost little more than
    * one.
    *
    * Errors:
