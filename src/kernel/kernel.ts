@@ -7,10 +7,11 @@ import { makeDev, S_IFSOCK, S_PERMISSIONS } from '../abi/stat.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import { ROOT_CREDENTIALS } from '../auth/credentials.ts';
 import { Devfs } from '../fs/devfs/devfs.ts';
-import { Idbfs } from '../fs/idbfs/idbfs.ts';
+import type { Idbfs } from '../fs/idbfs/idbfs.ts';
 import { repairDevice } from '../fs/idbfs/repair.ts';
 import { makeDevices } from '../fs/shared/devices.ts';
 import type { StreamOptions } from '../fs/shared/stream-description.ts';
+import { heldStoreOf } from './held-store.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Op, waitFor } from '../lib/op.ts';
 import type { OpenDevice } from '../store/idb-store.ts';
@@ -209,14 +210,13 @@ export class Kernel implements Services {
   /**
    * The persistent filesystem that is mounted at a path, and its source.
    *
-   * Errors: those of the path; EOPNOTSUPP if there is another.
+   * Errors: those of the path; those of heldStoreOf().
    */
   *persistentAt(path: string): Op<{ filesystem: Idbfs; source: string }> {
     const vd = yield* this.vfs.getDentryAt(ROOT_CREDENTIALS, this.#operation(path));
-    const { filesystem, source } = vd.mount;
+    const { mount } = vd;
     decRefVd(vd);
-    if (!(filesystem instanceof Idbfs)) throw linuxerr.EOPNOTSUPP;
-    return { filesystem, source };
+    return { filesystem: heldStoreOf(mount), source: mount.source };
   }
 
   /** Errors: as FilesystemTypes.openUnmounted(). */

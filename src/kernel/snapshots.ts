@@ -8,6 +8,7 @@ import { S_IFDIR, S_IFMT } from '../abi/stat.ts';
 import { ROOT_CREDENTIALS } from '../auth/credentials.ts';
 import { Idbfs } from '../fs/idbfs/idbfs.ts';
 import { type FilesystemStart, modeAt, readStart } from '../fs/idbfs/start.ts';
+import { heldStoreOf } from './held-store.ts';
 import { type Clock, timespecToMs } from '../lib/clock.ts';
 import { Mutex, type Op } from '../lib/op.ts';
 import { isLongerThan } from '../lib/text.ts';
@@ -242,7 +243,10 @@ export class Snapshots {
     }
   }
 
-  /** Errors: those of the path; EOPNOTSUPP; EROFS if it is to change and is mounted read-only. */
+  /**
+   * Errors: those of the path and of heldStoreOf(); EOPNOTSUPP; EROFS if it is to change and is
+   * mounted read-only.
+   */
   *#place(path: string, { changes }: { readonly changes: boolean }): Op<Place> {
     checkPathText(path);
     const { vfs } = this.#options;
@@ -251,9 +255,9 @@ export class Snapshots {
     const vd = yield* vfs.getDentryAt(ROOT_CREDENTIALS, operation);
     decRefVd(vd);
     const { mount } = vd;
-    const { filesystem } = mount;
-    const subvolumes = filesystem instanceof Idbfs ? filesystem.subvolumes : undefined;
-    if (!(filesystem instanceof Idbfs) || subvolumes === undefined) throw linuxerr.EOPNOTSUPP;
+    const filesystem = heldStoreOf(mount);
+    const { subvolumes } = filesystem;
+    if (subvolumes === undefined) throw linuxerr.EOPNOTSUPP;
     if (changes && mount.flags.readOnly) throw linuxerr.EROFS;
     return { mount, filesystem, subvolumes };
   }
