@@ -183,7 +183,7 @@ function filesSection({ 'small-files': files }) {
 function storageSection({ storage }) {
   if (storage === undefined) return [];
   const { times, sizes } = storage;
-  const { sequentialMib, randomMib, blocks, fsyncs } = sizes;
+  const { sequentialMib, randomMib, blocks, reads, fsyncs } = sizes;
   const value = (runs, work) => median(runs.map((each) => each[work]));
   const rate = (runs, work) => `${Math.round((sequentialMib * 1000) / value(runs, work))} MiB/s`;
   const each = (runs, work, count) => duration((value(runs, work) * 1e6) / count);
@@ -193,15 +193,15 @@ function storageSection({ storage }) {
     name(subject),
     rate(runs, 'write'),
     rate(runs, 'read'),
-    each(runs, 'random read', blocks),
+    each(runs, 'random read', reads[subject]),
     each(runs, 'overwrite', blocks),
     each(runs, 'fsync', fsyncs),
   ]);
   return [
     '## Large files and single writes',
     `A file of ${sequentialMib} MiB is written, fsynced and, with nothing cached, read; one of ` +
-      `${randomMib} MiB is read and overwritten in blocks of 4 KiB here and there, with an fsync ` +
-      'each hundred. The raw ones are what the browser takes for the same bytes with no names, ' +
+      `${randomMib} MiB is read in blocks of 4 KiB here and there, each at most once, and then ` +
+      'overwritten, with an fsync each hundred. The raw ones are what the browser takes for the same bytes with no names, ' +
       'sizes or checksums: records of 1 MiB or 4 KiB with strict transactions, and a file in ' +
       'OPFS behind a synchronous handle.',
     table(['', 'write', 'read', 'read 4 KiB', 'overwrite 4 KiB', 'write 100 bytes + fsync'], rows),

@@ -191,9 +191,11 @@ const MEASURE = {
 
   storage: (open, isQuick) =>
     withBrowser(open, async ({ page }) => {
+      const [few, many] = isQuick ? [100, 2000] : [500, 16_000];
+      const reads = { indexeddb: few, 'raw indexeddb': few, mirrored: many, 'raw opfs': many };
       const sizes = isQuick
-        ? { sequentialMib: 32, randomMib: 16, blocks: 500, fsyncs: 10 }
-        : { sequentialMib: 256, randomMib: 64, blocks: 2000, fsyncs: 50 };
+        ? { sequentialMib: 32, randomMib: 16, blocks: 500, reads, fsyncs: 50 }
+        : { sequentialMib: 256, randomMib: 64, blocks: 2000, reads, fsyncs: 500 };
       const subjects = ['mirrored', 'indexeddb', 'raw indexeddb', 'raw opfs'];
       const options = { subjects, sizes, rounds: isQuick ? 1 : 5 };
       const times = await page.evaluate((each) => globalThis.bench.storage(each), options);

@@ -22,8 +22,10 @@ export interface StorageSizes {
   readonly sequentialMib: number;
   /** Of the file that is overwritten and read here and there, in MiB. */
   readonly randomMib: number;
-  /** Blocks of 4 KiB that are overwritten, with an fsync each hundred; and that are read. */
+  /** Blocks of 4 KiB that are overwritten, with an fsync each hundred. */
   readonly blocks: number;
+  /** Blocks of 4 KiB that are read, each once, by subject. */
+  readonly reads: Readonly<Record<string, number>>;
   readonly fsyncs: number;
 }
 
@@ -49,6 +51,11 @@ interface Subject {
   close(): Promise<void>;
 }
 
+interface MakeOptions {
+  readonly sizes: StorageSizes;
+  readonly reads: number;
+}
+
 const clock = new RealClock();
 
 /** Noise: what is stored is not to be compressed. */
@@ -65,11 +72,19 @@ function blockIndices({ blocks, randomMib }: StorageSizes): number[] {
   });
 }
 
+/** Each block at most once, in no order, the same for all. */
+function blocksToRead({ randomMib }: StorageSizes, count: number): number[] {
+  const all = (randomMib * MIB) / BLOCK;
+  // An odd factor visits all of a power of two.
+  return Array.from({ length: Math.min(count, all) }, (_, i) => (i * 40_503 + 12_345) % all);
+}
+
 function checkLength(length: number | undefined, wanted: number): void {
   if (length !== wanted) throw new Error(`${length} bytes were read, and not ${wanted}`);
 }
 
-async function makeBurrow(source: string, sizes: StorageSizes, media: Media): Promise<Subject> {
+async function makeBurrow(source: string, options: MakeOptions, media: Media): Promise<Subject> {
+  const { sizes, reads } = options;
   const platform = {
     clock,
     fillRandom: (bytes: Uint8Array) => {
@@ -117,7 +132,7 @@ async function makeBurrow(source: string, sizes: StorageSizes, media: Media): Pr
   }
   function* randomRead(): Op<void> {
     const fd = yield* sys.openat(AT_FDCWD, '/random', O_RDONLY, 0);
-    for (const index of blockIndices(sizes)) {
+    for (const index of blocksToRead(sizes, reads)) {
       checkLength(yield* sys.pread(fd, buffer.subarray(0, BLOCK), index * BLOCK), BLOCK);
     }
     yield* sys.close(fd);
@@ -199,7 +214,7 @@ function bulksOf(count: number, each: number): number[][] {
 }
 
 /** A record of 1 MiB, or of a block, each: what there is to reach. */
-async function makeIndexedDb(name: string, sizes: StorageSizes): Promise<Subject> {
+async function makeIndexedDb(name: string, { sizes, reads }: MakeOptions): Promise<Subject> {
   const records = new Records(name);
   await records.open();
   const block = noise.slice(0, BLOCK);
@@ -232,7 +247,7 @@ async function makeIndexedDb(name: string, sizes: StorageSizes): Promise<Subject
         for (let i = 0; i < sizes.fsyncs; i++) await records.put('small', 'strict', [[-1, block]]);
       },
       'random read': async () => {
-        for (const index of blockIndices(sizes)) {
+        for (const index of blocksToRead(sizes, reads)) {
           const [record] = await records.get('small', [index]);
           checkLength(record?.length, BLOCK);
         }
@@ -257,7 +272,7 @@ interface WorkerFile {
 }
 
 /** A file behind a handle, without names or a checksum. */
-async function makeOpfs(name: string, sizes: StorageSizes): Promise<Subject> {
+async function makeOpfs(name: string, { sizes, reads }: MakeOptions): Promise<Subject> {
   const root = await navigator.storage.getDirectory();
   const open = async (): Promise<AccessHandle> => {
     const file = await root.getFileHandle(name, { create: true });
@@ -297,7 +312,7 @@ async function makeOpfs(name: string, sizes: StorageSizes): Promise<Subject> {
         }
       }),
       'random read': done(() => {
-        for (const index of blockIndices(sizes)) {
+        for (const index of blocksToRead(sizes, reads)) {
           checkLength(handle.read(buffer.subarray(0, BLOCK), { at: index * BLOCK }), BLOCK);
         }
       }),
@@ -314,9 +329,9 @@ async function makeOpfs(name: string, sizes: StorageSizes): Promise<Subject> {
   };
 }
 
-const MAKERS: Readonly<Record<string, (name: string, sizes: StorageSizes) => Promise<Subject>>> = {
-  mirrored: (name, sizes) => makeBurrow(name, sizes, 'mirrored'),
-  indexeddb: (name, sizes) => makeBurrow(name, sizes, 'indexeddb'),
+const MAKERS: Readonly<Record<string, (name: string, options: MakeOptions) => Promise<Subject>>> = {
+  mirrored: (name, options) => makeBurrow(name, options, 'mirrored'),
+  indexeddb: (name, options) => makeBurrow(name, options, 'indexeddb'),
   'raw indexeddb': makeIndexedDb,
   'raw opfs': makeOpfs,
 };
@@ -334,7 +349,7 @@ const service: StorageService = {
     const make = MAKERS[kind];
     if (make === undefined) throw new Error(`no subject ${kind}`);
     const name = `bench ${kind} ${round}`;
-    const subject = await make(name, sizes);
+    const subject = await make(name, { sizes, reads: sizes.reads[kind] ?? 0 });
     const times: WorkTimes = {};
     const measure = async (work: Work): Promise<void> => {
       const start = performance.now();

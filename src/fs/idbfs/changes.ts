@@ -63,6 +63,8 @@ interface Hole {
   readonly to: number;
 }
 
+const NO_HOLES: readonly Hole[] = [];
+
 /** What an item that changed counts as, in bytes: about what it takes in the store. */
 const ITEM_BYTES = 64;
 const INODE_BYTES = 128;
@@ -164,7 +166,10 @@ export class Changes implements CommitSource, DirtyTracker {
 
   /** Holes of an object of which the store may still have bytes. */
   holesOf(ino: number): readonly Hole[] {
-    return [...(this.#commit?.holes.get(ino) ?? []), ...(this.#holes.get(ino) ?? [])];
+    const committing = this.#commit?.holes.get(ino);
+    const current = this.#holes.get(ino);
+    if (committing === undefined) return current ?? NO_HOLES;
+    return current === undefined ? committing : [...committing, ...current];
   }
 
   /** From here on the store may still have bytes of an object that are gone. */

@@ -146,16 +146,9 @@ export class ChunkLoader {
       const runs = yield* this.#read(inode.ino, load);
       // Cut or rewritten meanwhile: whoever needs the chunk asks again.
       if (data.generation !== generation) return;
+      const found = { ranges: ranges ?? runs.map(rangeOf), runs, cut, holes };
       for (let chunk = first; chunk < end && chunk < data.storedChunks; chunk++) {
-        const start = chunk * CHUNK_SIZE;
-        const limit = Math.min(cut, start + CHUNK_SIZE);
-        const left = (run: Run): Run[] =>
-          cutRun(run, start, limit).flatMap((part) => withoutHoles(part, holes));
-        const written = (ranges ?? runs.map(rangeOf))
-          .map(({ from, to }) => blocksWithin(chunk, from, Math.min(to, limit)))
-          .reduce((all, blocks) => all | blocks, 0);
-        const punched = holes.reduce((all, { from, to }) => all | blocksWithin(chunk, from, to), 0);
-        data.insertStored(chunk, { written: written & ~punched, runs: runs.flatMap(left) });
+        data.insertStored(chunk, storedIn(chunk, found));
       }
       if (only !== undefined) return;
       data.lastLoaded = end - 1;
@@ -205,6 +198,35 @@ export class ChunkLoader {
       return found === undefined || found >= end ? Infinity : found;
     }
   }
+}
+
+/** What the store has, and what of that has gone since. */
+interface Found {
+  readonly ranges: readonly ByteRange[];
+  readonly runs: readonly Run[];
+  /** All from there on is gone. */
+  readonly cut: number;
+  readonly holes: readonly ByteRange[];
+}
+
+/** What is left of it in one chunk. */
+function storedIn(index: number, found: Found): { written: number; runs: readonly Run[] } {
+  const { ranges, runs, cut, holes } = found;
+  const start = index * CHUNK_SIZE;
+  const end = Math.min(cut, start + CHUNK_SIZE);
+  let written = 0;
+  for (const { from, to } of ranges) {
+    if (from < end && to > start) written |= blocksWithin(index, from, Math.min(to, end));
+  }
+  for (const { from, to } of holes) written &= ~blocksWithin(index, from, to);
+  const parts: Run[] = [];
+  for (const run of runs) {
+    const isWithin = run.offset >= start && run.offset + run.bytes.length <= end;
+    if (isWithin) parts.push(run);
+    else parts.push(...cutRun(run, start, end));
+  }
+  if (holes.length === 0) return { written, runs: parts };
+  return { written, runs: parts.flatMap((part) => withoutHoles(part, holes)) };
 }
 
 /** The blocks of a chunk whose bytes are needed. */

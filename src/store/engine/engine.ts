@@ -401,7 +401,8 @@ export class Engine implements Store {
       ...space.writes,
     ];
     const superblock = encodeRootBlock(block, checksum);
-    yield* this.#device.commit({ writes, frees: space.frees, superblock }, durability);
+    const { frees: given, reusableUnits } = space;
+    yield* this.#device.commit({ writes, frees: given, reusableUnits, superblock }, durability);
     return { plan, meta, space, kept, block, superblock };
   }
 

@@ -67,6 +67,8 @@ export class OpfsDevice implements PageDevice {
   #slot: Slot | undefined;
   /** What lies behind is reserved, in bytes from the start. */
   #usedEnd: number;
+  /** Free below, in bytes, as the last commit says. */
+  #reusableBytes = 0;
   #isOpen = true;
   /** Of a commit that failed: it may be there, and must not come up after a crash. */
   #failedSlot: number | undefined;
@@ -138,7 +140,8 @@ export class OpfsDevice implements PageDevice {
     }
   }
 
-  *commit({ writes, clears = [], superblock }: DeviceBatch, _durability: Durability): Op<void> {
+  *commit(batch: DeviceBatch, _durability: Durability): Op<void> {
+    const { writes, clears = [], superblock, reusableUnits } = batch;
     this.#checkOpen();
     const index = this.#slot?.index === 0 ? 1 : 0;
     const sequence = (this.#slot?.sequence ?? 0) + 1;
@@ -175,6 +178,8 @@ export class OpfsDevice implements PageDevice {
       throw isQuotaError(error) ? linuxerr.ENOSPC : linuxerr.EIO;
     }
     this.#slot = { index, sequence, superblock };
+    if (reusableUnits !== undefined) this.#reusableBytes = reusableUnits * UNIT_SIZE;
+    else if (writes.length > 0) this.#reusableBytes = 0;
   }
 
   #clearSlot(index: number): void {
@@ -208,18 +213,24 @@ export class OpfsDevice implements PageDevice {
 
   *usage(): Op<StoreUsage> {
     this.#checkOpen();
-    return { used: this.#usedEnd, available: Number.MAX_SAFE_INTEGER };
+    const used = this.#usedEnd - this.#reusableBytes;
+    return { used, available: Number.MAX_SAFE_INTEGER };
   }
 
   get reservedBytes(): number {
-    return this.#isOpen ? Math.max(0, this.#handle.getSize() - this.#usedEnd) : 0;
+    return this.#isOpen ? this.#reusableBytes + this.#bytesBehind : 0;
+  }
+
+  /** Of the file, behind what is in use. */
+  get #bytesBehind(): number {
+    return Math.max(0, this.#handle.getSize() - this.#usedEnd);
   }
 
   /** A file that is made longer takes of the quota what it may be filled with. */
   *reserve(bytes: number): Op<number> {
     this.#checkOpen();
     for (let wanted = bytes; wanted > this.reservedBytes; wanted -= RESERVE_STEP_BYTES) {
-      if (this.#lengthen(this.#usedEnd + wanted)) break;
+      if (this.#lengthen(this.#usedEnd + wanted - this.#reusableBytes)) break;
     }
     return this.reservedBytes;
   }
@@ -237,7 +248,7 @@ export class OpfsDevice implements PageDevice {
 
   *release(): Op<boolean> {
     this.#checkOpen();
-    if (this.reservedBytes === 0) return false;
+    if (this.#bytesBehind === 0) return false;
     return this.#lengthen(this.#usedEnd);
   }
 

@@ -39,6 +39,11 @@ export interface DeviceBatch {
   readonly frees: readonly Place[];
   /** Units in which whatever there is goes, before the writes: of a copy that is made anew. */
   readonly clears?: readonly UnitRange[];
+  /**
+   * Below the end of what was ever used, so many units are free from this commit on in pieces that
+   * take whatever is written. Missing: nothing is known.
+   */
+  readonly reusableUnits?: number;
   /** What is found at the next opening. At most SUPERBLOCK_SIZE_MAX. */
   readonly superblock: Uint8Array;
 }

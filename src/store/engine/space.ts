@@ -10,7 +10,14 @@ import { assert, assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Checksum } from './node-cache.ts';
 import { type Child, Reader, Writer } from './node.ts';
-import { mendPlace, type PageDevice, type Place, unitsOf, wholePlace } from './page-device.ts';
+import {
+  mendPlace,
+  type PageDevice,
+  type Place,
+  PLACE_UNITS_MAX,
+  unitsOf,
+  wholePlace,
+} from './page-device.ts';
 
 /** Free units. */
 interface Run {
@@ -42,6 +49,8 @@ const SEARCH_STEPS_MAX = 500;
 
 export interface SpaceCommit {
   readonly state: SpaceState;
+  /** As DeviceBatch.reusableUnits. */
+  readonly reusableUnits: number;
   /** Pages of runs. */
   readonly writes: readonly { readonly address: number; readonly bytes: Uint8Array }[];
   readonly frees: readonly Place[];
@@ -167,7 +176,13 @@ export class Space {
         ...this.#taken.map((run) => ({ ...run, isFree: false })),
         ...given.map((run) => ({ ...run, isFree: true })),
       ];
-      return { state: { end: this.#end, pages, log: [...log, ...changes] }, writes: [], frees };
+      const state = { end: this.#end, pages, log: [...log, ...changes] };
+      return {
+        state,
+        writes: [],
+        frees,
+        reusableUnits: reusable([...(this.#runs ?? []), ...given]),
+      };
     }
     // Taking room for the pages leaves as many runs or fewer.
     const runsMax = (this.#runs?.length ?? 0) + given.length;
@@ -185,7 +200,8 @@ export class Space {
       writes.push({ address, bytes });
       newPages.push({ address, sizeBytes: bytes.length, checksum: checksum(bytes), generation });
     });
-    return { state: { end: this.#end, pages: newPages, log: [] }, writes, frees: allFrees };
+    const state = { end: this.#end, pages: newPages, log: [] };
+    return { state, writes, frees: allFrees, reusableUnits: reusable(runs) };
   }
 
   /** The commit has ended well. */
@@ -204,6 +220,16 @@ export class Space {
     this.#taken = [];
     this.#end = this.#state.end;
   }
+}
+
+/** Of so many runs, small places may take the beginning. */
+const RUNS_BROKEN = 2;
+
+/** What the longest places find room in, whatever small ones are written besides. */
+function reusable(runs: readonly Run[]): number {
+  let places = -RUNS_BROKEN;
+  for (const { units } of runs) places += Math.floor(units / PLACE_UNITS_MAX);
+  return Math.max(0, places) * PLACE_UNITS_MAX;
 }
 
 /** Of the size of `room` runs, of which those that aren't needed have no units. */

@@ -4,15 +4,25 @@ import { linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
 import { checkKey, checkObject, checkOffset } from '../preconditions.ts';
 import type { Item, ByteRange, Run, ScanOptions } from '../store.ts';
-import { nextPiece, piecesOf, unitCount } from './objects.ts';
+import { nextPiece, type Piece, piecesOf, unitCount } from './objects.ts';
 import { type PageDevice, UNIT_SIZE } from './page-device.ts';
 import type { PieceReader } from './piece-reader.ts';
-import type { Tree } from './tree.ts';
+import type { Root, Tree } from './tree.ts';
+
+/** All pieces of an object that have units in [from, to). */
+interface Lookup {
+  readonly root: Root;
+  readonly object: number;
+  readonly from: number;
+  readonly to: number;
+  readonly pieces: readonly Piece[];
+}
 
 export class TreeReader {
   readonly #tree: Tree;
   readonly #device: PageDevice;
   readonly #pieces: PieceReader;
+  #lookup: Lookup | undefined;
 
   constructor(tree: Tree, medium: { readonly device: PageDevice; readonly pieces: PieceReader }) {
     this.#tree = tree;
@@ -42,7 +52,7 @@ export class TreeReader {
     const [from, to] = [offset / UNIT_SIZE, (offset + length) / UNIT_SIZE];
     for (;;) {
       const { root } = this.#tree;
-      const pieces = yield* piecesOf(this.#tree, object, from, to);
+      const pieces = yield* this.#find(object, from, to);
       const runs = yield* this.#pieces.read(pieces, from, to);
       if (runs !== undefined) return runs;
       // Data is missing. It may have been given up by a commit that ended since.
@@ -56,7 +66,7 @@ export class TreeReader {
     checkOffset(length);
     this.#checkOpen();
     const [from, to] = [offset / UNIT_SIZE, (offset + length) / UNIT_SIZE];
-    const pieces = yield* piecesOf(this.#tree, object, from, to);
+    const pieces = yield* this.#find(object, from, to);
     return pieces.map((piece) => ({
       from: Math.max(from, piece.unit) * UNIT_SIZE,
       to: Math.min(to, piece.unit + unitCount(piece)) * UNIT_SIZE,
@@ -70,6 +80,18 @@ export class TreeReader {
     const unit = offset / UNIT_SIZE;
     const piece = yield* nextPiece(this.#tree, object, unit);
     return piece === undefined ? undefined : Math.max(piece.unit, unit) * UNIT_SIZE;
+  }
+
+  /** What was looked up last is remembered: who asked where data is may want a part of it next. */
+  *#find(object: number, from: number, to: number): Op<readonly Piece[]> {
+    const { root } = this.#tree;
+    const last = this.#lookup;
+    if (last?.root === root && last.object === object && last.from <= from && to <= last.to) {
+      return last.pieces.filter((piece) => piece.unit < to && piece.unit + unitCount(piece) > from);
+    }
+    const pieces = yield* piecesOf(this.#tree, object, from, to);
+    if (root === this.#tree.root) this.#lookup = { root, object, from, to, pieces };
+    return pieces;
   }
 
   #checkOpen(): void {

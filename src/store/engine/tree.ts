@@ -31,6 +31,15 @@ export interface Entry {
   readonly value: LeafValue;
 }
 
+/** Entries with from ≤ key < to, in order, at most `limit`. */
+export interface EntryRange {
+  readonly from: string;
+  readonly to: string;
+  readonly limit?: number | undefined;
+  /** Which values are wanted. Default: all. */
+  readonly filter?: ((value: LeafValue) => boolean) | undefined;
+}
+
 export const EMPTY_ROOT: TreeNode = { level: 0, keys: [], values: [] };
 
 /** Leaves read at once by a walk that goes on and on. */
@@ -39,6 +48,7 @@ const READ_AHEAD_MAX = 16;
 export class Tree {
   readonly #cache: NodeCache;
   #root: Root;
+  #cachedEnd: string | undefined;
 
   constructor(cache: NodeCache, root: Root) {
     this.#cache = cache;
@@ -71,36 +81,36 @@ export class Tree {
     return leaf.keys[index] === key ? leaf.values[index] : undefined;
   }
 
+  /** Sets #cachedEnd to where the next leaf begins. */
   #cachedLeaf(key: string): LeafNode | undefined {
     let node = isNode(this.#root) ? this.#root : this.#cache.get(this.#root);
+    this.#cachedEnd = undefined;
     while (node !== undefined && !isLeaf(node)) {
-      const child = node.values[childIndex(node.keys, key)];
+      const index = childIndex(node.keys, key);
+      const child = node.values[index];
+      this.#cachedEnd = node.keys[index + 1] ?? this.#cachedEnd;
       node = child === undefined ? undefined : this.#cache.get(child);
     }
     return node;
   }
 
   /** Entries with from ≤ key < to, in order, at most `limit`. All are of one moment. */
-  *entries(range: {
-    readonly from: string;
-    readonly to: string;
-    readonly limit?: number;
-    /** Which values are wanted. Default: all. */
-    readonly filter?: (value: LeafValue) => boolean;
-  }): Op<Entry[]> {
-    const { from, to, limit = Infinity, filter } = range;
+  *entries(range: EntryRange): Op<Entry[]> {
+    const { from, to, limit = Infinity } = range;
     let entries: Entry[] = [];
     if (!(from < to) || limit <= 0) return entries;
+    // The usual case costs no second generator.
+    const near = this.#cachedLeaf(from);
+    if (near !== undefined) {
+      const end = this.#cachedEnd;
+      const isAll = addEntries(entries, near, range) || end === undefined || end >= to;
+      if (isAll) return entries;
+      entries = [];
+    }
     yield* this.walk(from, {
       visit: (leaf, end) => {
-        for (let i = lowerBound(leaf.keys, from); i < leaf.keys.length; i++) {
-          const [key, value] = [leaf.keys[i], leaf.values[i]];
-          if (key === undefined || value === undefined || key >= to) return undefined;
-          if (filter?.(value) === false) continue;
-          entries.push({ key, value });
-          if (entries.length >= limit) return undefined;
-        }
-        return end === undefined || end >= to ? undefined : end;
+        const isAll = addEntries(entries, leaf, range) || end === undefined || end >= to;
+        return isAll ? undefined : end;
       },
       restart: () => {
         entries = [];
@@ -187,6 +197,22 @@ export class Tree {
     }
     return level;
   }
+}
+
+/** Adds those of one leaf. False if the range goes on behind it. */
+function addEntries(
+  entries: Entry[],
+  { keys, values }: LeafNode,
+  { from, to, limit = Infinity, filter }: EntryRange,
+): boolean {
+  for (let i = lowerBound(keys, from); i < keys.length; i++) {
+    const [key, value] = [keys[i], values[i]];
+    if (key === undefined || value === undefined || key >= to) return true;
+    if (filter?.(value) === false) continue;
+    entries.push({ key, value });
+    if (entries.length >= limit) return true;
+  }
+  return false;
 }
 
 /** A node and the key at which what it covers ends. */
