@@ -46,7 +46,10 @@ interface Subject {
   readonly works: Partial<Record<Work, () => Promise<void>>>;
   /** Closes what is open and opens it again, with nothing in memory. */
   reopen(): Promise<void>;
-  /** Makes the file that is read and overwritten here and there. */
+  /**
+   * Makes the file that is read and overwritten here and there, and reads another one that way: the
+   * first some thousand times are those of code that isn't compiled yet.
+   */
   prepare(): Promise<void>;
   close(): Promise<void>;
 }
@@ -130,8 +133,8 @@ async function makeBurrow(source: string, options: MakeOptions, media: Media): P
     }
     yield* sys.close(fd);
   }
-  function* randomRead(): Op<void> {
-    const fd = yield* sys.openat(AT_FDCWD, '/random', O_RDONLY, 0);
+  function* randomRead(path: string): Op<void> {
+    const fd = yield* sys.openat(AT_FDCWD, path, O_RDONLY, 0);
     for (const index of blocksToRead(sizes, reads)) {
       checkLength(yield* sys.pread(fd, buffer.subarray(0, BLOCK), index * BLOCK), BLOCK);
     }
@@ -143,9 +146,12 @@ async function makeBurrow(source: string, options: MakeOptions, media: Media): P
       read: () => runAsync(read()),
       overwrite: () => runAsync(overwrite()),
       fsync: () => runAsync(fsync()),
-      'random read': () => runAsync(randomRead()),
+      'random read': () => runAsync(randomRead('/random')),
     },
-    prepare: () => runAsync(fill('/random', sizes.randomMib)),
+    prepare: async () => {
+      await runAsync(fill('/random', sizes.randomMib));
+      await runAsync(randomRead('/sequential'));
+    },
     reopen: async () => {
       await runAsync(kernel.shutdown());
       kernel = await boot();
@@ -291,6 +297,11 @@ async function makeOpfs(name: string, { sizes, reads }: MakeOptions): Promise<Su
     return Promise.resolve();
   };
   const block = noise.subarray(0, BLOCK);
+  const randomRead = (): void => {
+    for (const index of blocksToRead(sizes, reads)) {
+      checkLength(handle.read(buffer.subarray(0, BLOCK), { at: index * BLOCK }), BLOCK);
+    }
+  };
   return {
     works: {
       write: () => fill(sizes.sequentialMib),
@@ -311,13 +322,12 @@ async function makeOpfs(name: string, { sizes, reads }: MakeOptions): Promise<Su
           handle.flush();
         }
       }),
-      'random read': done(() => {
-        for (const index of blocksToRead(sizes, reads)) {
-          checkLength(handle.read(buffer.subarray(0, BLOCK), { at: index * BLOCK }), BLOCK);
-        }
-      }),
+      'random read': done(randomRead),
     },
-    prepare: () => fill(sizes.randomMib),
+    prepare: async () => {
+      await fill(sizes.randomMib);
+      randomRead();
+    },
     reopen: async () => {
       handle.close();
       handle = await open();

@@ -294,8 +294,10 @@ export class FileData {
       chunk.absent &= ~blocksWithin(chunk.index, only.offset, only.offset + only.bytes.length);
       return;
     }
-    const end = runs.reduce((last, { offset, bytes }) => Math.max(last, offset + bytes.length), 0);
-    if (end > 0) this.#prepare(chunk, end - start);
+    const ends = runs.map(({ offset, bytes }) => offset + bytes.length - start);
+    // Where some is filled in later, the rest may be, too.
+    const isLater = chunk.bytes.length > 0;
+    if (runs.length > 0) this.#prepare(chunk, isLater ? CHUNK_SIZE : Math.max(...ends));
     for (const { offset, bytes } of runs) {
       for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
         const block = (offset + at - start) / BLOCK_SIZE;

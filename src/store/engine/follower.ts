@@ -4,6 +4,7 @@
 
 import { LinuxError } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { type Op, runAsync, WaitQueue } from '../../lib/op.ts';
 import type { Durability } from '../store.ts';
 import type { DeviceBatch, PageDevice, Place, UnitRange } from './page-device.ts';
@@ -16,6 +17,11 @@ interface Waiting {
 /** `lacking`: what was pushed, and perhaps not written. */
 type OnFailed = (error: LinuxError, lacking: readonly DeviceBatch[]) => void;
 
+/**
+ * What was synced is on the side that leads. So this one is strict once in so many milliseconds at
+ * most: both syncing all the time wait for each other, as they are on one disk.
+ */
+const STRICT_INTERVAL_MS = 1000;
 /** Batches that become one. */
 const MERGED_BYTES_MAX = 8 << 20;
 
@@ -28,11 +34,14 @@ export class Follower {
   #failure: LinuxError | undefined;
   #backlogBytes = 0;
   readonly #progress = new WaitQueue();
+  readonly #clock: Clock;
+  #nextStrictMs = 0;
   readonly #onFailed: OnFailed;
 
   /** `onFailed` is called once: nothing is written from then on. */
-  constructor(device: PageDevice, onFailed: OnFailed) {
+  constructor(device: PageDevice, clock: Clock, onFailed: OnFailed) {
     this.device = device;
+    this.#clock = clock;
     this.#onFailed = onFailed;
   }
 
@@ -83,7 +92,7 @@ export class Follower {
         const next = this.#take();
         this.#underWay = next;
         try {
-          await runAsync(this.device.commit(merged(next), strictest(next)));
+          await runAsync(this.device.commit(merged(next), this.#durabilityOf(next)));
           this.#underWay = [];
         } catch (error) {
           if (!(error instanceof LinuxError)) throw error;
@@ -97,6 +106,14 @@ export class Follower {
       this.#isRunning = false;
       this.#progress.wakeAll();
     }
+  }
+
+  #durabilityOf(batches: readonly Waiting[]): Durability {
+    if (batches.every(({ durability }) => durability === 'relaxed')) return 'relaxed';
+    const now = this.#clock.monotonicMs();
+    if (now < this.#nextStrictMs) return 'relaxed';
+    this.#nextStrictMs = now + STRICT_INTERVAL_MS;
+    return 'strict';
   }
 
   /** What is written next, as one batch. */
@@ -115,10 +132,6 @@ export class Follower {
 
 function sizeOf({ writes, superblock }: DeviceBatch): number {
   return writes.reduce((sum, { bytes }) => sum + bytes.length, superblock.length);
-}
-
-function strictest(batches: readonly Waiting[]): Durability {
-  return batches.some(({ durability }) => durability === 'strict') ? 'strict' : 'relaxed';
 }
 
 /** What several batches, one after the other, come to. */

@@ -263,7 +263,7 @@ export class MirroredDevice implements PageDevice {
   }
 
   #follow({ device, name }: Side): Follower {
-    return new Follower(device, (error, lacking) => {
+    return new Follower(device, this.#options.clock, (error, lacking) => {
       this.#degrade(`${name} failed: ${error.message}`, lacking);
     });
   }

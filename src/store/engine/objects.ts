@@ -95,7 +95,9 @@ export function recordPlace(extent: { address: number; recordUnits: number }): {
 export function portionOf(unit: number, extent: Extent, from: number, to: number): Portion {
   const first = Math.max(0, from - unit) + extent.firstUnit;
   const end = Math.min(extent.unitCount, to - unit) + extent.firstUnit;
-  return { ...recordPlace(extent), from: first * UNIT_SIZE, to: end * UNIT_SIZE };
+  const { address, recordUnits } = extent;
+  const sizeBytes = recordUnits * UNIT_SIZE;
+  return { address, sizeBytes, from: first * UNIT_SIZE, to: end * UNIT_SIZE };
 }
 
 interface Range {

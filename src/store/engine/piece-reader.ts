@@ -19,24 +19,28 @@ export class PieceReader {
 
   /** The data of pieces within [from, to), in units; undefined if some isn't as it was written. */
   *read(pieces: readonly Piece[], from: number, to: number): Op<Run[] | undefined> {
-    const runs: Run[] = [];
-    const extents: { unit: number; value: Extent; first: number }[] = [];
+    const portions: Portion[] = [];
     for (const { unit, value } of pieces) {
-      if (value instanceof Extent) extents.push({ unit, value, first: Math.max(unit, from) });
-      else runs.push({ offset: unit * UNIT_SIZE, bytes: inlineBlock(value) });
+      if (value instanceof Extent) portions.push(portionOf(unit, value, from, to));
     }
-    if (extents.length === 0) return runs;
-    const portions = extents.map(({ unit, value }) => portionOf(unit, value, from, to));
-    const found = yield* this.#device.read(portions);
-    for (const [i, { unit, value, first }] of extents.entries()) {
-      let bytes = found[i];
+    const found = portions.length === 0 ? [] : yield* this.#device.read(portions);
+    const runs: Run[] = [];
+    let next = 0;
+    for (const { unit, value } of pieces) {
+      if (!(value instanceof Extent)) {
+        runs.push({ offset: unit * UNIT_SIZE, bytes: inlineBlock(value) });
+        continue;
+      }
+      const first = Math.max(unit, from);
+      const portion = assertDefined(portions[next]);
+      let bytes = found[next++];
       if (bytes === undefined || !this.#isWhole(bytes, value, first - unit)) {
-        bytes = yield* this.#mend(value, assertDefined(portions[i]), first - unit);
+        bytes = yield* this.#mend(value, portion, first - unit);
         if (bytes === undefined) return undefined;
       }
       runs.push({ offset: first * UNIT_SIZE, bytes });
     }
-    return runs.length === extents.length ? runs : runs.sort((a, b) => a.offset - b.offset);
+    return runs;
   }
 
   /** The same from another copy, if there is one. */
