@@ -20,6 +20,7 @@ class NotingStore extends MemoryStore {
   readonly commits: (Durability | 'log')[] = [];
   itemsWritten = 0;
   bytesRead = 0;
+  reads = 0;
   failsToRead = false;
 
   override *get(key: string): Op<Uint8Array | undefined> {
@@ -29,6 +30,7 @@ class NotingStore extends MemoryStore {
 
   override *read(object: number, offset: number, length: number): Op<Run[]> {
     if (this.failsToRead) throw linuxerr.EIO;
+    this.reads++;
     const runs = yield* super.read(object, offset, length);
     this.bytesRead += runs.reduce((sum, { bytes }) => sum + bytes.length, 0);
     return runs;
@@ -286,15 +288,113 @@ describe('what a mount finds', () => {
   });
 });
 
-test('reading a byte of a large file reads a piece of it', () => {
-  const { sys, store, task, vfs } = setUp();
-  const fd = create(sys, '/f');
-  for (let index = 0; index < 20; index++) runSync(sys.write(fd, new Uint8Array(1 << 20).fill(1)));
-  runSync(closeSession({ sys, task, vfs } as Session));
-  const cold = setUp({ store: reopen(store) });
-  const again = create(cold.sys, '/f');
-  runSync(cold.sys.pread(again, new Uint8Array(1), 10 << 20));
-  expect(cold.store.bytesRead).toBe(4096);
+describe('a file of 20 MiB that is not in memory', () => {
+  const MIB = 1 << 20;
+
+  function openCold(): Setup & { readonly fd: number } {
+    const { sys, store, task, vfs } = setUp();
+    const fd = create(sys, '/f');
+    for (let index = 0; index < 20; index++) {
+      runSync(sys.write(fd, new Uint8Array(MIB).fill(index + 1)));
+    }
+    runSync(closeSession({ sys, task, vfs } as Session));
+    const cold = setUp({ store: reopen(store) });
+    return { ...cold, fd: create(cold.sys, '/f') };
+  }
+
+  test('a byte is read with its block', () => {
+    const { sys, store, fd } = openCold();
+    const byte = new Uint8Array(1);
+    runSync(sys.pread(fd, byte, 10 * MIB + 10_000));
+    expect([byte[0], store.bytesRead]).toEqual([11, 4096]);
+    runSync(sys.pread(fd, byte, 10 * MIB + 10_001));
+    expect(store.bytesRead).toBe(4096);
+    // Another block of the same 32 KiB, before and far behind.
+    runSync(sys.pread(fd, byte, 10 * MIB));
+    runSync(sys.pread(fd, byte, 10 * MIB + 30_000));
+    expect([byte[0], store.bytesRead]).toEqual([11, 3 * 4096]);
+  });
+
+  test('blocks that are overwritten as a whole are not read', () => {
+    const { sys, store, fd } = openCold();
+    runSync(sys.pwrite(fd, new Uint8Array(8192).fill(99), 5 * MIB));
+    expect(store.bytesRead).toBe(0);
+    runSync(sys.pwrite(fd, new Uint8Array(8192).fill(98), 6 * MIB + 100));
+    expect(store.bytesRead).toBe(2 * 4096);
+    const found = new Uint8Array(3 * 4096);
+    runSync(sys.pread(fd, found, 6 * MIB));
+    expect([found[99], found[100], found[8291], found[8292]]).toEqual([7, 98, 98, 7]);
+    runSync(sys.pread(fd, found, 5 * MIB));
+    expect([found[8191], found[8192]]).toEqual([99, 6]);
+  });
+
+  test('reading on and on reads ahead, and nothing twice', async () => {
+    const { sys, store, fd } = openCold();
+    const piece = new Uint8Array(10_000);
+    let done = 0;
+    for (let count = 1; count > 0; done += count) {
+      count = await runAsync(sys.read(fd, piece));
+      for (const at of [0, count - 1]) {
+        if (count > 0) expect(piece[at]).toBe(Math.floor((done + at) / MIB) + 1);
+      }
+    }
+    expect(done).toBe(20 * MIB);
+    expect(store.bytesRead).toBe(20 * MIB);
+    expect(store.reads).toBeLessThan(30);
+  });
+});
+
+describe('fsync', () => {
+  test('of a small change logs it; the interval’s commit puts it where it belongs', async () => {
+    const { sys, store, clock, filesystem } = setUp({ commitInterval: 500 });
+    const fd = create(sys, '/f');
+    runSync(sys.write(fd, new Uint8Array(100)));
+    runSync(sys.fsync(fd));
+    expect(store.commits).toEqual(['strict', 'log']);
+    expect(filesystem.commitStatus).toMatchObject({ dirtyBytes: 0, lastError: undefined });
+    runSync(sys.fsync(fd));
+    expect(store.commits).toHaveLength(2);
+    clock.advance(500);
+    expect(store.commits).toEqual(['strict', 'log', 'relaxed']);
+    await settle();
+    clock.advance(5000);
+    expect(store.commits).toHaveLength(3);
+  });
+
+  test('what it logged is there after a crash, with all that came before it', () => {
+    const { sys, store } = setUp();
+    const fd = create(sys, '/f');
+    create(sys, '/g');
+    runSync(sys.unlinkat(AT_FDCWD, '/g', 0));
+    runSync(sys.write(fd, new Uint8Array(5000).fill(7)));
+    runSync(sys.fsetxattr(fd, 'user.a', new Uint8Array(10), 0));
+    runSync(sys.fsync(fd));
+    runSync(sys.ftruncate(fd, 100));
+    runSync(sys.fsync(fd));
+    create(sys, '/unsynced');
+    const again = setUp({ store: reopen(store) });
+    const found = runSync(again.sys.fstatat(AT_FDCWD, '/f', 0));
+    expect([found.size, found.blocks]).toEqual([100, 8]);
+    expect(exists(again.sys, '/g')).toBe(false);
+    expect(exists(again.sys, '/unsynced')).toBe(false);
+    expect(storeProblems(store.snapshot(), { orphans: 'none' })).toEqual([]);
+  });
+
+  test('of much commits it', () => {
+    const { sys, store } = setUp();
+    const fd = create(sys, '/f');
+    runSync(sys.write(fd, new Uint8Array(100_000)));
+    runSync(sys.fsync(fd));
+    expect(store.commits).toEqual(['strict', 'strict']);
+  });
+
+  test('sync() commits all there is', () => {
+    const { sys, store } = setUp();
+    const fd = create(sys, '/f');
+    runSync(sys.fsync(fd));
+    runSync(sys.sync());
+    expect(store.commits).toEqual(['strict', 'log', 'strict']);
+  });
 });
 
 test('after the release nothing is committed any more', async () => {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import { runAsync } from '../../../src/lib/op.ts';
 import { BLOCK_SIZE } from '../../../src/store/store.ts';
-import type { Batch, Store } from '../../../src/store/store.ts';
+import type { Batch, ByteRange, Store } from '../../../src/store/store.ts';
 import { allItems, batch, blocksOf, bytes, digest } from './support.ts';
 
 const OBJECTS = [0, 1, 3, 2 ** 40];
@@ -108,8 +108,21 @@ export const anyBatch = fc
   })
   .map(batch);
 
+/** The same, and mostly small enough to be logged. */
+export const smallBatch = fc
+  .record({
+    items: fc.array(fc.tuple(key, fc.option(value, { nil: undefined, freq: 3 })), { maxLength: 5 }),
+    discards: fc.array(discard, { maxLength: 2 }),
+    writes: fc.array(write, { maxLength: 1 }),
+  })
+  .map(batch);
+
 export async function itemTexts(store: Store): Promise<[string, string][]> {
   return (await allItems(store)).map(([name, data]) => [name, digest(data)]);
+}
+
+function blocksOfRange({ from, to }: ByteRange): number[] {
+  return Array.from({ length: (to - from) / BLOCK_SIZE }, (_, i) => from + i * BLOCK_SIZE);
 }
 
 export async function checkAll(store: Store, model: Model): Promise<void> {
@@ -122,6 +135,8 @@ export async function checkAll(store: Store, model: Model): Promise<void> {
       const part = await runAsync(store.read(object, from, 9 * BLOCK_SIZE));
       const inPart = blocks.filter(([at]) => at >= from && at < from + 9 * BLOCK_SIZE);
       expect(blocksOf(part)).toEqual(inPart);
+      const ranges = await runAsync(store.dataRanges(object, from, 9 * BLOCK_SIZE));
+      expect(ranges.flatMap(blocksOfRange)).toEqual(inPart.map(([at]) => at));
       const next = blocks.find(([at]) => at >= from);
       expect(await runAsync(store.nextData(object, from))).toBe(next?.[0]);
     }

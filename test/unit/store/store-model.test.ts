@@ -9,14 +9,15 @@ import type { Engine } from '../../../src/store/engine/engine.ts';
 import { MemoryDevice } from '../../../src/store/engine/memory-device.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import type { Batch, Store } from '../../../src/store/store.ts';
-import { anyBatch, checkAll, itemTexts, Model } from './model.ts';
+import { anyBatch, checkAll, itemTexts, Model, smallBatch } from './model.ts';
 import { batch, bytes, COMMIT_TRIES, failNextTransaction, Origin } from './support.ts';
 import { expectClean, openEngine, reopenEngine } from './engine/support.ts';
 
 const step = fc.record({
   batch: anyBatch,
+  small: smallBatch,
   durability: fc.constantFrom('relaxed', 'strict'),
-  then: fc.constantFrom('go on', 'go on', 'reopen', 'fail', 'clear'),
+  then: fc.constantFrom('go on', 'go on', 'reopen', 'fail', 'clear', 'log', 'log and reopen'),
 });
 
 /** A batch that deletes every item but a few. */
@@ -99,8 +100,12 @@ describe.each(SUBJECTS)('$name', (subject) => {
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
         const model = new Model();
         let store = await subject.open();
-        for (const { batch: changes, durability, then } of steps) {
-          if (then === 'fail') {
+        let logged: Batch | undefined;
+        for (const { batch: changes, small, durability, then } of steps) {
+          if (then === 'log' || then === 'log and reopen') {
+            // It isn't shown, and the next commit takes its place; after a crash it is there.
+            if (await runAsync(store.log(small))) logged = small;
+          } else if (then === 'fail') {
             subject.failNext(store);
             const failed = runAsync(store.commit(changes, { durability }));
             await expect(failed).rejects.toBe(linuxerr.ENOSPC);
@@ -110,10 +115,15 @@ describe.each(SUBJECTS)('$name', (subject) => {
             const before = model.sortedItems();
             const meanwhile = itemTexts(store);
             await committed;
+            logged = undefined;
             model.apply(next);
             expect([before, model.sortedItems()]).toContainEqual(await meanwhile);
           }
-          if (then === 'reopen') store = await subject.reopen(store);
+          if (then === 'reopen' || then === 'log and reopen') {
+            store = await subject.reopen(store);
+            if (logged !== undefined) model.apply(logged);
+            logged = undefined;
+          }
           await checkAll(store, model);
         }
         await runAsync(store.close());
