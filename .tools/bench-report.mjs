@@ -201,8 +201,9 @@ function storageSection({ storage }) {
     '## Large files and single writes',
     `A file of ${sequentialMib} MiB is written, fsynced and, with nothing cached, read; one of ` +
       `${randomMib} MiB is read in blocks of 4 KiB here and there, each at most once, and then ` +
-      'overwritten, with an fsync each hundred. The raw ones are what the browser takes for the same bytes with no names, ' +
-      'sizes or checksums: records of 1 MiB or 4 KiB with strict transactions, and a file in ' +
+      'overwritten, with an fsync each hundred. The raw ones are what the browser takes for the ' +
+      'same bytes with no names, sizes or checksums: records of 1 MiB or 4 KiB with strict ' +
+      'transactions, and a file in ' +
       'OPFS behind a synchronous handle.',
     table(['', 'write', 'read', 'read 4 KiB', 'overwrite 4 KiB', 'write 100 bytes + fsync'], rows),
   ];

@@ -216,9 +216,7 @@ export abstract class FileDescription implements LockOwner {
     return this.#telling(this.writeImpl(bytes), IN_MODIFY);
   }
 
-  /**
-   * Writes at `offset`, or at the end with O_APPEND (as Linux does). Errors: as pread and write.
-   */
+  /** Writes at `offset`, or at the end with O_APPEND, as Linux. Errors: as pread and write. */
   pwrite(bytes: Uint8Array, offset: number): Op<number> {
     if (offset < 0) throw linuxerr.EINVAL;
     this.checkSeekable();
@@ -231,9 +229,7 @@ export abstract class FileDescription implements LockOwner {
     this.notify(events);
   }
 
-  /**
-   * Waits until this tab's watches know of what doesn't wait, release included. Undefined: they do.
-   */
+  /** Waits until this tab's watches know of what doesn't wait, release included, if they don't. */
   told(): Op<void> | undefined {
     return undefined;
   }

@@ -12,6 +12,7 @@ import { type Op, runAsync } from '../../src/lib/op.ts';
 import type { AccessHandle } from '../../src/store/engine/opfs-device.ts';
 import { openIdbStore } from '../../src/store/idb-store.ts';
 import type { Media } from '../../src/store/media.ts';
+import type { Syscalls } from '../../src/syscalls/table.ts';
 import { makeTask } from '../support/kernels.ts';
 
 export const WORKS = ['write', 'read', 'overwrite', 'fsync', 'random read'] as const;
@@ -100,12 +101,6 @@ async function makeBurrow(source: string, options: MakeOptions, media: Media): P
   let sys = makeTask(kernel, ROOT_CREDENTIALS);
   const buffer = new Uint8Array(MIB);
 
-  function* fill(path: string, mib: number): Op<void> {
-    const fd = yield* sys.openat(AT_FDCWD, path, O_CREAT | O_RDWR, 0o644);
-    for (let i = 0; i < mib; i++) yield* sys.write(fd, noise);
-    yield* sys.fsync(fd);
-    yield* sys.close(fd);
-  }
   function* read(): Op<void> {
     const fd = yield* sys.openat(AT_FDCWD, '/sequential', O_RDONLY, 0);
     for (let i = 0; i < sizes.sequentialMib; i++) {
@@ -142,14 +137,14 @@ async function makeBurrow(source: string, options: MakeOptions, media: Media): P
   }
   return {
     works: {
-      write: () => runAsync(fill('/sequential', sizes.sequentialMib)),
+      write: () => runAsync(fill(sys, '/sequential', sizes.sequentialMib)),
       read: () => runAsync(read()),
       overwrite: () => runAsync(overwrite()),
       fsync: () => runAsync(fsync()),
       'random read': () => runAsync(randomRead('/random')),
     },
     prepare: async () => {
-      await runAsync(fill('/random', sizes.randomMib));
+      await runAsync(fill(sys, '/random', sizes.randomMib));
       await runAsync(randomRead('/sequential'));
     },
     reopen: async () => {
@@ -159,6 +154,13 @@ async function makeBurrow(source: string, options: MakeOptions, media: Media): P
     },
     close: () => runAsync(kernel.shutdown()),
   };
+}
+
+function* fill(sys: Syscalls, path: string, mib: number): Op<void> {
+  const fd = yield* sys.openat(AT_FDCWD, path, O_CREAT | O_RDWR, 0o644);
+  for (let i = 0; i < mib; i++) yield* sys.write(fd, noise);
+  yield* sys.fsync(fd);
+  yield* sys.close(fd);
 }
 
 /** Records of 1 MiB and of a block. */

@@ -115,9 +115,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
         this.#writeBack.changed();
       },
       notes: () => this.#observer?.committing() ?? [],
-      logged: () => {
-        this.#observer?.committed();
-      },
+      logged: () => this.#observer?.committed(),
       committed: (inodes, how) => {
         this.#observer?.committed();
         this.#committed(inodes, how);
@@ -467,8 +465,6 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   override beforeRemoval(): Op<void> {
     return this.#reserve.beforeRemoval();
   }
-
-  // The whole.
 
   override *syncInode(): Op<void> {
     yield* this.#writeBack.flush('strict');

@@ -19,7 +19,7 @@ import { type Batch, BLOCK_SIZE, type Run } from '../store.ts';
 import { Reader, Writer } from './node.ts';
 
 /** Longest log, in bytes: the superblock has to hold it besides the roots. */
-export const LOG_SIZE_MAX = 20 * 1024;
+const LOG_SIZE_MAX = 20 * 1024;
 
 export const EMPTY_LOG = new Uint8Array(0);
 

@@ -69,8 +69,8 @@ export interface PageDevice {
 
   /**
    * The portions in their order; undefined for one that isn't there in its size. Callers must not
-   * change the bytes. What can be answered at once doesn't yield; several portions cost little more than
-   * one.
+   * change the bytes. What can be answered at once doesn't yield; several portions cost little more
+   * than one.
    *
    * Errors:
    *  - EIO if the medium fails.
