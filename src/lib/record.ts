@@ -17,18 +17,22 @@ const SIZES: Readonly<Record<FieldKind, number>> = { u8: 1, u16: 2, u32: 4, u64:
 
 export class RecordCodec<const Table extends FieldTable> {
   readonly #table: Table;
+  /** Where a record is made before it is copied: a view of each would cost more. */
+  readonly #draft: Uint8Array<ArrayBuffer>;
+  readonly #draftView: DataView;
   /** Bytes. */
   readonly size: number;
 
   constructor(table: Table) {
     this.#table = table;
     this.size = table.reduce((sum, [, kind]) => sum + SIZES[kind], 0);
+    this.#draft = new Uint8Array(this.size);
+    this.#draftView = new DataView(this.#draft.buffer);
   }
 
   /** The record, followed by `rest`. */
   encode(values: RecordValues<Table>, rest?: Uint8Array): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(this.size + (rest?.length ?? 0));
-    const view = new DataView(bytes.buffer);
+    const view = this.#draftView;
     let at = 0;
     for (const [name, kind] of this.#table) {
       const value = values[name as keyof typeof values];
@@ -39,7 +43,10 @@ export class RecordCodec<const Table extends FieldTable> {
       else view.setFloat64(at, value, true);
       at += SIZES[kind];
     }
-    if (rest !== undefined) bytes.set(rest, at);
+    if (rest === undefined) return this.#draft.slice();
+    const bytes = new Uint8Array(this.size + rest.length);
+    bytes.set(this.#draft);
+    bytes.set(rest, at);
     return bytes;
   }
 
