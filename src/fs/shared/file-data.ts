@@ -89,6 +89,7 @@ export class FileData {
    * Copies [offset, offset + length) to the start of `target`. Nothing in the range may be missing.
    */
   read(target: Uint8Array, offset: number, length: number): void {
+    let mark: Chunk | undefined;
     let done = 0;
     while (done < length) {
       const position = offset + done;
@@ -101,12 +102,14 @@ export class FileData {
       const available = chunk === undefined ? 0 : Math.min(count, chunk.bytes.length - start);
       if (chunk !== undefined && available > 0) {
         chunk.isReferenced = true;
-        if (chunk.isMark) this.onMarkRead(chunk);
+        if (chunk.isMark) mark = chunk;
         target.set(chunk.bytes.subarray(start, start + available), done);
       }
       if (available < count) target.fill(0, done + Math.max(0, available), done + count);
       done += count;
     }
+    // Only now: others may have to go for what is loaded then.
+    if (mark !== undefined) this.onMarkRead(mark);
   }
 
   /**

@@ -344,6 +344,29 @@ describe('a file of 20 MiB that is not in memory', () => {
   });
 });
 
+test('a file larger than the cache is read on and on as it was written, twice', async () => {
+  const MIB = 1 << 20;
+  const { sys } = setUp({ cacheSize: 32 * MIB });
+  const fd = create(sys, '/f');
+  for (let index = 0; index < 48; index++) {
+    await runAsync(sys.write(fd, new Uint8Array(MIB).fill(index + 1)));
+  }
+  await runAsync(sys.fsync(fd));
+  const piece = new Uint8Array(3 * MIB);
+  for (const round of [1, 2]) {
+    await runAsync(sys.lseek(fd, 0, 0));
+    for (let done = 0; done < 48 * MIB;) {
+      const count = await runAsync(sys.read(fd, piece));
+      const expected = piece.slice(0, count);
+      for (let at = 0; at < count; at += 4096) {
+        expected.fill(Math.floor((done + at) / MIB) + 1, at, at + 4096);
+      }
+      expect(Buffer.compare(piece.subarray(0, count), expected), `${round}: ${done}`).toBe(0);
+      done += count;
+    }
+  }
+});
+
 describe('fsync', () => {
   test('of a small change logs it; the interval’s commit puts it where it belongs', async () => {
     const { sys, store, clock, filesystem } = setUp({ commitInterval: 500 });
