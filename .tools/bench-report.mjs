@@ -56,7 +56,7 @@ function table(head, rows) {
 }
 
 /** What is to be reached: what it is, what it came to, the bound, and whether it holds. */
-function goalsOf({ operations, 'small-files': files, storage, sparse }) {
+function goalsOf({ operations, 'small-files': files, storage, tree, sparse }) {
   const goals = [];
   const add = (what, value, bound, isMet) => goals.push([what, value, bound, isMet]);
   const atMost = (what, value, bound) => add(what, factor(value), `≤ ${bound} ×`, value <= bound);
@@ -80,6 +80,16 @@ function goalsOf({ operations, 'small-files': files, storage, sparse }) {
     atMost(what, ratioOf(create('burrow'), create('idb-keyval')), 2);
   }
   goals.push(...storageGoals(storage));
+  if (tree !== undefined) {
+    for (const [media, runs] of Object.entries(tree.times)) {
+      const what = `find of ${tree.files.toLocaleString('en')} files, nothing cached, ${media}`;
+      const ratio = ratioOf(
+        runs.map((run) => run.find),
+        runs.map((run) => run.getAll),
+      );
+      atMost(`${what}: time of getAll()`, ratio, 2);
+    }
+  }
   const peak = sparse?.memory.peak ?? 0;
   if (peak > 0) {
     const what = 'sparse file of 5 GiB: the page’s resident memory at its peak';
@@ -209,6 +219,21 @@ function storageSection({ storage }) {
   ];
 }
 
+function treeSection({ tree }) {
+  if (tree === undefined) return [];
+  const { files, times } = tree;
+  const rows = Object.entries(times).map(([media, runs]) => [
+    media,
+    ...['stat', 'find', 'getAll'].map((work) => milliseconds(median(runs.map((run) => run[work])))),
+  ]);
+  return [
+    `## A tree of ${files.toLocaleString('en')} files`,
+    'With nothing in memory: a mount and the first stat of a deep path; listing all directories, ' +
+      'as find does; and, of the same database, one getAll() of its records.',
+    table(['', 'mount + stat', 'find /', 'getAll()'], rows),
+  ];
+}
+
 function programSection({ programs, runs }) {
   if (programs === undefined) return [];
   const rows = Object.entries(programs).map(([name, browsers]) => {
@@ -269,6 +294,7 @@ export async function writeResults(results, { path, suites }) {
     ...filesSection(results),
     ...storageSection(results),
     ...programSection(results),
+    ...treeSection(results),
     ...sparseSection(results),
   ].join('\n\n');
   // The format check looks at the committed results, too.

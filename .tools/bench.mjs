@@ -3,7 +3,7 @@
 //
 //   npm run bench -- [--only <suite>] [--quick]
 //
-// Suites: operations, small-files, storage, programs, sparse. Only a run of all of them writes the
+// Suites: operations, small-files, storage, tree, programs, sparse. Only a run of all of them writes the
 // results.
 
 import { execFile } from 'node:child_process';
@@ -15,7 +15,7 @@ import { parseArgs, promisify } from 'node:util';
 import { writeResults } from './bench-report.mjs';
 import { ROOT, ensureBrowser, ensureDependencies } from './setup.mjs';
 
-const SUITES = ['operations', 'small-files', 'storage', 'programs', 'sparse'];
+const SUITES = ['operations', 'small-files', 'storage', 'tree', 'programs', 'sparse'];
 const OPTIONS = {
   only: { type: 'string', multiple: true },
   quick: { type: 'boolean', default: false },
@@ -200,6 +200,13 @@ const MEASURE = {
       const options = { subjects, sizes, rounds: isQuick ? 1 : 5 };
       const times = await page.evaluate((each) => globalThis.bench.storage(each), options);
       return { sizes, times };
+    }),
+
+  tree: (open, isQuick) =>
+    withBrowser(open, async ({ page }) => {
+      const options = isQuick ? { files: 10_000, rounds: 1 } : { files: 100_000, rounds: 3 };
+      const times = await page.evaluate((each) => globalThis.bench.tree(each), options);
+      return { files: options.files, times };
     }),
 
   async programs(open, isQuick) {

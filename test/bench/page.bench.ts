@@ -7,6 +7,8 @@ import type { PhaseTimes } from './small-files.bench.ts';
 import { measureSparse, type SparseResult } from './sparse.ts';
 import type { WorkTimes } from './storage.bench.ts';
 import { measureStorage, type StorageOptions } from './storage.ts';
+import type { TreeTimes } from './tree.bench.ts';
+import { measureTree, type TreeOptions } from './tree.ts';
 
 const report = (line: string): void => {
   console.info(line);
@@ -19,6 +21,8 @@ const bench = {
     measureSmallFiles(options, report),
   storage: (options: StorageOptions): Promise<Record<string, WorkTimes[]>> =>
     measureStorage(options, report),
+  tree: (options: TreeOptions): Promise<Record<string, TreeTimes[]>> =>
+    measureTree(options, report),
   programs: (options: ProgramOptions): Promise<number[][]> => measurePrograms(options),
   sparse: (): Promise<SparseResult> => measureSparse(report),
 };

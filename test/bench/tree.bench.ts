@@ -1,0 +1,117 @@
+// A worker that makes a tree of many empty files, and lists all of it with nothing in memory, as
+// `find /` does; beside it, what the browser takes to read the same database with getAll().
+
+import { expose } from 'comlink';
+import { promisifyRequest } from 'idb-keyval';
+import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_WRONLY } from '../../src/abi/fcntl.ts';
+import { DT_DIR } from '../../src/abi/stat.ts';
+import { ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
+import { Kernel } from '../../src/kernel/kernel.ts';
+import { RealClock } from '../../src/lib/clock.ts';
+import { type Op, runAsync } from '../../src/lib/op.ts';
+import { openIdbStore } from '../../src/store/idb-store.ts';
+import type { Media } from '../../src/store/media.ts';
+import type { Syscalls } from '../../src/syscalls/table.ts';
+import { makeTask } from '../support/kernels.ts';
+
+/** Milliseconds. */
+export interface TreeTimes {
+  /** Of a mount and the first stat of a deep path. */
+  readonly stat: number;
+  readonly find: number;
+  /** Of reading all records of the database. */
+  readonly getAll: number;
+}
+
+export interface TreeService {
+  run(media: Media, files: number, round: number): Promise<TreeTimes>;
+}
+
+const PER_DIRECTORY = 100;
+const LISTING_SIZE = 32_768;
+const clock = new RealClock();
+
+function* make(sys: Syscalls, files: number): Op<void> {
+  for (let at = 0; at < files / PER_DIRECTORY; at++) {
+    const outer = `/d${Math.floor(at / PER_DIRECTORY)}`;
+    if (at % PER_DIRECTORY === 0) yield* sys.mkdirat(AT_FDCWD, outer, 0o755, 0);
+    const inner = `${outer}/e${at % PER_DIRECTORY}`;
+    yield* sys.mkdirat(AT_FDCWD, inner, 0o755, 0);
+    for (let i = 0; i < PER_DIRECTORY; i++) {
+      const fd = yield* sys.openat(AT_FDCWD, `${inner}/f${i}`, O_CREAT | O_WRONLY, 0o644);
+      yield* sys.close(fd);
+    }
+  }
+  yield* sys.sync();
+}
+
+/** Number of entries in and below a directory. */
+function* find(sys: Syscalls, path: string): Op<number> {
+  const fd = yield* sys.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+  const directories: string[] = [];
+  let count = 0;
+  for (;;) {
+    const batch = yield* sys.getdents(fd, LISTING_SIZE);
+    if (batch.length === 0) break;
+    for (const { name, type } of batch) {
+      if (name === '.' || name === '..') continue;
+      count++;
+      if (type === DT_DIR) directories.push(name);
+    }
+  }
+  yield* sys.close(fd);
+  for (const name of directories) count += yield* find(sys, `${path === '/' ? '' : path}/${name}`);
+  return count;
+}
+
+async function readAll(database: string): Promise<void> {
+  const db = await promisifyRequest(indexedDB.open(database));
+  const store = db.transaction('records', 'readonly').objectStore('records');
+  const records = await promisifyRequest(store.getAll());
+  if (records.length === 0) throw new Error('there are no records');
+  db.close();
+}
+
+async function timeOf(run: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
+
+const service: TreeService = {
+  async run(media, files, round) {
+    const source = `bench tree ${media} ${round}`;
+    const platform = {
+      clock,
+      fillRandom: (bytes: Uint8Array) => {
+        crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
+      },
+      openStore: () => openIdbStore({ source, session: 1, clock, media }),
+    };
+    const boot = (): Promise<Kernel> => runAsync(Kernel.boot(platform, { type: 'idbfs', source }));
+    const filled = await boot();
+    await runAsync(make(makeTask(filled, ROOT_CREDENTIALS), files));
+    await runAsync(filled.shutdown());
+    const getAll = await timeOf(() => readAll(`burrow:${source}`));
+    let kernel: Kernel | undefined;
+    const stat = await timeOf(async () => {
+      kernel = await boot();
+      const sys = makeTask(kernel, ROOT_CREDENTIALS);
+      await runAsync(sys.fstatat(AT_FDCWD, '/d0/e50/f50', 0));
+    });
+    await runAsync(kernel?.shutdown() ?? filled.shutdown());
+    kernel = await boot();
+    const sys = makeTask(kernel, ROOT_CREDENTIALS);
+    const count = await timeOf(async () => {
+      const found = await runAsync(find(sys, '/'));
+      if (found < files) throw new Error(`${found} entries were found`);
+    });
+    await runAsync(kernel.shutdown());
+    await promisifyRequest(indexedDB.deleteDatabase(`burrow:${source}`));
+    const root = await navigator.storage.getDirectory();
+    await root.removeEntry('burrow-stores', { recursive: true }).catch(() => undefined);
+    return { stat, find: count, getAll };
+  },
+};
+
+expose(service);
