@@ -21,7 +21,9 @@ export async function measureTree(
       const times = await wrap<TreeService>(worker).run(media, files, round);
       worker.terminate();
       result[media].push(times);
-      const found = Object.entries(times).map(([work, ms]) => `${work} ${Math.round(ms)} ms`);
+      const found = Object.entries({ ...times }).map(
+        ([work, ms]) => `${work} ${Math.round(ms)} ms`,
+      );
       report(`tree, round ${round + 1}, ${media}: ${found.join(', ')}`);
     }
   }

@@ -43,8 +43,8 @@ test(
       cold.restore(device.image);
       const { sys } = await runAsync(openIdbfs({ store: await openEngine(cold), clock }));
       const mounting = cold.readCount;
-      const last = files / PER_DIRECTORY - 1;
-      const path = `/d${Math.floor(last / 2 / PER_DIRECTORY)}/e${Math.floor(last / 2) % PER_DIRECTORY}`;
+      const at = Math.floor(files / PER_DIRECTORY / 2);
+      const path = `/d${Math.floor(at / PER_DIRECTORY)}/e${at % PER_DIRECTORY}`;
       await runAsync(sys.fstatat(AT_FDCWD, `${path}/f50`, 0));
       const looking = cold.readCount - mounting;
       await runAsync(sys.fstatat(AT_FDCWD, `${path}/f51`, 0));
