@@ -3,8 +3,8 @@
 //
 //   npm run bench -- [--only <suite>] [--quick]
 //
-// Suites: operations, small-files, storage, tree, programs, sparse. Only a run of all of them writes
-// the results.
+// Suites: operations, small-files, storage, tree, programs, sparse. Only a run of all of them
+// writes the results.
 
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
