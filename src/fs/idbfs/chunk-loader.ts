@@ -80,12 +80,17 @@ export class ChunkLoader {
 
   #plan(data: IdbfsData, index: number, need: Need): Load {
     const one = { first: index, end: index + 1 };
-    if (need.isOverwritten) return { ...one, only: blocksNeeded(index, need) };
     const only = blocksNeeded(index, need);
     const here = data.chunks.get(index);
-    // Whoever has read what lies before it may go on.
-    if (here !== undefined) return { ...one, only: followsPresent(here, only) ? undefined : only };
-    if (index === data.lastLoaded + 1) {
+    if (here !== undefined) {
+      // Whoever has read what lies before it may go on.
+      const isGoingOn = !need.isOverwritten && followsPresent(here, only);
+      return { ...one, only: isGoingOn ? undefined : only };
+    }
+    const isNext = index === data.lastLoaded + 1;
+    // Where bytes are needed, the whole costs one access, and a part of it two.
+    if (need.isOverwritten && (only === 0 || !isNext)) return { ...one, only };
+    if (isNext) {
       data.window = Math.min(this.#windowMax, Math.max(WINDOW_MIN, data.window * 2));
       return { first: index, end: this.#endOf(data, index, data.window), only: undefined };
     }
