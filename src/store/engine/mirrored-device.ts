@@ -238,8 +238,9 @@ export class MirroredDevice implements PageDevice {
     yield* this.#follower.drained();
     // Another operation may have noticed at the same time.
     if (this.#leader !== failed) return true;
-    if (this.#state !== ('whole' as string) || !this.#follower.device.isOpen) return false;
+    // Where the site's data were cleared, nothing is left.
     if (!(yield* this.#isPresent())) return false;
+    if (this.#state !== ('whole' as string) || !this.#follower.device.isOpen) return false;
     this.#swap();
     this.#follower.fail(linuxerr.EIO);
     return true;
