@@ -82,7 +82,8 @@ export interface Stores {
    * of two copies the one that is damaged is put right from the other.
    *
    * Rejects with an FsError: the path's; EOPNOTSUPP for a filesystem that keeps nothing; EIO if the
-   * browser can't read its storage.
+   * browser can't read its storage. With a KernelError 'locked' if another tab holds the store, or
+   * did when it was mounted.
    */
   check(path: string, options?: CheckOptions): Promise<CheckResult>;
 
@@ -104,7 +105,7 @@ export interface Stores {
    * All that the filesystem mounted at a path keeps, without its snapshots, of the moment at
    * which the stream is first read, as an image: importImage() makes the same of it. The stream
    * fails with an FsError: the path's; EOPNOTSUPP for a filesystem that keeps nothing; EIO at what
-   * is damaged.
+   * is damaged. With a KernelError 'locked' as check() does.
    */
   exportImage(path: string, options?: ExportImageOptions): ReadableStream<Uint8Array>;
 

@@ -11,7 +11,6 @@ import type { Idbfs } from '../fs/idbfs/idbfs.ts';
 import { repairDevice } from '../fs/idbfs/repair.ts';
 import { makeDevices } from '../fs/shared/devices.ts';
 import type { StreamOptions } from '../fs/shared/stream-description.ts';
-import { heldStoreOf } from './held-store.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Op, waitFor } from '../lib/op.ts';
 import type { OpenDevice } from '../store/idb-store.ts';
@@ -32,6 +31,7 @@ import {
   type KernelMountSpec,
   specOf,
 } from './filesystem-types.ts';
+import { heldStoreOf } from './held-store.ts';
 import { Pipefs } from './pipefs.ts';
 import type { MountRequest, Services } from './services.ts';
 import { snapshotOf, Snapshots } from './snapshots.ts';

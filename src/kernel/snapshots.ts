@@ -8,7 +8,6 @@ import { S_IFDIR, S_IFMT } from '../abi/stat.ts';
 import { ROOT_CREDENTIALS } from '../auth/credentials.ts';
 import { Idbfs } from '../fs/idbfs/idbfs.ts';
 import { type FilesystemStart, modeAt, readStart } from '../fs/idbfs/start.ts';
-import { heldStoreOf } from './held-store.ts';
 import { type Clock, timespecToMs } from '../lib/clock.ts';
 import { Mutex, type Op } from '../lib/op.ts';
 import { isLongerThan } from '../lib/text.ts';
@@ -18,6 +17,7 @@ import { type Dentry, decRefVd } from '../vfs/dentry.ts';
 import type { Mount } from '../vfs/mount.ts';
 import { checkPathText, ResolvingPath } from '../vfs/resolving-path.ts';
 import type { VirtualFilesystem } from '../vfs/virtual-filesystem.ts';
+import { heldStoreOf } from './held-store.ts';
 import type { Task } from './task.ts';
 
 export interface SnapshotsOptions {

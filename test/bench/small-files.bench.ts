@@ -6,12 +6,10 @@ import { expose } from 'comlink';
 import { createStore, delMany, getMany, setMany, type UseStore } from 'idb-keyval';
 import { AT_FDCWD, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from '../../src/abi/fcntl.ts';
 import { ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
-import { Kernel } from '../../src/kernel/kernel.ts';
-import { RealClock } from '../../src/lib/clock.ts';
 import { type Op, runAsync } from '../../src/lib/op.ts';
-import { openIdbStore } from '../../src/store/idb-store.ts';
 import type { Syscalls } from '../../src/syscalls/table.ts';
 import { makeTask } from '../support/kernels.ts';
+import { bootStored } from './stored-kernel.ts';
 
 export const PHASES = ['create', 'read', 'delete'] as const;
 /** `create` and `delete` end when what they did is committed; `read` starts with nothing cached. */
@@ -35,8 +33,6 @@ interface Store {
   delete(): Promise<void>;
   close(): Promise<void>;
 }
-
-const clock = new RealClock();
 
 function folderPath(index: number): string {
   return `/d${Math.floor(index / FILES_PER_FOLDER)}`;
@@ -69,15 +65,7 @@ const MAKERS: Readonly<Record<string, (name: string, count: number) => Promise<S
 async function makeBurrow(source: string, count: number): Promise<Store> {
   const paths = pathsOf(count);
   const buffer = new Uint8Array(FILE_SIZE);
-  const platform = {
-    clock,
-    fillRandom: (bytes: Uint8Array) => {
-      crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
-    },
-    openStore: () => openIdbStore({ source, session: 1, clock }),
-  };
-  const boot = (): Promise<Kernel> => runAsync(Kernel.boot(platform, { type: 'idbfs', source }));
-  let kernel = await boot();
+  let kernel = await bootStored(source);
   let sys: Syscalls = makeTask(kernel, ROOT_CREDENTIALS);
 
   function* create(): Op<void> {
@@ -104,7 +92,7 @@ async function makeBurrow(source: string, count: number): Promise<Store> {
     create: () => runAsync(create()),
     reopen: async () => {
       await runAsync(kernel.shutdown());
-      kernel = await boot();
+      kernel = await bootStored(source);
       sys = makeTask(kernel, ROOT_CREDENTIALS);
     },
     read: () => runAsync(read()),

@@ -6,14 +6,12 @@ import { expose } from 'comlink';
 import { promisifyRequest } from 'idb-keyval';
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR } from '../../src/abi/fcntl.ts';
 import { ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
-import { Kernel } from '../../src/kernel/kernel.ts';
-import { RealClock } from '../../src/lib/clock.ts';
 import { type Op, runAsync } from '../../src/lib/op.ts';
 import type { AccessHandle } from '../../src/store/engine/opfs-device.ts';
-import { openIdbStore } from '../../src/store/idb-store.ts';
 import type { Media } from '../../src/store/media.ts';
 import type { Syscalls } from '../../src/syscalls/table.ts';
 import { makeTask } from '../support/kernels.ts';
+import { bootStored, removeStored } from './stored-kernel.ts';
 
 export const WORKS = ['write', 'read', 'overwrite', 'fsync', 'random read'] as const;
 export type Work = (typeof WORKS)[number];
@@ -60,8 +58,6 @@ interface MakeOptions {
   readonly reads: number;
 }
 
-const clock = new RealClock();
-
 /** Noise: what is stored is not to be compressed. */
 const noise = new Uint8Array(MIB);
 for (let at = 0; at < MIB; at += 65_536) crypto.getRandomValues(noise.subarray(at, at + 65_536));
@@ -89,15 +85,7 @@ function checkLength(length: number | undefined, wanted: number): void {
 
 async function makeBurrow(source: string, options: MakeOptions, media: Media): Promise<Subject> {
   const { sizes, reads } = options;
-  const platform = {
-    clock,
-    fillRandom: (bytes: Uint8Array) => {
-      crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
-    },
-    openStore: () => openIdbStore({ source, session: 1, clock, media }),
-  };
-  const boot = (): Promise<Kernel> => runAsync(Kernel.boot(platform, { type: 'idbfs', source }));
-  let kernel = await boot();
+  let kernel = await bootStored(source, media);
   let sys = makeTask(kernel, ROOT_CREDENTIALS);
   const buffer = new Uint8Array(MIB);
 
@@ -149,7 +137,7 @@ async function makeBurrow(source: string, options: MakeOptions, media: Media): P
     },
     reopen: async () => {
       await runAsync(kernel.shutdown());
-      kernel = await boot();
+      kernel = await bootStored(source, media);
       sys = makeTask(kernel, ROOT_CREDENTIALS);
     },
     close: () => runAsync(kernel.shutdown()),
@@ -349,11 +337,8 @@ const MAKERS: Readonly<Record<string, (name: string, options: MakeOptions) => Pr
 };
 
 async function removeAll(name: string): Promise<void> {
-  for (const each of [name, `burrow:${name}`]) {
-    await promisifyRequest(indexedDB.deleteDatabase(each));
-  }
-  const root = await navigator.storage.getDirectory();
-  await root.removeEntry('burrow-stores', { recursive: true }).catch(() => undefined);
+  await promisifyRequest(indexedDB.deleteDatabase(name));
+  await removeStored(name);
 }
 
 const service: StorageService = {

@@ -112,7 +112,7 @@ function watchMounts(): void {
 }
 
 function watchData(): void {
-  for (const name of ['firstMissing', 'firstMissingToOverwrite', 'insertStored']) {
+  for (const name of ['firstMissing', 'insertStored']) {
     before<IdbfsData, []>(IdbfsData.prototype, name, (told, self) => {
       told.write(placeOfData(self.ino));
     });

@@ -6,7 +6,7 @@
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assert, assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
-import type { Batch, Durability, Run, Store } from '../../store/store.ts';
+import type { Batch, Durability, Store } from '../../store/store.ts';
 import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
@@ -39,7 +39,10 @@ export interface ChangesOwner {
   committed(inodes: Iterable<Inode>, how: { readonly hasRemoved: boolean }): void;
 }
 
-interface CommittingChunk {
+type Write = Batch['writes'][number];
+
+/** A chunk, and which of its blocks differ from the store. */
+interface DirtyChunk {
   readonly data: IdbfsData;
   readonly chunk: Chunk;
   readonly mask: number;
@@ -48,7 +51,7 @@ interface CommittingChunk {
 /** What a commit under way is writing. */
 interface Commit {
   readonly inodes: Set<Inode>;
-  readonly chunks: CommittingChunk[];
+  readonly chunks: DirtyChunk[];
   /** Object → where its end was cut. */
   readonly discards: Map<number, number>;
   readonly holes: Map<number, Hole[]>;
@@ -210,14 +213,11 @@ export class Changes implements CommitSource, DirtyTracker {
   *log(): Op<boolean> {
     if (this.dirtyBytes > LOG_BYTES_MAX) return false;
     this.#encodeItems();
-    const writes: { object: number; run: Run }[] = [...this.#xattrWrites()];
-    for (const data of this.#data) {
-      for (const chunk of data.chunks.values()) {
-        // The bytes may change while they are written.
-        const runs = data.runsOf(chunk, chunk.dirty);
-        for (const { offset, bytes } of runs) {
-          writes.push({ object: data.ino, run: { offset, bytes: bytes.slice() } });
-        }
+    const writes: Write[] = [...this.#xattrWrites()];
+    for (const { data, chunk, mask } of this.#dirtyChunks()) {
+      for (const { offset, bytes } of data.runsOf(chunk, mask)) {
+        // The chunk's may change while they are written.
+        writes.push({ object: data.ino, run: { offset, bytes: bytes.slice() } });
       }
     }
     const batch = { items: this.items.copy(), discards: this.#discarded(), writes };
@@ -234,20 +234,14 @@ export class Changes implements CommitSource, DirtyTracker {
 
   #begin(): { batch: Batch; commit: Commit } {
     const bytes = this.dirtyBytes;
-    const nextIno = this.#owner.nextIno();
-    this.#encodeItems();
-    const chunks: CommittingChunk[] = [];
-    const writes: { object: number; run: Run }[] = [];
-    for (const data of this.#data) {
-      for (const chunk of data.chunks.values()) {
-        const mask = chunk.dirty;
-        if (mask === 0) continue;
-        for (const run of data.runsOf(chunk, mask)) writes.push({ object: data.ino, run });
-        chunk.dirty = 0;
-        chunk.committing = mask;
-        chunk.isShared = true;
-        chunks.push({ data, chunk, mask });
-      }
+    const nextIno = this.#encodeItems();
+    const chunks = [...this.#dirtyChunks()];
+    const writes: Write[] = [];
+    for (const { data, chunk, mask } of chunks) {
+      for (const run of data.runsOf(chunk, mask)) writes.push({ object: data.ino, run });
+      chunk.dirty = 0;
+      chunk.committing = mask;
+      chunk.isShared = true;
     }
     const commit = {
       inodes: this.#inodes,
@@ -270,8 +264,16 @@ export class Changes implements CommitSource, DirtyTracker {
     return { batch: { items: this.items.beginCommit(), discards, writes }, commit };
   }
 
-  /** What was only noted so far becomes pending items. */
-  #encodeItems(): void {
+  *#dirtyChunks(): Generator<DirtyChunk> {
+    for (const data of this.#data) {
+      for (const chunk of data.chunks.values()) {
+        if (chunk.dirty !== 0) yield { data, chunk, mask: chunk.dirty };
+      }
+    }
+  }
+
+  /** What was only noted so far becomes pending items. Returns the next number of an inode. */
+  #encodeItems(): number {
     const nextIno = this.#owner.nextIno();
     if (nextIno !== this.#committedNextIno) {
       this.items.put(filesystemKey, encodeFilesystem(nextIno));
@@ -290,6 +292,7 @@ export class Changes implements CommitSource, DirtyTracker {
       if (value === undefined) this.items.delete(noteKey(key));
       else this.items.put(noteKey(key), value);
     }
+    return nextIno;
   }
 
   #discarded(): { object: number; from: number; to: number }[] {
@@ -303,7 +306,7 @@ export class Changes implements CommitSource, DirtyTracker {
     return discards;
   }
 
-  *#xattrWrites(): Generator<{ object: number; run: Run }> {
+  *#xattrWrites(): Generator<Write> {
     for (const { ino, xattrs } of this.#xattrs) {
       const object = xattrObject(ino);
       for (const run of encodeXattrs(assertDefined(xattrs))) yield { object, run };

@@ -12,13 +12,13 @@ import type { ByteRange, Run, Store } from '../../store/store.ts';
 import {
   BLOCK_SIZE,
   BLOCKS_PER_CHUNK,
+  blocksNeeded,
   blocksWithin,
   type Chunk,
   CHUNK_SIZE,
-  endsWithin,
+  type Need,
 } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
-import type { Need } from '../shared/local-tree.ts';
 import type { Changes } from './changes.ts';
 import type { ChunkCache } from './chunk-cache.ts';
 import type { IdbfsData } from './idbfs-data.ts';
@@ -74,7 +74,6 @@ export class ChunkLoader {
       if (error !== linuxerr.EIO || isLeast) throw error;
       // What was to be read besides may be damaged: that is told to whoever wants it.
       yield* this.#run(inode, data, { first: index, end: index + 1, only });
-      return;
     }
   }
 
@@ -232,11 +231,6 @@ function storedIn(index: number, found: Found): { written: number; runs: readonl
   }
   if (holes.length === 0) return { written, runs: parts };
   return { written, runs: parts.flatMap((part) => withoutHoles(part, holes)) };
-}
-
-/** The blocks of a chunk whose bytes are needed. */
-function blocksNeeded(index: number, { from, to, isOverwritten }: Need): number {
-  return isOverwritten ? endsWithin(index, from, to) : blocksWithin(index, from, to);
 }
 
 /** Is the block before the first of a mask's there? */

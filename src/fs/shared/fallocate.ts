@@ -10,9 +10,9 @@ import {
 } from '../../abi/fcntl.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
-import { BLOCK_SIZE, CHUNK_SIZE } from './file-data.ts';
+import { BLOCK_SIZE, CHUNK_SIZE, type Need } from './file-data.ts';
 import type { Inode } from './inode.ts';
-import type { LocalTree, Need } from './local-tree.ts';
+import type { LocalTree } from './local-tree.ts';
 
 /** So much is zeroed or made room for at once, so that it needs no more memory than this. */
 const PIECE_SIZE = 1 << 20;
@@ -26,9 +26,7 @@ export function* loadRange(fs: LocalTree, inode: Inode, need: Need): Op<number> 
   const { from, to, isOverwritten } = need;
   let patience = (2 * (to - from)) / CHUNK_SIZE + 2;
   for (;;) {
-    const missing = isOverwritten
-      ? data.firstMissingToOverwrite(from, to)
-      : data.firstMissing(from, to);
+    const missing = data.firstMissing(from, to, isOverwritten);
     if (missing < 0) return to;
     const end = missing * CHUNK_SIZE;
     if (patience-- <= 0 && end > from) return end;

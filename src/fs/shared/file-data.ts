@@ -58,29 +58,19 @@ export class FileData {
   /** Number of written blocks, in memory or not. */
   blockCount = 0;
 
-  /** The first chunk overlapping [from, to) of which something must be loaded, or -1. */
-  firstMissing(from: number, to: number): number {
-    if (this.storedChunks === 0) return -1;
-    const end = Math.min(this.storedChunks, Math.ceil(to / CHUNK_SIZE));
-    for (let index = Math.floor(from / CHUNK_SIZE); index < end; index++) {
-      const chunk = this.chunks.get(index);
-      if (chunk === undefined) return index;
-      if (chunk.absent !== 0 && (chunk.absent & blocksWithin(index, from, to)) !== 0) return index;
-    }
-    return -1;
-  }
-
   /**
-   * The same before all of [from, to) is overwritten or becomes a hole: of blocks at the ends that
-   * stay in part the bytes must be here, and of the others only whether they are data.
+   * The first chunk overlapping [from, to) of which something must be loaded, or -1.
+   * `isOverwritten`: all of the range will be, or becomes a hole; then the bytes are needed only of
+   * blocks at its ends that stay in part, and of the others whether they are data.
    */
-  firstMissingToOverwrite(from: number, to: number): number {
+  firstMissing(from: number, to: number, isOverwritten = false): number {
     if (this.storedChunks === 0) return -1;
     const end = Math.min(this.storedChunks, Math.ceil(to / CHUNK_SIZE));
     for (let index = Math.floor(from / CHUNK_SIZE); index < end; index++) {
       const chunk = this.chunks.get(index);
       if (chunk === undefined) return index;
-      if (chunk.absent !== 0 && (chunk.absent & endsWithin(index, from, to)) !== 0) return index;
+      if (chunk.absent === 0) continue;
+      if ((chunk.absent & blocksNeeded(index, { from, to, isOverwritten })) !== 0) return index;
     }
     return -1;
   }
@@ -397,14 +387,21 @@ export function blocksWithin(index: number, from: number, to: number): number {
   return blockMask(Math.max(0, from - start), Math.min(CHUNK_SIZE, to - start));
 }
 
-/** Those of them that it doesn't cover. */
-export function endsWithin(index: number, from: number, to: number): number {
-  const whole = blocksWithin(
-    index,
-    Math.ceil(from / BLOCK_SIZE) * BLOCK_SIZE,
-    Math.floor(to / BLOCK_SIZE) * BLOCK_SIZE,
-  );
-  return blocksWithin(index, from, to) & ~whole;
+/** A range of a file's data, in bytes, and what for. */
+export interface Need {
+  readonly from: number;
+  readonly to: number;
+  /** As in FileData.firstMissing(). */
+  readonly isOverwritten: boolean;
+}
+
+/** Blocks of chunk `index` whose bytes are needed. */
+export function blocksNeeded(index: number, { from, to, isOverwritten }: Need): number {
+  const touched = blocksWithin(index, from, to);
+  if (!isOverwritten) return touched;
+  const wholeFrom = Math.ceil(from / BLOCK_SIZE) * BLOCK_SIZE;
+  const wholeTo = Math.floor(to / BLOCK_SIZE) * BLOCK_SIZE;
+  return touched & ~blocksWithin(index, wholeFrom, wholeTo);
 }
 
 /** The blocks that [from, to) of a chunk touches. */

@@ -21,16 +21,9 @@ import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import { WatchedFiles } from '../../vfs/watches.ts';
 import { touchAtime } from './attributes.ts';
 import type { DirectoryCursor } from './directory-description.ts';
+import type { Need } from './file-data.ts';
 import type { Inode, InodeAttributes, InodeOwner, LocalDentry } from './inode.ts';
 import type { Xattrs } from './xattrs.ts';
-
-/** A range of a file's data, in bytes, and what for. */
-export interface Need {
-  readonly from: number;
-  readonly to: number;
-  /** As FileData.firstMissingToOverwrite(). */
-  readonly isOverwritten: boolean;
-}
 
 export abstract class LocalTree implements InodeOwner {
   abstract readonly type: string;

@@ -26,10 +26,10 @@ import type { VirtualDentry } from '../../vfs/dentry.ts';
 import type { SetStat } from '../../vfs/options.ts';
 import { withoutSetIds } from '../../vfs/permissions.ts';
 import { allocateRange, loadRange, nextData } from './fallocate.ts';
-import { BLOCK_SIZE, type FileData } from './file-data.ts';
+import { BLOCK_SIZE, type FileData, type Need } from './file-data.ts';
 import { type Inode, LOCK_RANK } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';
-import type { LocalTree, Need } from './local-tree.ts';
+import type { LocalTree } from './local-tree.ts';
 import { dropCapability } from './xattrs.ts';
 
 /**
@@ -155,7 +155,7 @@ export class RegularFileDescription extends LocalFileDescription {
         const from = offset + count;
         const to = Math.min(offset + wanted, from + PIECE_SIZE);
         yield* this.fs.throttle(to - from);
-        const isHere = this.#data.firstMissingToOverwrite(from, to) < 0;
+        const isHere = this.#data.firstMissing(from, to, true) < 0;
         const end = isHere ? to : yield* this.#load({ from, to, isOverwritten: true });
         const piece = bytes.subarray(count, end - offset);
         const written = this.#writePiece(piece, from);

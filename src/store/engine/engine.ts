@@ -12,9 +12,9 @@ import { type Op, runAsync, waitFor } from '../../lib/op.ts';
 import { checkBatch } from '../preconditions.ts';
 import {
   type Batch,
+  type ByteRange,
   type Durability,
   type Item,
-  type ByteRange,
   type Run,
   type ScanOptions,
   type Store,
@@ -187,22 +187,26 @@ export class Engine implements Store {
     const { log } = this.#last.block;
     if (log.length === 0) return;
     const batch = decodeLog(log);
-    try {
-      yield* this.commit(batch, { durability: 'strict' });
-    } catch (error) {
-      if (error !== linuxerr.EIO || !this.isOpen) throw error;
-      // The tree is damaged where it would go. The rest goes where it isn't.
-      for (const part of partsOf(batch)) yield* this.#tryToApply(part);
-      yield* this.commit(EMPTY_BATCH, { durability: 'strict' });
-    }
+    if (yield* this.#commitWhereWhole(batch, { endsLog: true })) return;
+    // The tree is damaged where some of it would go. The rest goes where it isn't.
+    for (const part of partsOf(batch)) yield* this.#commitWhereWhole(part, { endsLog: false });
+    yield* this.commit(EMPTY_BATCH, { durability: 'strict' });
   }
 
-  *#tryToApply(part: Batch): Op<void> {
-    try {
-      yield* this.#enqueue(this.#planOf(part, { endsLog: false }), 'relaxed');
-    } catch (error) {
-      if (error !== linuxerr.EIO || !this.isOpen) throw error;
-    }
+  /** False, and nothing is done, if what it would change can't be read. Errors: as of commit(). */
+  *#commitWhereWhole(batch: Batch, how: { readonly endsLog: boolean }): Op<boolean> {
+    const plan = this.#planOf(batch, how);
+    let isWhole = true;
+    yield* this.#enqueue(function* (context): Op<CommitPlan | undefined> {
+      try {
+        return yield* plan(context);
+      } catch (error) {
+        if (error !== linuxerr.EIO) throw error;
+        isWhole = false;
+        return undefined;
+      }
+    }, 'strict');
+    return isWhole;
   }
 
   *log(batch: Batch): Op<boolean> {
@@ -358,7 +362,10 @@ export class Engine implements Store {
       this.#space.abort();
       throw error;
     }
-    if (commit === undefined) return;
+    if (commit === undefined) {
+      this.#space.abort();
+      return;
+    }
     const { plan, meta, space, kept, block, superblock } = commit;
     this.#space.commit(space);
     this.#kept.commit(kept);

@@ -13,11 +13,17 @@ import { expectClean, openEngine, reopenEngine } from './support.ts';
 /** Notes what is written to it. */
 class NotingDevice extends MemoryDevice {
   readonly written: DeviceBatch[] = [];
+  /** So many commits fail, from the next one on. */
+  failuresLeft = 0;
 
   override *commit(
     ...args: Parameters<MemoryDevice['commit']>
   ): ReturnType<MemoryDevice['commit']> {
     this.written.push(args[0]);
+    if (this.failuresLeft > 0) {
+      this.failuresLeft--;
+      throw linuxerr.EIO;
+    }
     yield* super.commit(...args);
   }
 }
@@ -124,6 +130,24 @@ describe('with other trees', () => {
   });
 });
 
+test('stays where the medium fails while it is committed', async () => {
+  await log([
+    ['a', bytes(10)],
+    ['b', bytes(10)],
+  ]);
+  const { image } = device;
+  // As many as there are tries, if each change were tried alone.
+  for (let failures = 1; failures <= 4; failures++) {
+    device.restore(image);
+    device.failuresLeft = failures;
+    await expect(openEngine(device)).rejects.toBe(linuxerr.EIO);
+    device.failuresLeft = 0;
+    engine = await openEngine(device);
+    const names = (await allItems(engine)).map(([name]) => name);
+    expect(names).toEqual(expect.arrayContaining(['a', 'b']));
+  }
+});
+
 test('what lies where the tree is damaged is lost, the rest is there', async () => {
   await log([
     ['0500', bytes(50)],
@@ -140,6 +164,6 @@ test('what lies where the tree is damaged is lost, the rest is there', async () 
 });
 
 function includes(place: Uint8Array, text: string): boolean {
-  // Keys are prefix-compressed: only a leaf has both of these values' sizes.
+  // The first unit of a key is shared with the key before it.
   return place[1] === 0 && new TextDecoder('latin1').decode(place).includes(text.slice(1));
 }
