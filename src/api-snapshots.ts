@@ -10,10 +10,10 @@ export interface SnapshotInfo {
 
 /**
  * What a Kernel does with snapshots. `path` is one on the filesystem meant, an idbfs; others are
- * EOPNOTSUPP, and a KernelError 'locked' if another tab holds the store, or did when it was mounted.
- * All that changes something is EROFS where the filesystem was mounted
- * `readOnly`, and on stable storage when it resolves. Snapshots take no time, whatever they hold,
- * and the space of what has changed since.
+ * EOPNOTSUPP, and a KernelError 'locked' if another tab holds the store, or did when it was
+ * mounted. All that changes something is EROFS where the filesystem was mounted `readOnly`, and on
+ * stable storage when it resolves. Snapshots take no time, whatever they hold, and the space of
+ * what has changed since.
  */
 export interface Snapshots {
   /**
