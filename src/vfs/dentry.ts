@@ -6,6 +6,7 @@
 // A dentry without references may be dropped by its filesystem.
 
 import { assert } from '../lib/assert.ts';
+import type { Op } from '../lib/op.ts';
 import type { FileLocks } from './file-locks.ts';
 import type { Watches } from './watches.ts';
 import type { Mount } from './mount.ts';
@@ -40,6 +41,11 @@ export abstract class Dentry {
   /** Watches on the file; undefined while there are none. All its names share them. */
   abstract get watches(): Watches | undefined;
   abstract ensureWatches(): Watches;
+
+  /** Waits until a new watch on the file is told of all that happens to it, if that takes time. */
+  watchSet(): Op<void> | undefined {
+    return undefined;
+  }
 
   /** Locks on the file; undefined if there never were any. All its names share them. */
   abstract get locks(): FileLocks | undefined;

@@ -78,8 +78,9 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
    * Errors:
    *  - EEXIST if it was watched already, with IN_MASK_CREATE.
    *  - ENOSPC at INOTIFY_WATCHES_MAX watches.
+   *  - those of Dentry.watchSet().
    */
-  addWatch(dentry: Dentry, mask: number): number {
+  *addWatch(dentry: Dentry, mask: number): Op<number> {
     const kept = mask & (IN_ALL_EVENTS | WATCH_FLAGS);
     const existing = dentry.watches?.get(this);
     if (existing !== undefined) {
@@ -92,6 +93,15 @@ export class InotifyInstance extends FileDescription implements WatchOwner {
     const watch = { wd: ++this.#lastWd, target, mask: kept };
     this.#watches.set(watch.wd, watch);
     target.add(this, watch);
+    const set = dentry.watchSet();
+    if (set === undefined) return watch.wd;
+    try {
+      yield* set;
+    } catch (error) {
+      // Unless it has been removed meanwhile.
+      if (this.#watches.delete(watch.wd)) target.delete(this);
+      throw error;
+    }
     return watch.wd;
   }
 

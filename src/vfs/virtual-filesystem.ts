@@ -184,7 +184,7 @@ export class VirtualFilesystem {
       if ((mask & IN_ONLYDIR) !== 0 && !vd.dentry.isDir) throw linuxerr.ENOTDIR;
       const itself = { root: operation.root, start: vd, path: '', mayBeEmpty: true };
       yield* this.accessAt(creds, { ...itself, followFinalSymlink }, MAY_READ);
-      return instance.addWatch(vd.dentry, mask);
+      return yield* instance.addWatch(vd.dentry, mask);
     } finally {
       decRefVd(vd);
     }

@@ -85,13 +85,12 @@ test('locks and watches reach across tabs', async ({ context }) => {
 
   const seen = second.evaluate(async () => {
     const watcher = kernel.fs.watch('/');
+    await watcher.ready;
     Object.assign(globalThis, { isWatching: true });
     for await (const { type, path } of watcher) return [type, path];
     return [];
   });
   await second.waitForFunction(() => 'isWatching' in globalThis);
-  // The watch is on its way to the kernel, and this is behind it.
-  await second.evaluate(() => kernel.fs.stat('/'));
   await write(first, '/made', '');
   expect(await seen).toEqual(['create', '/made']);
 });

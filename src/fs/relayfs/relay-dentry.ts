@@ -5,12 +5,14 @@ import { Dentry, type Place } from '../../vfs/dentry.ts';
 import type { FileLocks } from '../../vfs/file-locks.ts';
 import type { Watches } from '../../vfs/watches.ts';
 import { assert } from '../../lib/assert.ts';
+import type { Op } from '../../lib/op.ts';
 import type { WireDentry } from './messages.ts';
 
 /** What a dentry asks its filesystem. */
 export interface RelayDentryOwner {
   watchesOf(dentry: RelayDentry): Watches | undefined;
   ensureWatches(dentry: RelayDentry): Watches;
+  watchSet(): Op<void>;
   mountsChanged(dentry: RelayDentry, change: 1 | -1): void;
   /** Nobody refers to it any more. */
   unused(dentry: RelayDentry): void;
@@ -68,6 +70,11 @@ export class RelayDentry extends Dentry {
 
   override ensureWatches(): Watches {
     return this.#owner.ensureWatches(this);
+  }
+
+  /** What others do after inotify_add_watch(2) has returned may be on its way to the holder. */
+  override watchSet(): Op<void> {
+    return this.#owner.watchSet();
   }
 
   /** They are the holder's: relay-file-description.ts. */

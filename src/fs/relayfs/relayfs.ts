@@ -366,6 +366,10 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
     return this.#watches.ensure(dentry);
   }
 
+  watchSet(): Op<void> {
+    return this.client.call('told');
+  }
+
   // Files and locks.
 
   fileClosed(id: number): void {

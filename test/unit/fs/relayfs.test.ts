@@ -4,6 +4,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { AT_FDCWD, LOCK_EX, LOCK_UN, O_CREAT, O_RDWR } from '../../../src/abi/fcntl.ts';
+import { IN_CREATE, IN_ISDIR, IN_NONBLOCK } from '../../../src/abi/inotify.ts';
 import { ST_RDONLY } from '../../../src/abi/stat.ts';
 import type { Kernel } from '../../../src/kernel/kernel.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
@@ -12,7 +13,7 @@ import { MemoryStore } from '../../../src/store/memory-store.ts';
 import type { Batch, Durability, Store } from '../../../src/store/store.ts';
 import type { Syscalls } from '../../../src/syscalls/table.ts';
 import { bootKernel } from '../../support/kernels.ts';
-import { Site, type Tab } from '../../support/site.ts';
+import { Site, type SiteOptions, type Tab } from '../../support/site.ts';
 import { FakeQuota } from '../store/fake-quota.ts';
 import { bytes, Origin } from '../store/support.ts';
 
@@ -48,8 +49,9 @@ async function openTab(
 async function openTabs(
   store: Store,
   clock?: FakeClock,
+  siteOptions: SiteOptions = {},
 ): Promise<{ holder: TabUnderTest; client: TabUnderTest }> {
-  const site = new Site();
+  const site = new Site(siteOptions);
   const options = clock === undefined ? {} : { clock };
   const holder = await openTab(site, { store, ...options });
   return { holder, client: await openTab(site, { store, ...options }) };
@@ -135,6 +137,19 @@ test('a commit that fails by itself is told to tabs that ask nothing', async () 
   await expect(sync(holder, fd)).rejects.toBe(linuxerr.EIO);
   await settle();
   expect(stateOf(client).commit?.health).toBe('read-only');
+});
+
+test('a watch that has been set tells of what another tab does right then', async () => {
+  const { holder, client } = await openTabs(new MemoryStore(), undefined, { delays: [1000] });
+  const fd = await runAsync(client.sys.inotify_init1(IN_NONBLOCK));
+  await runAsync(client.sys.inotify_add_watch(fd, '/', IN_CREATE));
+  await runAsync(holder.sys.mkdirat(AT_FDCWD, '/made', 0o755, 0));
+  await settle();
+  // Linux: struct inotify_event.
+  const event = new Uint8Array(32);
+  await runAsync(client.sys.read(fd, event));
+  expect(new DataView(event.buffer).getUint32(4, true)).toBe(IN_CREATE | IN_ISDIR);
+  expect(new TextDecoder().decode(event.subarray(16, 21))).toBe('made\0');
 });
 
 test('a full medium is ENOSPC of the call in every tab; removing makes room', async () => {
