@@ -8,11 +8,17 @@ import { assert } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { WireDentry } from './messages.ts';
 
+/** This tab's watches on files of the holder's. */
+interface RelayDentryWatches {
+  get(ino: number): Watches | undefined;
+  ensure(dentry: RelayDentry): Watches;
+  /** Waits until the holder has set what there is now. */
+  set(): Op<void>;
+}
+
 /** What a dentry asks its filesystem. */
 export interface RelayDentryOwner {
-  watchesOf(dentry: RelayDentry): Watches | undefined;
-  ensureWatches(dentry: RelayDentry): Watches;
-  watchSet(): Op<void>;
+  readonly watches: RelayDentryWatches;
   mountsChanged(dentry: RelayDentry, change: 1 | -1): void;
   /** Nobody refers to it any more. */
   unused(dentry: RelayDentry): void;
@@ -65,16 +71,16 @@ export class RelayDentry extends Dentry {
   }
 
   override get watches(): Watches | undefined {
-    return this.#owner.watchesOf(this);
+    return this.#owner.watches.get(this.ino);
   }
 
   override ensureWatches(): Watches {
-    return this.#owner.ensureWatches(this);
+    return this.#owner.watches.ensure(this);
   }
 
   /** What others do after inotify_add_watch(2) has returned may be on its way to the holder. */
   override watchSet(): Op<void> {
-    return this.#owner.watchSet();
+    return this.#owner.watches.set();
   }
 
   /** They are the holder's: relay-file-description.ts. */

@@ -1,6 +1,7 @@
 // RelayWatchTable: the watches of this tab on files that another tab holds. The holder tells all
 // that happens to a watched file, and here each watch takes what it wants.
 
+import type { Op } from '../../lib/op.ts';
 import type { InodeHint } from '../../vfs/exported.ts';
 import { nextCookie, WatchedFiles, Watches } from '../../vfs/watches.ts';
 import type { HolderMessage } from './messages.ts';
@@ -53,6 +54,11 @@ export class RelayWatchTable {
     this.#watched.add(watches);
     this.#client.post('watch', handle);
     return watches;
+  }
+
+  /** Waits until the holder has set what there is now: others' messages to it may be faster. */
+  set(): Op<void> {
+    return this.#client.call('told');
   }
 
   notify(event: HolderMessage & { readonly type: 'event' }): void {

@@ -20,7 +20,6 @@ import type {
   SetXattr,
 } from '../../vfs/options.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
-import type { Watches } from '../../vfs/watches.ts';
 import {
   type Attachment,
   type AtPath,
@@ -72,7 +71,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
   readonly #status: RelayStatus;
   readonly #dentries = new Map<number, RelayDentry>();
   readonly #files = new Map<number, RelayFileDescription>();
-  readonly #watches: RelayWatchTable;
+  readonly watches: RelayWatchTable;
   readonly #owners = new WeakMap<LockOwner, number>();
   /** Handles nobody needs any more, with their mentions: told before the next call. */
   #forgotten: (readonly [number, number])[] = [];
@@ -84,7 +83,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
     this.dev = options.dev;
     this.client = new RelayClient(this, options.clock);
     this.#status = new RelayStatus(this.client, options.clock);
-    this.#watches = new RelayWatchTable(this.client, this.watched);
+    this.watches = new RelayWatchTable(this.client, this.watched);
     const root = { handle: ROOT_HANDLE, ino: 1, name: '', isDir: true, isDead: false };
     this.root = new RelayDentry(this, root);
     this.#dentries.set(ROOT_HANDLE, this.root);
@@ -355,19 +354,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
   // Watches.
 
   get hasWatches(): boolean {
-    return !this.#watches.isEmpty;
-  }
-
-  watchesOf({ ino }: RelayDentry): Watches | undefined {
-    return this.#watches.get(ino);
-  }
-
-  ensureWatches(dentry: RelayDentry): Watches {
-    return this.#watches.ensure(dentry);
-  }
-
-  watchSet(): Op<void> {
-    return this.client.call('told');
+    return !this.watches.isEmpty;
   }
 
   // Files and locks.
@@ -432,7 +419,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
       mountPoints: dentries.flatMap(({ handle, mountCount }) =>
         mountCount === 0 ? [] : [[handle, mountCount] as const],
       ),
-      watches: this.#watches.hints,
+      watches: this.watches.hints,
       inodesBelow: Math.max(this.client.inodesBelow, ...inos),
     };
   }
@@ -459,7 +446,7 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
       dentry.isDead = true;
     }
     for (const id of files) this.#files.get(id)?.lose();
-    this.#watches.eventsLost();
+    this.watches.eventsLost();
   }
 
   changeLost(): void {
@@ -477,10 +464,10 @@ export class Relayfs implements Filesystem, RelayDentryOwner, RelayUser {
   receive(message: HolderMessage): void {
     switch (message.type) {
       case 'event':
-        this.#watches.notify(message);
+        this.watches.notify(message);
         return;
       case 'unwatched':
-        this.#watches.get(message.ino)?.removeAll(0);
+        this.watches.get(message.ino)?.removeAll(0);
         return;
       case 'moved':
         this.adopt(message.at).decRef();
