@@ -3,8 +3,8 @@
 //
 //   npm run bench -- [--only <suite>] [--quick]
 //
-// Suites: operations, small-files, storage, tree, programs, sparse. Only a run of all of them
-// writes the results.
+// Suites: operations, small-files, storage, tree, peers, memory, programs, sparse. Only a run of
+// all of them writes the results.
 
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -15,7 +15,16 @@ import { parseArgs, promisify } from 'node:util';
 import { writeResults } from './bench-report.mjs';
 import { ROOT, ensureBrowser, ensureDependencies } from './setup.mjs';
 
-const SUITES = ['operations', 'small-files', 'storage', 'tree', 'programs', 'sparse'];
+const SUITES = [
+  'operations',
+  'small-files',
+  'storage',
+  'tree',
+  'peers',
+  'memory',
+  'programs',
+  'sparse',
+];
 const OPTIONS = {
   only: { type: 'string', multiple: true },
   quick: { type: 'boolean', default: false },
@@ -204,10 +213,35 @@ const MEASURE = {
 
   tree: (open, isQuick) =>
     withBrowser(open, async ({ page }) => {
-      const options = isQuick ? { files: 10_000, rounds: 1 } : { files: 100_000, rounds: 3 };
+      const files = isQuick ? 10_000 : 100_000;
+      const works = ['mirrored', 'indexeddb'].map((media) => ({ media, files, withFloor: true }));
+      const options = { works, rounds: isQuick ? 1 : 3 };
       const times = await page.evaluate((each) => globalThis.bench.tree(each), options);
-      return { files: options.files, times };
+      return { files, times };
     }),
+
+  peers: (open, isQuick) =>
+    withBrowser(open, async ({ page }) => {
+      const sizes = isQuick ? { fileMib: 20, files: 500 } : { fileMib: 200, files: 10_000 };
+      const subjects = ['burrow', 'lightning', 'zenfs-indexeddb'];
+      const options = { subjects, sizes, rounds: 1 };
+      const times = await page.evaluate((each) => globalThis.bench.peers(each), options);
+      return { sizes, times };
+    }),
+
+  async memory(open, isQuick) {
+    const found = {};
+    for (const [name, work, options] of memoryWorks(isQuick)) {
+      found[name] = await withBrowser(open, async ({ page, browser }) => {
+        const watch = await watchMemory(browser);
+        await page.evaluate(([each, how]) => globalThis.bench[each](how), [work, options]);
+        return watch.stop();
+      });
+      const { before, peak } = found[name];
+      say(`  memory, ${name}: ${Math.round((peak - before) / 2 ** 20)} MiB`);
+    }
+    return found;
+  },
 
   async programs(open, isQuick) {
     // A first start is one that finds nothing compiled: a browser can make it only once.
@@ -237,6 +271,30 @@ const MEASURE = {
       return { ...result, memory: await watch.stop() };
     }),
 };
+
+/** What is measured elsewhere, Burrow's part of it alone, in a browser each. */
+function memoryWorks(isQuick) {
+  const scale = isQuick ? 100 : 1;
+  const files = 1_000_000 / scale;
+  const tree = (media) => ({ works: [{ media, files, withFloor: false }], rounds: 1 });
+  const sizes = isQuick
+    ? { sequentialMib: 32, randomMib: 16, blocks: 500, fsyncs: 50 }
+    : { sequentialMib: 256, randomMib: 64, blocks: 2000, fsyncs: 500 };
+  const storage = (subject) => ({
+    subjects: [subject],
+    sizes: { ...sizes, reads: { [subject]: 500 } },
+    rounds: 1,
+  });
+  const count = (10_000 / scale).toLocaleString('en');
+  const counts = { burrow: 10_000 / scale };
+  return [
+    [`${count} files of 1 KiB`, 'smallFiles', { counts, rounds: 1 }],
+    [`files of ${sizes.sequentialMib} MiB, mirrored`, 'storage', storage('mirrored')],
+    [`files of ${sizes.sequentialMib} MiB, IndexedDB alone`, 'storage', storage('indexeddb')],
+    [`a tree of ${files.toLocaleString('en')} files, mirrored`, 'tree', tree('mirrored')],
+    [`a tree of ${files.toLocaleString('en')} files, IndexedDB alone`, 'tree', tree('indexeddb')],
+  ];
+}
 
 /** The same programs on a folder with the same files, under Node's WASI. */
 async function runInNode(repeats) {

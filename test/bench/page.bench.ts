@@ -1,6 +1,8 @@
 // The benchmarks' page. .tools/bench.mjs opens it and calls what it puts into `bench`.
 
 import { measureOperations, type OperationOptions, type OperationSamples } from './operations.ts';
+import type { PeerTimes } from './peers.bench.ts';
+import { measurePeers, type PeersOptions } from './peers.ts';
 import { measurePrograms, type ProgramOptions } from './programs.ts';
 import { measureSmallFiles, type SmallFilesOptions } from './small-files.ts';
 import type { PhaseTimes } from './small-files.bench.ts';
@@ -23,6 +25,8 @@ const bench = {
     measureStorage(options, report),
   tree: (options: TreeOptions): Promise<Record<string, TreeTimes[]>> =>
     measureTree(options, report),
+  peers: (options: PeersOptions): Promise<Record<string, PeerTimes[]>> =>
+    measurePeers(options, report),
   programs: (options: ProgramOptions): Promise<number[][]> => measurePrograms(options),
   sparse: (): Promise<SparseResult> => measureSparse(report),
 };

@@ -10,6 +10,7 @@ import { type Op, runAsync } from '../../src/lib/op.ts';
 import type { Syscalls } from '../../src/syscalls/table.ts';
 import { makeTask } from '../support/kernels.ts';
 import { bootStored } from './stored-kernel.ts';
+import { openLightning, openZenfs, type Peer } from './stored-peers.ts';
 
 export const PHASES = ['create', 'read', 'delete'] as const;
 /** `create` and `delete` end when what they did is committed; `read` starts with nothing cached. */
@@ -58,8 +59,8 @@ const MAKERS: Readonly<Record<string, (name: string, count: number) => Promise<S
   burrow: makeBurrow,
   'idb-keyval': (name, count) => makeRaw(name, count, 'relaxed'),
   'idb-keyval strict': (name, count) => makeRaw(name, count, 'strict'),
-  'zenfs-indexeddb': makeZenfs,
-  lightning: makeLightning,
+  'zenfs-indexeddb': (name, count) => makePeer(openZenfs(name), count),
+  lightning: (name, count) => makePeer(openLightning(name), count),
 };
 
 async function makeBurrow(source: string, count: number): Promise<Store> {
@@ -143,61 +144,25 @@ async function makeRaw(
   };
 }
 
-/** What ZenFS and LightningFS have in common. */
-interface PromisedFs {
-  mkdir(path: string): Promise<unknown>;
-  writeFile(path: string, data: Uint8Array): Promise<unknown>;
-  readFile(path: string): Promise<{ readonly length: number }>;
-  unlink(path: string): Promise<unknown>;
-}
-
-function promisedStore(
-  count: number,
-  options: { fs: () => PromisedFs; flush: () => Promise<void>; reopen: () => Promise<void> },
-): Store {
+async function makePeer(opened: Promise<Peer>, count: number): Promise<Store> {
+  const peer = await opened;
   const paths = pathsOf(count);
   return {
     create: async () => {
-      const fs = options.fs();
-      for (const folder of foldersOf(count)) await fs.mkdir(folder);
-      for (const path of paths) await fs.writeFile(path, contents);
-      await options.flush();
+      for (const folder of foldersOf(count)) await peer.fs.mkdir(folder);
+      for (const path of paths) await peer.fs.writeFile(path, contents);
+      await peer.flush();
     },
-    reopen: options.reopen,
+    reopen: () => peer.reopen(),
     read: async () => {
-      const fs = options.fs();
-      for (const path of paths) checkSize((await fs.readFile(path)).length);
+      for (const path of paths) checkSize((await peer.fs.readFile(path)).length);
     },
     delete: async () => {
-      const fs = options.fs();
-      for (const path of paths) await fs.unlink(path);
-      await options.flush();
+      for (const path of paths) await peer.fs.unlink(path);
+      await peer.flush();
     },
     close: () => Promise.resolve(),
   };
-}
-
-async function makeZenfs(name: string, count: number): Promise<Store> {
-  const { configureSingle, fs, sync } = await import('@zenfs/core');
-  const { IndexedDB } = await import('@zenfs/dom');
-  const mount = (): Promise<void> => configureSingle({ backend: IndexedDB, storeName: name });
-  await mount();
-  return promisedStore(count, { fs: () => fs.promises, flush: sync, reopen: mount });
-}
-
-async function makeLightning(name: string, count: number): Promise<Store> {
-  const { default: LightningFs } = await import('@isomorphic-git/lightning-fs');
-  let fs = new LightningFs(name).promises;
-  const flush = (): Promise<void> => fs.flush();
-  return promisedStore(count, {
-    fs: () => fs,
-    flush,
-    reopen: async () => {
-      await flush();
-      // It is idle now, and another one may take over.
-      fs = new LightningFs(name).promises;
-    },
-  });
 }
 
 async function timed(run: () => Promise<void>): Promise<number> {

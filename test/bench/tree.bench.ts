@@ -21,8 +21,15 @@ export interface TreeTimes {
   readonly getAll: number;
 }
 
+export interface TreeWork {
+  readonly media: Media;
+  readonly files: number;
+  /** Without, getAll() is not measured. */
+  readonly withFloor: boolean;
+}
+
 export interface TreeService {
-  run(media: Media, files: number, round: number): Promise<TreeTimes>;
+  run(work: TreeWork, round: number): Promise<TreeTimes>;
 }
 
 const PER_DIRECTORY = 100;
@@ -76,12 +83,12 @@ async function timeOf(run: () => Promise<void>): Promise<number> {
 }
 
 const service: TreeService = {
-  async run(media, files, round) {
+  async run({ media, files, withFloor }, round) {
     const source = `bench tree ${media} ${round}`;
     const filled = await bootStored(source, media);
     await runAsync(make(makeTask(filled, ROOT_CREDENTIALS), files));
     await runAsync(filled.shutdown());
-    const getAll = await timeOf(() => readAll(`burrow:${source}`));
+    const getAll = withFloor ? await timeOf(() => readAll(`burrow:${source}`)) : Number.NaN;
     const begin = performance.now();
     const first = await bootStored(source, media);
     const path = '/d0/e50/f50';

@@ -2,29 +2,28 @@
 // fresh worker.
 
 import { wrap } from 'comlink';
-import type { Media } from '../../src/store/media.ts';
-import type { TreeService, TreeTimes } from './tree.bench.ts';
+import type { TreeService, TreeTimes, TreeWork } from './tree.bench.ts';
 
 export interface TreeOptions {
-  readonly files: number;
+  readonly works: readonly TreeWork[];
   readonly rounds: number;
 }
 
 export async function measureTree(
-  { files, rounds }: TreeOptions,
+  { works, rounds }: TreeOptions,
   report: (line: string) => void,
-): Promise<Record<Media, TreeTimes[]>> {
-  const result: Record<Media, TreeTimes[]> = { mirrored: [], indexeddb: [] };
+): Promise<Record<string, TreeTimes[]>> {
+  const result: Record<string, TreeTimes[]> = {};
   for (let round = 0; round < rounds; round++) {
-    for (const media of ['mirrored', 'indexeddb'] as const) {
+    for (const work of works) {
       const worker = new Worker(new URL('./tree.bench.ts', import.meta.url), { type: 'module' });
-      const times = await wrap<TreeService>(worker).run(media, files, round);
+      const times = await wrap<TreeService>(worker).run(work, round);
       worker.terminate();
-      result[media].push(times);
+      (result[work.media] ??= []).push(times);
       const found = Object.entries({ ...times }).map(
-        ([work, ms]) => `${work} ${Math.round(ms)} ms`,
+        ([what, ms]) => `${what} ${Math.round(ms)} ms`,
       );
-      report(`tree, round ${round + 1}, ${media}: ${found.join(', ')}`);
+      report(`tree, round ${round + 1}, ${work.media}: ${found.join(', ')}`);
     }
   }
   return result;
