@@ -7,11 +7,12 @@
 // all of them writes the results.
 
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { watchInUse, watchResident } from './bench-memory.mjs';
 import { writeResults } from './bench-report.mjs';
 import { ROOT, ensureBrowser, ensureDependencies } from './setup.mjs';
 
@@ -45,7 +46,6 @@ const ISOLATION = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
-const MEMORY_POLL_MS = 50;
 
 /** What the programs do that are compared with Node's WASI. */
 const RUNS = [
@@ -232,13 +232,18 @@ const MEASURE = {
   async memory(open, isQuick) {
     const found = {};
     for (const [name, work, options] of memoryWorks(isQuick)) {
-      found[name] = await withBrowser(open, async ({ page, browser }) => {
-        const watch = await watchMemory(browser);
-        await page.evaluate(([each, how]) => globalThis.bench[each](how), [work, options]);
-        return watch.stop();
-      });
-      const { before, peak } = found[name];
-      say(`  memory, ${name}: ${Math.round((peak - before) / 2 ** 20)} MiB`);
+      // What is counted in one browser is slowed down by that, and has less garbage.
+      const watched = (watch) =>
+        withBrowser(open, async ({ page, browser }) => {
+          const watching = await watch(page, browser);
+          await page.evaluate(([each, how]) => globalThis.bench[each](how), [work, options]);
+          return watching.stop();
+        });
+      const resident = await watched((_page, browser) => watchResident(browser));
+      found[name] = { ...resident, inUse: await watched(watchInUse) };
+      const { before, peak, inUse } = found[name];
+      const [grown, used] = [peak - before, inUse].map((bytes) => Math.round(bytes / 2 ** 20));
+      say(`  memory, ${name}: ${used} MiB in use, ${grown} MiB more resident`);
     }
     return found;
   },
@@ -266,7 +271,7 @@ const MEASURE = {
 
   sparse: (open) =>
     withBrowser(open, async ({ page, browser }) => {
-      const watch = await watchMemory(browser);
+      const watch = await watchResident(browser);
       const result = await page.evaluate(() => globalThis.bench.sparse());
       return { ...result, memory: await watch.stop() };
     }),
@@ -316,31 +321,6 @@ async function runInNode(repeats) {
   } finally {
     await rm(root, { recursive: true, force: true });
   }
-}
-
-/** Watches the resident memory of the page's process, in bytes, where /proc tells it. */
-async function watchMemory(browser) {
-  const session = await browser?.newBrowserCDPSession();
-  const { processInfo = [] } = (await session?.send('SystemInfo.getProcessInfo')) ?? {};
-  const pids = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
-  const residentOf = async (pid) => {
-    const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-    return Number(/VmRSS:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024;
-  };
-  const read = async () => Math.max(0, ...(await Promise.all(pids.map(residentOf))));
-  const before = await read();
-  let peak = before;
-  const timer = setInterval(() => {
-    void read().then((bytes) => {
-      peak = Math.max(peak, bytes);
-    });
-  }, MEMORY_POLL_MS);
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      return { before, peak, after: await read() };
-    },
-  };
 }
 
 await main();

@@ -22,7 +22,7 @@ import type { Inode } from '../shared/inode.ts';
 import type { Changes } from './changes.ts';
 import type { ChunkCache } from './chunk-cache.ts';
 import type { IdbfsData } from './idbfs-data.ts';
-import { cutRun, withoutHoles } from './stored-runs.ts';
+import { cutRun, withoutHoles, withoutSurroundings } from './stored-runs.ts';
 
 /** The first window of a file that is read from front to back, and the largest, in chunks. */
 const WINDOW_MIN = 4;
@@ -173,14 +173,13 @@ export class ChunkLoader {
 
   *#read(ino: number, { first, end, only }: Load): Op<Run[]> {
     const start = first * CHUNK_SIZE;
-    if (only === undefined) {
-      return yield* this.#store.read(ino, start, (end - first) * CHUNK_SIZE);
-    }
+    const size = (end - first) * CHUNK_SIZE;
+    const ranges = only === undefined ? [[0, size] as const] : maskRanges(only);
     const runs: Run[] = [];
-    for (const [from, to] of maskRanges(only)) {
+    for (const [from, to] of ranges) {
       runs.push(...(yield* this.#store.read(ino, start + from, to - from)));
     }
-    return runs;
+    return runs.map(withoutSurroundings);
   }
 
   *nextData(inode: Inode, offset: number): Op<number> {

@@ -16,8 +16,6 @@ export interface DirtyTracker {
 
 export class IdbfsData extends FileData {
   readonly ino: number;
-  /** Loads under way, by chunk index. */
-  readonly loading = new Map<number, WaitQueue>();
   /** Changes whenever what the store holds may no longer be what the file holds. */
   generation = 0;
   /** The chunk loaded last: a load of the next one reads ahead. */
@@ -25,7 +23,8 @@ export class IdbfsData extends FileData {
   /** How many were loaded with it, if the file is read from front to back. */
   window = 0;
   /** Loads what follows a chunk that was marked. */
-  readAhead: () => void = () => undefined;
+  readAhead: (() => void) | undefined;
+  #loading: Map<number, WaitQueue> | undefined;
   readonly #cache: ChunkCache;
   readonly #tracker: DirtyTracker;
 
@@ -34,6 +33,11 @@ export class IdbfsData extends FileData {
     this.ino = ino;
     this.#cache = cache;
     this.#tracker = tracker;
+  }
+
+  /** Loads under way, by chunk index. */
+  get loading(): Map<number, WaitQueue> {
+    return (this.#loading ??= new Map());
   }
 
   override truncate(size: number): number {
@@ -86,7 +90,7 @@ export class IdbfsData extends FileData {
     }
     const chunk = new Chunk(index);
     chunk.written = chunk.absent = stored.written;
-    this.chunks.set(index, chunk);
+    this.chunks.add(chunk);
     this.onAdded(chunk);
     this.fill(chunk, stored.runs);
   }
@@ -114,7 +118,7 @@ export class IdbfsData extends FileData {
 
   protected override onMarkRead(chunk: Chunk): void {
     chunk.isMark = false;
-    this.readAhead();
+    this.readAhead?.();
   }
 
   protected override onAdded(chunk: Chunk): void {

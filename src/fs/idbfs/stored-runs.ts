@@ -6,6 +6,18 @@ export interface StoredRun {
   readonly bytes: Uint8Array;
 }
 
+/** Memory of this size is kept for any part of it, in bytes: small ones come out of one. */
+const KEPT_WHOLE_MAX = 128 * 1024;
+/** Of more, so much may be of no use. */
+const WASTE_FACTOR = 2;
+
+/** A store may have read a large record for a small run: the rest of it is not to stay with it. */
+export function withoutSurroundings(run: StoredRun): StoredRun {
+  const { byteLength } = run.bytes.buffer;
+  if (byteLength <= KEPT_WHOLE_MAX || byteLength <= run.bytes.length * WASTE_FACTOR) return run;
+  return { offset: run.offset, bytes: run.bytes.slice() };
+}
+
 /** What is left of a run when holes have been punched that the store doesn't know of yet. */
 export function withoutHoles(
   run: StoredRun,

@@ -8,6 +8,7 @@
 // Nothing in this file waits.
 
 import { assert } from '../../lib/assert.ts';
+import { ChunkTable } from './chunk-table.ts';
 
 export const BLOCK_SIZE = 4096;
 export const CHUNK_SIZE = 32768;
@@ -52,7 +53,7 @@ export interface LoadedRun {
 }
 
 export class FileData {
-  readonly chunks = new Map<number, Chunk>();
+  readonly chunks = new ChunkTable<Chunk>();
   /** Chunks from here on are in memory or holes. */
   storedChunks = 0;
   /** Number of written blocks, in memory or not. */
@@ -187,7 +188,7 @@ export class FileData {
     if (chunk === undefined) {
       assert(index >= this.storedChunks, 'write to a chunk that is not loaded');
       chunk = new Chunk(index);
-      this.chunks.set(index, chunk);
+      this.chunks.add(chunk);
       this.onAdded(chunk);
     }
     chunk.isReferenced = true;

@@ -1,13 +1,16 @@
 // idbfs with caches too small for what is asked of it, and what the store doesn't know yet.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { AT_FDCWD, O_CREAT, O_RDWR, SEEK_DATA } from '../../../src/abi/fcntl.ts';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import type { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
 import { CHUNK_SIZE } from '../../../src/fs/shared/file-data.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
-import { runAsync } from '../../../src/lib/op.ts';
+import { type Op, runAsync } from '../../../src/lib/op.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
+import type { Run } from '../../../src/store/store.ts';
 import type { Syscalls } from '../../../src/syscalls/table.ts';
 import { digest, makeData } from '../../support/history/action.ts';
 import { openIdbfs, type Session } from '../../support/history/session.ts';
@@ -38,6 +41,49 @@ test('a read of more than the cache holds is complete', async () => {
   const fd = await makeFile(sys, '/f', DATA);
   await runAsync(sys.sync());
   expect(digest(await readAt(sys, fd, 10, DATA.length))).toBe(digest(DATA.subarray(10)));
+});
+
+/** Reads whole records, as IndexedDB does, and tells which of them are still in memory. */
+class RecordStore extends MemoryStore {
+  readonly #read: WeakRef<ArrayBuffer>[] = [];
+
+  override *read(object: number, offset: number, length: number): Op<Run[]> {
+    const runs = yield* super.read(object, offset, length);
+    return runs.map((run) => {
+      const record = new Uint8Array(1 << 20);
+      record.set(run.bytes, 4096);
+      this.#read.push(new WeakRef(record.buffer));
+      return { offset: run.offset, bytes: record.subarray(4096, 4096 + run.bytes.length) };
+    });
+  }
+
+  async keptCount(): Promise<number> {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    // A WeakRef holds until the end of the job that made it.
+    await new Promise((resolve) => {
+      setTimeout(resolve);
+    });
+    collect();
+    return this.#read.filter((each) => each.deref() !== undefined).length;
+  }
+}
+
+test('a block that is kept keeps no more of the record it was read from', async () => {
+  const store = new RecordStore();
+  const { sys } = await runAsync(openIdbfs({ store, clock: new FakeClock(), cacheSize: 1 << 26 }));
+  const data = makeData({ seed: 3, length: 32 * CHUNK_SIZE });
+  const fd = await makeFile(sys, '/f', data);
+  await runAsync(sys.sync());
+  const other = await runAsync(openIdbfs({ store, clock: new FakeClock(), cacheSize: 1 << 26 }));
+  const again = await runAsync(other.sys.openat(AT_FDCWD, '/f', O_RDWR, 0));
+  for (let chunk = 31; chunk >= 0; chunk--) {
+    const at = chunk * CHUNK_SIZE + 4096;
+    const bytes = await readAt(other.sys, again, at, 4096);
+    expect(digest(bytes)).toBe(digest(data.subarray(at, at + 4096)));
+  }
+  expect(await store.keptCount()).toBeLessThan(4);
+  await runAsync(sys.close(fd));
 });
 
 test('a write across more chunks than the cache holds is complete', async () => {
