@@ -11,6 +11,7 @@ import type {
   ByteRange,
   Durability,
   Item,
+  ReadAtOnce,
   Run,
   ScanOptions,
   Store,
@@ -194,6 +195,14 @@ class SharedStore implements Store {
   read(object: number, offset: number, length: number): Op<Run[]> {
     this.#checkOpen();
     return this.#tree.read(object, offset, length);
+  }
+
+  readAtOnce(
+    object: number,
+    within: ByteRange,
+    wanted: readonly ByteRange[],
+  ): ReadAtOnce | undefined {
+    return this.#isClosed ? undefined : this.#tree.readAtOnce?.(object, within, wanted);
   }
 
   dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {

@@ -100,6 +100,11 @@ export interface StoreUsage {
   readonly available: number;
 }
 
+export interface ReadAtOnce {
+  readonly ranges: readonly ByteRange[];
+  readonly runs: readonly Run[];
+}
+
 export interface Store {
   /** Undefined: it is kept on one. */
   readonly mirror?: MirrorStatus | undefined;
@@ -149,6 +154,17 @@ export interface Store {
    *  - EIO if the medium fails.
    */
   dataRanges(object: number, offset: number, length: number): Op<ByteRange[]>;
+
+  /**
+   * What dataRanges() gives of a range of an object, and read() of ranges that lie in it; undefined
+   * if that takes waiting, or something is in the way: read() tells. Missing: it always does. The
+   * bytes are good until the next call.
+   */
+  readAtOnce?(
+    object: number,
+    within: ByteRange,
+    wanted: readonly ByteRange[],
+  ): ReadAtOnce | undefined;
 
   /**
    * Where the first written block at or after `offset` (a multiple of BLOCK_SIZE) of an object

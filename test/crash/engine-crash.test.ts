@@ -49,6 +49,7 @@ async function run(actions: readonly Action[]): Promise<Moment[]> {
     scan: (options) => engine.scan(options),
     read: (...range) => engine.read(...range),
     dataRanges: (...range) => engine.dataRanges(...range),
+    readAtOnce: (...ranges) => engine.readAtOnce(...ranges),
     nextData: (...from) => engine.nextData(...from),
     usage: () => engine.usage(),
     isOpen: true,

@@ -2,6 +2,7 @@
 // one goes is decided by a clock (second chance). What is dirty or being committed stays: the
 // write-back limits that.
 
+import { Arena } from '../../lib/arena.ts';
 import type { Chunk } from '../shared/file-data.ts';
 import type { IdbfsData } from './idbfs-data.ts';
 
@@ -11,6 +12,8 @@ const CHUNK_OVERHEAD = 256;
 export class ChunkCache {
   /** In bytes. */
   readonly limit: number;
+  /** For small parts of chunks. */
+  readonly arena = new Arena();
   readonly #owners = new Map<Chunk, IdbfsData>();
   #bytes = 0;
 

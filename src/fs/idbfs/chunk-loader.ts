@@ -66,6 +66,7 @@ export class ChunkLoader {
     }
     this.#chunks.evict();
     const load = this.#plan(data, index, need);
+    if (this.#loadAtOnce(data, load)) return;
     try {
       yield* this.#run(inode, data, load);
     } catch (error) {
@@ -75,6 +76,19 @@ export class ChunkLoader {
       // What was to be read besides may be damaged: that is told to whoever wants it.
       yield* this.#run(inode, data, { first: index, end: index + 1, only });
     }
+  }
+
+  /** A part of a chunk, if that takes no waiting. */
+  #loadAtOnce(data: IdbfsData, { first, only }: Load): boolean {
+    if (only === undefined) return false;
+    const { ino } = data;
+    const from = first * CHUNK_SIZE;
+    const wanted = rangesFrom(from, maskRanges(only));
+    const found = this.#store.readAtOnce?.(ino, { from, to: from + CHUNK_SIZE }, wanted);
+    if (found === undefined) return false;
+    const [cut, holes] = [this.#changes.cutOf(ino), this.#changes.holesOf(ino)];
+    data.insertCopied(first, storedIn(first, { ...found, cut, holes }));
+    return true;
   }
 
   #plan(data: IdbfsData, index: number, need: Need): Load {
@@ -168,15 +182,15 @@ export class ChunkLoader {
     const chunk = chunks.get(first);
     const start = first * CHUNK_SIZE;
     if (chunk === undefined) return yield* this.#store.dataRanges(ino, start, CHUNK_SIZE);
-    return maskRanges(chunk.written).map(([from, to]) => ({ from: start + from, to: start + to }));
+    return rangesFrom(start, maskRanges(chunk.written));
   }
 
   *#read(ino: number, { first, end, only }: Load): Op<Run[]> {
     const start = first * CHUNK_SIZE;
     const size = (end - first) * CHUNK_SIZE;
-    const ranges = only === undefined ? [[0, size] as const] : maskRanges(only);
+    const ranges = only === undefined ? [{ from: 0, to: size }] : maskRanges(only);
     const runs: Run[] = [];
-    for (const [from, to] of ranges) {
+    for (const { from, to } of ranges) {
       runs.push(...(yield* this.#store.read(ino, start + from, to - from)));
     }
     return runs.map(withoutSurroundings);
@@ -238,16 +252,20 @@ function followsPresent({ written, absent }: Chunk, blocks: number): boolean {
 }
 
 /** The runs of a mask's blocks, in bytes. */
-function maskRanges(mask: number): [from: number, to: number][] {
-  const ranges: [number, number][] = [];
+function maskRanges(mask: number): ByteRange[] {
+  const ranges: { from: number; to: number }[] = [];
   for (let block = 0; block < BLOCKS_PER_CHUNK; block++) {
     if ((mask & (1 << block)) === 0) continue;
     const from = block * BLOCK_SIZE;
     const last = ranges.at(-1);
-    if (last?.[1] === from) last[1] = from + BLOCK_SIZE;
-    else ranges.push([from, from + BLOCK_SIZE]);
+    if (last?.to === from) last.to = from + BLOCK_SIZE;
+    else ranges.push({ from, to: from + BLOCK_SIZE });
   }
   return ranges;
+}
+
+function rangesFrom(start: number, ranges: readonly ByteRange[]): ByteRange[] {
+  return ranges.map(({ from, to }) => ({ from: start + from, to: start + to }));
 }
 
 function rangeOf({ offset, bytes }: Run): ByteRange {

@@ -14,6 +14,13 @@ export interface DirtyTracker {
   dataCleaned(bytes: number): void;
 }
 
+/** What the store has of a chunk. */
+interface StoredChunk {
+  /** Bit n: block n is data. */
+  readonly written: number;
+  readonly runs: readonly Run[];
+}
+
 export class IdbfsData extends FileData {
   readonly ino: number;
   /** Changes whenever what the store holds may no longer be what the file holds. */
@@ -82,17 +89,32 @@ export class IdbfsData extends FileData {
    * What the store has of a chunk: which blocks are data, and runs of those that were loaded. Runs
    * that don't fill the whole of their memory are copied if they outlive their neighbours there.
    */
-  insertStored(index: number, stored: { written: number; runs: readonly Run[] }): void {
+  insertStored(index: number, { written, runs }: StoredChunk): void {
+    const chunk = this.#chunkWith(index, written);
+    if (chunk.absent !== 0) this.fill(chunk, runs);
+  }
+
+  /** The same, of runs whose bytes will be others soon. */
+  insertCopied(index: number, { written, runs }: StoredChunk): void {
+    const chunk = this.#chunkWith(index, written);
+    if (chunk.absent === 0) return;
+    const [only] = runs;
+    if (runs.length === 1 && only !== undefined && chunk.bytes.length === 0) {
+      const bytes = this.#cache.arena.take(only.bytes.length);
+      bytes.set(only.bytes);
+      this.fill(chunk, [{ offset: only.offset, bytes }]);
+    } else this.fill(chunk, runs);
+  }
+
+  /** The chunk in memory, or one of which nothing is there. */
+  #chunkWith(index: number, written: number): Chunk {
     const here = this.chunks.get(index);
-    if (here !== undefined) {
-      if (here.absent !== 0) this.fill(here, stored.runs);
-      return;
-    }
+    if (here !== undefined) return here;
     const chunk = new Chunk(index);
-    chunk.written = chunk.absent = stored.written;
+    chunk.written = chunk.absent = written;
     this.chunks.add(chunk);
     this.onAdded(chunk);
-    this.fill(chunk, stored.runs);
+    return chunk;
   }
 
   /** Forgets the rest of the memory that a chunk's bytes are a part of. */

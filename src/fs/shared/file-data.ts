@@ -197,8 +197,9 @@ export class FileData {
 
   /** The bytes may be changed in place from here on, up to `to`. */
   #prepare(chunk: Chunk, to: number): void {
-    if (chunk.base !== 0) this.#rebase(chunk);
-    if (chunk.bytes.length < to) this.#resize(chunk, capacityFor(to));
+    const size = chunk.base + chunk.bytes.length;
+    if (size < to) this.#resize(chunk, capacityFor(to));
+    else if (chunk.base !== 0) this.#rebase(chunk);
     else if (chunk.isShared) this.#replaceBytes(chunk, chunk.bytes.slice());
   }
 

@@ -15,6 +15,7 @@ import {
   type ByteRange,
   type Durability,
   type Item,
+  type ReadAtOnce,
   type Run,
   type ScanOptions,
   type Store,
@@ -159,6 +160,14 @@ export class Engine implements Store {
 
   read(object: number, offset: number, length: number): Op<Run[]> {
     return this.#reader.read(object, offset, length);
+  }
+
+  readAtOnce(
+    object: number,
+    within: ByteRange,
+    wanted: readonly ByteRange[],
+  ): ReadAtOnce | undefined {
+    return this.#reader.readAtOnce(object, within, wanted);
   }
 
   dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {

@@ -117,6 +117,14 @@ export class MemoryDevice implements PageDevice {
     });
   }
 
+  readAtOnce({ address, sizeBytes, from, to }: Portion, target: Uint8Array): boolean {
+    const bytes = this.#places.get(address);
+    if (this.#yields || !this.isOpen || bytes?.length !== sizeBytes) return false;
+    this.readCount++;
+    target.set(bytes.subarray(from, to));
+    return true;
+  }
+
   *commit(
     { writes, frees, clears = [], superblock }: DeviceBatch,
     _durability: Durability,

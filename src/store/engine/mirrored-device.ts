@@ -138,6 +138,16 @@ export class MirroredDevice implements PageDevice {
     }
   }
 
+  readAtOnce(portion: Portion, target: Uint8Array): boolean {
+    try {
+      return this.#leader.device.readAtOnce?.(portion, target) ?? false;
+    } catch (error) {
+      // The other side may take its place: read() sees to that.
+      if (!(error instanceof LinuxError)) throw error;
+      return false;
+    }
+  }
+
   *mend(place: Place, isWhole: (bytes: Uint8Array) => boolean): Op<Uint8Array | undefined> {
     const { device } = this.#follower;
     for (;;) {

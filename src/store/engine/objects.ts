@@ -57,11 +57,36 @@ export function unitOf(key: string): number {
 
 /** Pieces that have units in [from, to), in order. All are of one moment. */
 export function* piecesOf(tree: Tree, object: number, from: number, to: number): Op<Piece[]> {
-  const entries = yield* tree.entries({
+  return piecesIn(yield* tree.entries(keysOf(object, from, to)), from);
+}
+
+/** The same, if what it takes of the tree is in memory and in one leaf; undefined if not. */
+export function piecesAtOnce(
+  tree: Tree,
+  object: number,
+  from: number,
+  to: number,
+): Piece[] | undefined {
+  const entries = tree.entriesAtOnce(keysOf(object, from, to));
+  return entries === undefined ? undefined : piecesIn(entries, from);
+}
+
+/** Of pieces that may have units in [from, to). */
+function keysOf(object: number, from: number, to: number): { from: string; to: string } {
+  return {
     from: pieceKey(object, Math.max(0, from - PLACE_UNITS_MAX + 1)),
     to: pieceKey(object, Math.min(to, UNITS_END)),
-  });
-  return entries.map(pieceIn).filter((piece) => piece.unit + unitCount(piece) > from);
+  };
+}
+
+/** Those that reach beyond `from`. */
+function piecesIn(entries: readonly Entry[], from: number): Piece[] {
+  const pieces: Piece[] = [];
+  for (const entry of entries) {
+    const piece = pieceIn(entry);
+    if (piece.unit + unitCount(piece) > from) pieces.push(piece);
+  }
+  return pieces;
 }
 
 /** The first piece that reaches beyond `from`. */

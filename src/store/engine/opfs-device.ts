@@ -13,6 +13,7 @@
 // A commit writes its places, flushes, writes the superblock into the slot that the last one didn't
 // use, and flushes again. Of two whole slots the one of the higher number counts.
 
+import { Arena } from '../../lib/arena.ts';
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Durability, StoreUsage } from '../store.ts';
@@ -25,9 +26,6 @@ import { type DeviceBatch, type PageDevice, type Portion, UNIT_SIZE } from './pa
 
 const MAGIC = 0x57525242;
 const SLOT_SIZE = 64 * 1024;
-/** In bytes. */
-const SMALL_READ_MAX = 8 * 1024;
-const ARENA_SIZE = 128 * 1024;
 const UNITS_START = 2 * SLOT_SIZE;
 const SLOT_HEADER_SIZE = 20;
 /** Of what is to be reserved, so much less is tried if there is no room. */
@@ -72,9 +70,7 @@ export class OpfsDevice implements PageDevice {
   #usedEnd: number;
   /** Free below, in bytes, as the last commit says. */
   #reusableBytes = 0;
-  /** What small reads get their memory from, and how much of it is given away. */
-  #arena = new Uint8Array(0);
-  #arenaUsed = 0;
+  readonly #arena = new Arena();
   #isOpen = true;
   /** Of a commit that failed: it may be there, and must not come up after a crash. */
   #failedSlot: number | undefined;
@@ -133,22 +129,16 @@ export class OpfsDevice implements PageDevice {
     this.#checkOpen();
     const found: (Uint8Array | undefined)[] = [];
     for (const { address, from, to } of portions) {
-      const bytes = this.#memoryFor(to - from);
+      const bytes = this.#arena.take(to - from);
       const at = UNITS_START + address * UNIT_SIZE + from;
       found.push(this.#readAt(bytes, at) === bytes.length ? bytes : undefined);
     }
     return found;
   }
 
-  /** Small pieces share memory: making it takes longer than reading them. */
-  #memoryFor(sizeBytes: number): Uint8Array {
-    if (sizeBytes > SMALL_READ_MAX) return new Uint8Array(sizeBytes);
-    if (this.#arenaUsed + sizeBytes > this.#arena.length) {
-      this.#arena = new Uint8Array(ARENA_SIZE);
-      this.#arenaUsed = 0;
-    }
-    this.#arenaUsed += sizeBytes;
-    return this.#arena.subarray(this.#arenaUsed - sizeBytes, this.#arenaUsed);
+  readAtOnce({ address, from, to }: Portion, target: Uint8Array): boolean {
+    this.#checkOpen();
+    return this.#readAt(target, UNITS_START + address * UNIT_SIZE + from) === to - from;
   }
 
   #readAt(bytes: Uint8Array, at: number): number {

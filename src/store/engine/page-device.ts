@@ -78,6 +78,12 @@ export interface PageDevice {
   read(portions: readonly Portion[]): Op<(Uint8Array | undefined)[]>;
 
   /**
+   * Reads a portion into `target`, which is as long. False if that takes waiting, or it isn't there
+   * in its size. Missing: it always does. Errors: EIO.
+   */
+  readAtOnce?(portion: Portion, target: Uint8Array): boolean;
+
+  /**
    * Writes a batch, whole or not at all: after any crash the medium holds exactly the state of one
    * commit. The engine makes one commit at a time.
    *

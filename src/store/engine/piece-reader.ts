@@ -5,12 +5,20 @@ import type { Op } from '../../lib/op.ts';
 import type { Run } from '../store.ts';
 import type { Checksum } from './node-cache.ts';
 import { Extent, type InlineData } from './node.ts';
-import { type Piece, portionOf, recordPlace } from './objects.ts';
+import { type Piece, portionOf, recordPlace, unitCount } from './objects.ts';
 import { mendPlace, type PageDevice, type Portion, UNIT_SIZE } from './page-device.ts';
+
+/** Units [from, to) of an object. */
+export interface UnitSpan {
+  readonly from: number;
+  readonly to: number;
+}
 
 export class PieceReader {
   readonly #device: PageDevice;
   readonly #checksum: Checksum;
+  #scratch = new Uint8Array(0);
+  #scratchUsed = 0;
 
   constructor(device: PageDevice, checksum: Checksum) {
     this.#device = device;
@@ -41,6 +49,41 @@ export class PieceReader {
       runs.push({ offset: first * UNIT_SIZE, bytes });
     }
     return runs;
+  }
+
+  /**
+   * The same, if that takes no waiting; undefined if it does, or something isn't as it was written.
+   * The bytes are good until the next call.
+   */
+  readAtOnce(pieces: readonly Piece[], ranges: readonly UnitSpan[]): Run[] | undefined {
+    const runs: Run[] = [];
+    this.#scratchUsed = 0;
+    for (const { from, to } of ranges) {
+      for (const piece of pieces) {
+        if (piece.unit >= to || piece.unit + unitCount(piece) <= from) continue;
+        const run = this.#readPieceAtOnce(piece, from, to);
+        if (run === undefined) return undefined;
+        runs.push(run);
+      }
+    }
+    return runs;
+  }
+
+  #readPieceAtOnce({ unit, value }: Piece, from: number, to: number): Run | undefined {
+    if (!(value instanceof Extent)) return { offset: unit * UNIT_SIZE, bytes: inlineBlock(value) };
+    const first = Math.max(unit, from);
+    const portion = portionOf(unit, value, from, to);
+    const bytes = this.#scratchFor(portion.to - portion.from);
+    if (this.#device.readAtOnce?.(portion, bytes) !== true) return undefined;
+    if (!this.#isWhole(bytes, value, first - unit)) return undefined;
+    return { offset: first * UNIT_SIZE, bytes };
+  }
+
+  /** The same memory each time: it is in the processor's cache. */
+  #scratchFor(sizeBytes: number): Uint8Array {
+    this.#scratchUsed += sizeBytes;
+    if (this.#scratchUsed > this.#scratch.length) this.#scratch = new Uint8Array(this.#scratchUsed);
+    return this.#scratch.subarray(this.#scratchUsed - sizeBytes, this.#scratchUsed);
   }
 
   /** The same from another copy, if there is one. */

@@ -3,10 +3,10 @@
 import { linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
 import { checkKey, checkObject, checkOffset } from '../preconditions.ts';
-import type { Item, ByteRange, Run, ScanOptions } from '../store.ts';
-import { nextPiece, type Piece, piecesOf, unitCount } from './objects.ts';
+import type { ByteRange, Item, ReadAtOnce, Run, ScanOptions } from '../store.ts';
+import { nextPiece, type Piece, piecesAtOnce, piecesOf, unitCount } from './objects.ts';
 import { type PageDevice, UNIT_SIZE } from './page-device.ts';
-import type { PieceReader } from './piece-reader.ts';
+import type { PieceReader, UnitSpan } from './piece-reader.ts';
 import type { Root, Tree } from './tree.ts';
 
 /** All pieces of an object that have units in [from, to). */
@@ -60,6 +60,20 @@ export class TreeReader {
     }
   }
 
+  readAtOnce(
+    object: number,
+    within: ByteRange,
+    wanted: readonly ByteRange[],
+  ): ReadAtOnce | undefined {
+    checkObject(object);
+    if (!this.#device.isOpen || this.#device.readAtOnce === undefined) return undefined;
+    const { from, to } = inUnits(within);
+    const pieces = this.#findAtOnce(object, from, to);
+    if (pieces === undefined) return undefined;
+    const runs = this.#pieces.readAtOnce(pieces, wanted.map(inUnits));
+    return runs === undefined ? undefined : { ranges: rangesOf(pieces, from, to), runs };
+  }
+
   *dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
     checkObject(object);
     checkOffset(offset);
@@ -67,10 +81,7 @@ export class TreeReader {
     this.#checkOpen();
     const [from, to] = [offset / UNIT_SIZE, (offset + length) / UNIT_SIZE];
     const pieces = yield* this.#find(object, from, to);
-    return pieces.map((piece) => ({
-      from: Math.max(from, piece.unit) * UNIT_SIZE,
-      to: Math.min(to, piece.unit + unitCount(piece)) * UNIT_SIZE,
-    }));
+    return rangesOf(pieces, from, to);
   }
 
   *nextData(object: number, offset: number): Op<number | undefined> {
@@ -84,17 +95,38 @@ export class TreeReader {
 
   /** What was looked up last is remembered: who asked where data is may want a part of it next. */
   *#find(object: number, from: number, to: number): Op<readonly Piece[]> {
+    const remembered = this.#remembered(object, from, to);
+    if (remembered !== undefined) return remembered;
     const { root } = this.#tree;
-    const last = this.#lookup;
-    if (last?.root === root && last.object === object && last.from <= from && to <= last.to) {
-      return last.pieces.filter((piece) => piece.unit < to && piece.unit + unitCount(piece) > from);
-    }
     const pieces = yield* piecesOf(this.#tree, object, from, to);
     if (root === this.#tree.root) this.#lookup = { root, object, from, to, pieces };
     return pieces;
   }
 
+  #findAtOnce(object: number, from: number, to: number): readonly Piece[] | undefined {
+    return this.#remembered(object, from, to) ?? piecesAtOnce(this.#tree, object, from, to);
+  }
+
+  #remembered(object: number, from: number, to: number): readonly Piece[] | undefined {
+    const last = this.#lookup;
+    if (last?.root !== this.#tree.root || last.object !== object) return undefined;
+    if (from < last.from || last.to < to) return undefined;
+    return last.pieces.filter((piece) => piece.unit < to && piece.unit + unitCount(piece) > from);
+  }
+
   #checkOpen(): void {
     if (!this.#device.isOpen) throw linuxerr.EIO;
   }
+}
+
+function inUnits({ from, to }: ByteRange): UnitSpan {
+  return { from: from / UNIT_SIZE, to: to / UNIT_SIZE };
+}
+
+/** Where there is data in [from, to), in bytes. */
+function rangesOf(pieces: readonly Piece[], from: number, to: number): ByteRange[] {
+  return pieces.map((piece) => ({
+    from: Math.max(from, piece.unit) * UNIT_SIZE,
+    to: Math.min(to, piece.unit + unitCount(piece)) * UNIT_SIZE,
+  }));
 }

@@ -97,16 +97,11 @@ export class Tree {
   /** Entries with from ≤ key < to, in order, at most `limit`. All are of one moment. */
   *entries(range: EntryRange): Op<Entry[]> {
     const { from, to, limit = Infinity } = range;
-    let entries: Entry[] = [];
-    if (!(from < to) || limit <= 0) return entries;
+    if (!(from < to) || limit <= 0) return [];
     // The usual case costs no second generator.
-    const near = this.#cachedLeaf(from);
-    if (near !== undefined) {
-      const end = this.#cachedEnd;
-      const isAll = addEntries(entries, near, range) || end === undefined || end >= to;
-      if (isAll) return entries;
-      entries = [];
-    }
+    const near = this.entriesAtOnce(range);
+    if (near !== undefined) return near;
+    let entries: Entry[] = [];
     yield* this.walk(from, {
       visit: (leaf, end) => {
         const isAll = addEntries(entries, leaf, range) || end === undefined || end >= to;
@@ -117,6 +112,16 @@ export class Tree {
       },
     });
     return entries;
+  }
+
+  /** As entries(), if they are in one leaf and in memory; undefined if not. */
+  entriesAtOnce(range: EntryRange): Entry[] | undefined {
+    const leaf = this.#cachedLeaf(range.from);
+    if (leaf === undefined) return undefined;
+    const entries: Entry[] = [];
+    const end = this.#cachedEnd;
+    const isAll = addEntries(entries, leaf, range) || end === undefined || end >= range.to;
+    return isAll ? entries : undefined;
   }
 
   /**

@@ -125,6 +125,25 @@ function blocksOfRange({ from, to }: ByteRange): number[] {
   return Array.from({ length: (to - from) / BLOCK_SIZE }, (_, i) => from + i * BLOCK_SIZE);
 }
 
+/** All that is in nine blocks, and then every second of them. */
+function checkAtOnce(
+  store: Store,
+  object: number,
+  start: number,
+  blocks: readonly (readonly [at: number, digest: string])[],
+): void {
+  const within = { from: start, to: start + 9 * BLOCK_SIZE };
+  const some = [0, 2, 4].map((block) => start + block * BLOCK_SIZE);
+  const wanted = some.map((from) => ({ from, to: from + BLOCK_SIZE }));
+  for (const ranges of [[within], wanted]) {
+    const found = store.readAtOnce?.(object, within, ranges);
+    if (found === undefined) continue;
+    expect(found.ranges.flatMap(blocksOfRange)).toEqual(blocks.map(([at]) => at));
+    const isWanted = (at: number): boolean => ranges.some(({ from, to }) => from <= at && at < to);
+    expect(blocksOf(found.runs)).toEqual(blocks.filter(([at]) => isWanted(at)));
+  }
+}
+
 export async function checkAll(store: Store, model: Model): Promise<void> {
   expect(await itemTexts(store)).toEqual(model.sortedItems());
   for (const object of OBJECTS) {
@@ -137,6 +156,7 @@ export async function checkAll(store: Store, model: Model): Promise<void> {
       expect(blocksOf(part)).toEqual(inPart);
       const ranges = await runAsync(store.dataRanges(object, from, 9 * BLOCK_SIZE));
       expect(ranges.flatMap(blocksOfRange)).toEqual(inPart.map(([at]) => at));
+      checkAtOnce(store, object, from, inPart);
       const next = blocks.find(([at]) => at >= from);
       expect(await runAsync(store.nextData(object, from))).toBe(next?.[0]);
     }

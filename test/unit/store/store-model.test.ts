@@ -54,12 +54,12 @@ function idbSubject(name: string, cacheBytes: number | undefined): Subject {
   };
 }
 
-function engineSubject(name: string, cacheBytes: number): Subject {
+function engineSubject(name: string, cacheBytes: number, yields = true): Subject {
   let device = new MemoryDevice();
   return {
     name,
     open() {
-      device = new MemoryDevice({ yields: true });
+      device = new MemoryDevice({ yields });
       return openEngine(device, cacheBytes);
     },
     reopen: (store) => reopenEngine(device, store as Engine, cacheBytes),
@@ -75,6 +75,7 @@ function engineSubject(name: string, cacheBytes: number): Subject {
 
 const SUBJECTS: Subject[] = [
   engineSubject('engine', 1 << 20),
+  engineSubject('engine that never waits', 1 << 20, false),
   engineSubject('engine with room for few nodes', 200_000),
   engineSubject('engine without a cache', 0),
   {
