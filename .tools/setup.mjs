@@ -157,6 +157,11 @@ function rememberBrowser(path) {
   return path;
 }
 
+/** Finds or installs a Firefox, for a test that has to be asked for. Returns its path. */
+export function ensureFirefox() {
+  return ensureCommand(['firefox', 'firefox-esr'], ['firefox-esr'], 'Firefox');
+}
+
 /** Finds or installs Python 3, which asks the Linux kernel what is right. Returns its path. */
 export function ensurePython() {
   return ensureCommand(['python3'], ['python3'], 'Python 3');

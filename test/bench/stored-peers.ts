@@ -52,7 +52,7 @@ export async function openLightning(name: string): Promise<Peer> {
     return {
       mkdir: (path) => promises.mkdir(path),
       writeFile: (path, data) => promises.writeFile(path, data),
-      readFile: async (path) => (await promises.readFile(path)),
+      readFile: async (path) => await promises.readFile(path),
       stat: (path) => promises.stat(path),
       unlink: (path) => promises.unlink(path),
       flush: () => promises.flush(),

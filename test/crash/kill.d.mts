@@ -19,6 +19,8 @@ export function killRounds(options: {
   readonly seed?: number;
   /** Default: 'mirrored'. */
   readonly media?: 'mirrored' | 'indexeddb';
+  /** Default: 'chromium'. */
+  readonly browser?: 'chromium' | 'firefox';
   /** Gets a line a round. */
   readonly say?: (line: string) => void;
 }): Promise<KillCounts>;

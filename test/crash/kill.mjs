@@ -2,6 +2,7 @@
 // and looks whether everything that was synced is there and whole.
 //
 //   node test/crash/kill.mjs [--rounds 20] [--seed 1] [--media mirrored|indexeddb]
+//     [--browser chromium|firefox]
 //
 // A browser may also lose the whole database by itself, and Chromium now and then does. With the
 // mirror that is counted, and everything must be there all the same; without it, it is counted by
@@ -17,28 +18,14 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { URL, fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright';
-import { ROOT, ensureBrowser } from '../../.tools/setup.mjs';
+import { startBrowser } from './browsers.mjs';
 
-const PAGE = `/@fs${ROOT}test/browser/support/kernel-page.html`;
 const SOURCE = 'crash';
 
 /** The browser is killed when between so many and so many things have been synced. */
 const SYNCED_MIN = 3;
 const SYNCED_MAX = 60;
 const SAMPLE_SIZE = 200;
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--remote-debugging-port=0',
-];
 
 /** mulberry32: a round can be repeated by its seed. */
 export function makeRandom(seed) {
@@ -49,49 +36,6 @@ export function makeRandom(seed) {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-/** A Chromium with all its processes in a group of their own. */
-class Chromium {
-  #child;
-  #browser;
-
-  static async start(executable, profile) {
-    const started = new Chromium();
-    const args = [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'];
-    const stdio = ['ignore', 'ignore', 'pipe'];
-    started.#child = spawn(executable, args, { detached: true, stdio });
-    const address = await started.#address();
-    started.#browser = await chromium.connectOverCDP(address);
-    return started;
-  }
-
-  /** Chromium says on stderr where it listens. */
-  async #address() {
-    for await (const line of createInterface({ input: this.#child.stderr })) {
-      const address = /DevTools listening on (ws:\S+)/.exec(line)?.[1];
-      if (address === undefined) continue;
-      // Nobody reads the rest, and it must not fill the pipe.
-      this.#child.stderr.resume();
-      return address;
-    }
-    throw new Error('the browser did not start');
-  }
-
-  async openPage(address) {
-    const page = await this.#browser.contexts()[0].newPage();
-    await page.goto(new URL(PAGE, address).href);
-    await page.waitForFunction(() => 'inPage' in globalThis);
-    return page;
-  }
-
-  /** Ends every process at once, with no chance to write anything. */
-  async kill() {
-    const hasExited = this.#child.exitCode !== null || this.#child.signalCode !== null;
-    process.kill(-this.#child.pid, 'SIGKILL');
-    if (!hasExited) await once(this.#child, 'exit');
-    await this.#browser.close().catch(() => undefined);
-  }
 }
 
 /**
@@ -189,9 +133,9 @@ export async function killRounds({
   address,
   seed = 1,
   media = 'mirrored',
+  browser: name = 'chromium',
   say = () => undefined,
 }) {
-  const executable = await ensureBrowser();
   const counts = { rounds, clean: 0, lost: 0, dataLoss: 0, restored: 0 };
   let profile = await makeProfile();
   /** Of all rounds on this profile. */
@@ -200,7 +144,7 @@ export async function killRounds({
   try {
     // Each time the browser is started it first looks for what the last one left.
     for (let round = 0; round <= rounds; round++) {
-      let browser = await Chromium.start(executable, profile);
+      let browser = await startBrowser(name, profile);
       try {
         let page = await browser.openPage(address);
         const failure = await startIn(page, media);
@@ -220,7 +164,7 @@ export async function killRounds({
           await browser.kill();
           await removeProfile(profile);
           [profile, synced] = [await makeProfile(), []];
-          browser = await Chromium.start(executable, profile);
+          browser = await startBrowser(name, profile);
           page = await browser.openPage(address);
           await startIn(page, media);
         }
@@ -307,6 +251,7 @@ async function main() {
       rounds: { type: 'string', default: '20' },
       seed: { type: 'string', default: '1' },
       media: { type: 'string', default: 'mirrored' },
+      browser: { type: 'string', default: 'chromium' },
     },
   });
   const { address, stop } = await serve();
@@ -315,6 +260,7 @@ async function main() {
       rounds: Number(values.rounds),
       seed: Number(values.seed),
       media: values.media,
+      browser: values.browser,
       address,
       say: print,
     });

@@ -10,6 +10,7 @@ import type { Batch, Durability, Store } from '../../store/store.ts';
 import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
+import { ChangedInodes } from './changed-inodes.ts';
 import { type DirtyTracker, type IdbfsData, isPartOfMore } from './idbfs-data.ts';
 import {
   encodeFilesystem,
@@ -50,7 +51,7 @@ interface DirtyChunk {
 
 /** What a commit under way is writing. */
 interface Commit {
-  readonly inodes: Set<Inode>;
+  readonly inodes: ChangedInodes;
   readonly chunks: DirtyChunk[];
   /** Object → where its end was cut. */
   readonly discards: Map<number, number>;
@@ -78,7 +79,7 @@ export class Changes implements CommitSource, DirtyTracker {
   readonly items: PendingItems;
   readonly #store: Store;
   readonly #owner: ChangesOwner;
-  #inodes = new Set<Inode>();
+  #inodes = new ChangedInodes();
   #data = new Set<IdbfsData>();
   #discards = new Map<number, number>();
   #holes = new Map<number, Hole[]>();
@@ -106,6 +107,10 @@ export class Changes implements CommitSource, DirtyTracker {
 
   get dirtyBytes(): number {
     return this.#dataBytes + this.#inodes.size * INODE_BYTES + this.items.size * ITEM_BYTES;
+  }
+
+  get nodeBytes(): number {
+    return this.#inodes.nodeBytes;
   }
 
   /** Inodes that the next commit would write or remove. */
@@ -255,7 +260,7 @@ export class Changes implements CommitSource, DirtyTracker {
     writes.push(...this.#xattrWrites());
     const discards = this.#discarded();
     this.#commit = commit;
-    this.#inodes = new Set();
+    this.#inodes = new ChangedInodes();
     this.#data = new Set();
     this.#discards = new Map();
     this.#holes = new Map();

@@ -91,7 +91,8 @@ export class PendingItems {
    * `stored`, which is everything of the store in [from, to), with the pending changes of that
    * range made.
    */
-  #merge(stored: readonly Item[], from: string, to: string): Item[] {
+  #merge(stored: readonly Item[], from: string, to: string): readonly Item[] {
+    if (this.#committing.size === 0 && this.#current.size === 0) return stored;
     const merged = new Map(stored.map((item) => [item.key, item]));
     let isSorted = true;
     for (const layer of [this.#committing, this.#current]) {

@@ -20,6 +20,8 @@ export interface CommitSource {
   readonly hasChanges: boolean;
   /** Bytes that changed and are in no commit yet. */
   readonly dirtyBytes: number;
+  /** About what a commit writes because of what lies around that, at most. */
+  readonly nodeBytes: number;
   /** Bytes a commit under way is writing. */
   readonly committingBytes: number;
   /**
@@ -52,6 +54,8 @@ export interface WriteBackOptions {
 const RETRY_MAX_MS = 30_000;
 /** Writers wait when this many times the dirty limit is unwritten. */
 const HARD_LIMIT_FACTOR = 4;
+/** A few nodes are written by any commit: they start none. In bytes. */
+const NODE_BYTES_MIN = 1 << 20;
 
 export class WriteBack {
   readonly #source: CommitSource;
@@ -152,7 +156,10 @@ export class WriteBack {
   get #isOverLimit(): boolean {
     // A full store is tried again by the timer, not by every write.
     const mayStart = !this.#isRunning && this.#failure === undefined;
-    return mayStart && this.#source.dirtyBytes >= this.#options.dirtyLimit;
+    if (!mayStart) return false;
+    const { dirtyBytes, nodeBytes } = this.#source;
+    const { dirtyLimit } = this.#options;
+    return dirtyBytes >= dirtyLimit || nodeBytes >= Math.max(dirtyLimit, NODE_BYTES_MIN);
   }
 
   /**

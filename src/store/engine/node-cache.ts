@@ -2,7 +2,7 @@
 // (second chance).
 
 import { type Op, WaitQueue } from '../../lib/op.ts';
-import { type Child, decodeNode, type TreeNode } from './node.ts';
+import { type Child, decodeNode, NODE_SIZE_MAX, type TreeNode } from './node.ts';
 import { mendPlace, type PageDevice, type Place, wholePlace } from './page-device.ts';
 
 /** Of the bytes of a node or of a block of data. */
@@ -16,6 +16,8 @@ interface CachedNode {
 
 /** A decoded node takes about this many times its size. */
 const DECODED_FACTOR = 3;
+/** What is read for later may take this part of the cache. */
+const READ_AHEAD_SHARE = 4;
 
 export class NodeCache {
   readonly #device: PageDevice;
@@ -35,6 +37,11 @@ export class NodeCache {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** So many nodes can be read for later without pushing out each other, or much else. */
+  get readAheadMax(): number {
+    return Math.floor(this.#limit / (NODE_SIZE_MAX * DECODED_FACTOR) / READ_AHEAD_SHARE);
   }
 
   get(child: Child): TreeNode | undefined {

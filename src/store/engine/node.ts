@@ -29,6 +29,8 @@ import type { Place } from './page-device.ts';
 
 const TAG = 0x42;
 const WIDE = 0x8000;
+/** Nodes are split above this size, in bytes. Below the cliff of IndexedDB, and few units. */
+export const NODE_SIZE_MAX = 28 * 1024;
 export const NODE_HEADER_BYTES = 4;
 const ENTRY_HEADER_BYTES = 7;
 export const CHILD_BYTES = 20;

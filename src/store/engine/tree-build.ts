@@ -2,13 +2,10 @@
 
 import { assertDefined } from '../../lib/assert.ts';
 import type { Checksum } from './node-cache.ts';
-import { type Child, encodeNode, entryBytes, NODE_HEADER_BYTES } from './node.ts';
+import { type Child, encodeNode, entryBytes, NODE_HEADER_BYTES, NODE_SIZE_MAX } from './node.ts';
 import { unitsOf } from './page-device.ts';
 import { EMPTY_ROOT, type Root } from './tree.ts';
 import type { Written } from './tree-edit.ts';
-
-/** As in tree-edit.ts, where it is said why. */
-const NODE_SIZE_MAX = 28 * 1024;
 
 interface Entry {
   readonly key: string;

@@ -10,6 +10,7 @@ import {
   type LeafNode,
   type LeafValue,
   NODE_HEADER_BYTES,
+  NODE_SIZE_MAX,
   type InnerNode,
   type TreeNode,
 } from './node.ts';
@@ -20,8 +21,6 @@ import { EMPTY_ROOT, isNode, type Root } from './tree.ts';
 /** A new value of a key, or undefined: it goes. */
 export type Change = readonly [key: string, value: LeafValue | undefined];
 
-/** Nodes are split above this size, in bytes. Below the cliff of IndexedDB, and few units. */
-const NODE_SIZE_MAX = 28 * 1024;
 /** A node below this size is joined with a neighbour that is in memory. */
 const NODE_SIZE_MIN = NODE_SIZE_MAX / 4;
 /** A root up to this size is kept in the superblock. */

@@ -42,13 +42,18 @@ export interface EntryRange {
 
 export const EMPTY_ROOT: TreeNode = { level: 0, keys: [], values: [] };
 
-/** Leaves read at once by a walk that goes on and on. */
+/** Leaves read at once where one after the other is wanted. */
 const READ_AHEAD_MAX = 16;
+/** Those who want one after the other may have no use for so many in between. */
+const SKIPPED_MAX = 2;
 
 export class Tree {
   readonly #cache: NodeCache;
   #root: Root;
   #cachedEnd: string | undefined;
+  /** The end of the leaves that were read last, and how many were read beyond the wanted one. */
+  #readTo: string | undefined;
+  #ahead = 0;
 
   constructor(cache: NodeCache, root: Root) {
     this.#cache = cache;
@@ -143,7 +148,6 @@ export class Tree {
   /** False if a node is missing. */
   *#walkBelow(root: Root, from: string, visit: Visit): Op<boolean> {
     let key: string | undefined = from;
-    let ahead = 0;
     while (key !== undefined) {
       let node = isNode(root) ? root : (this.#cache.get(root) ?? (yield* this.#cache.load(root)));
       let end: string | undefined;
@@ -153,16 +157,36 @@ export class Tree {
         assert(child !== undefined, 'an inner node has children');
         end = node.keys[index + 1] ?? end;
         const cached = this.#cache.get(child);
-        if (cached === undefined) {
-          const others = node.values.slice(index + 1, index + 1 + (node.level === 1 ? ahead : 0));
-          ahead = Math.min(READ_AHEAD_MAX, ahead * 2 + 1);
-          node = yield* this.#cache.load(child, others);
-        } else node = cached;
+        if (cached !== undefined) node = cached;
+        else if (node.level > 1) node = yield* this.#cache.load(child);
+        else node = yield* this.#cache.load(child, this.#readAhead(node, index, end));
       }
       if (node === undefined) return false;
       key = visit(node, end);
     }
     return true;
+  }
+
+  /**
+   * What to read with a leaf, child `index` of a node that ends at `end`: more and more of those
+   * behind it, if it follows on what was read last. So does one directory on the other for somebody
+   * who walks a tree in the order in which it was made.
+   */
+  #readAhead(
+    { keys, values }: InnerNode,
+    index: number,
+    end: string | undefined,
+  ): readonly Child[] {
+    const readTo = this.#readTo;
+    const follows =
+      readTo !== undefined &&
+      (keys[Math.max(0, index - SKIPPED_MAX)] ?? '') <= readTo &&
+      readTo <= (keys[index] ?? '');
+    const max = Math.min(READ_AHEAD_MAX, this.#cache.readAheadMax);
+    this.#ahead = follows ? Math.min(max, this.#ahead * 2 + 1) : 0;
+    const others = values.slice(index + 1, index + 1 + this.#ahead);
+    this.#readTo = keys[index + 1 + others.length] ?? end;
+    return others;
   }
 
   /**
