@@ -2,7 +2,7 @@
 // threads of their own, and on one that is not, where they run inline.
 
 import { defineConfig } from 'playwright/test';
-import { ensureBrowser } from './.tools/setup.mjs';
+import { CHROMIUM_FLAGS, ensureBrowser } from './.tools/setup.mjs';
 
 /** BURROW_TEST_PORT lets two runs share a machine. */
 const firstPort = Number(process.env['BURROW_TEST_PORT'] ?? 5183);
@@ -33,16 +33,7 @@ export default defineConfig({
     screenshot: 'only-on-failure',
     launchOptions: {
       executablePath: await ensureBrowser(),
-      args: [
-        // Containers run as root and have no GPU.
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
+      args: [...CHROMIUM_FLAGS],
     },
   },
   projects: PAGES.map(({ name, port }) => ({ name, use: { baseURL: urlOf(port) } })),

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { watchInUse, watchResident } from './bench-memory.mjs';
 import { writeResults } from './bench-report.mjs';
-import { ROOT, ensureBrowser, ensureDependencies } from './setup.mjs';
+import { CHROMIUM_FLAGS, ROOT, ensureBrowser, ensureDependencies } from './setup.mjs';
 
 const SUITES = [
   'operations',
@@ -33,15 +33,6 @@ const OPTIONS = {
 
 const BENCH = join(ROOT, 'test', 'bench');
 const PAGE = join(ROOT, '.cache', 'bench');
-const BROWSER_FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 const ISOLATION = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
@@ -146,7 +137,7 @@ async function openBrowser(executablePath, url) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
     headless: true,
-    args: BROWSER_FLAGS,
+    args: CHROMIUM_FLAGS,
   });
   const page = await context.newPage();
   page.setDefaultTimeout(0);

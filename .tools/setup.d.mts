@@ -1,6 +1,7 @@
 // Types of setup.mjs, for configuration files and tests in TypeScript.
 
 export declare const ROOT: string;
+export declare const CHROMIUM_FLAGS: readonly string[];
 export declare class SetupError extends Error {}
 export declare function findCommand(...names: string[]): string | undefined;
 export declare function ensureDependencies(): void;

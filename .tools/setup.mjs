@@ -17,6 +17,17 @@ const BROWSER_CACHE = join(ROOT, '.cache', 'browser.json');
 /** Names under which a Chromium may be on the path. */
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
+/** Containers run as root, have no GPU, and the network may be closed. */
+export const CHROMIUM_FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
 const DOWNLOAD_TIMEOUT_MS = 180_000;
 const INSTALL_TIMEOUT_MS = 600_000;
 

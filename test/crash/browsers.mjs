@@ -8,21 +8,9 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { URL } from 'node:url';
 import { chromium } from 'playwright';
-import { ROOT, ensureBrowser, ensureFirefox } from '../../.tools/setup.mjs';
+import { CHROMIUM_FLAGS, ROOT, ensureBrowser, ensureFirefox } from '../../.tools/setup.mjs';
 
 const PAGE = `/@fs${ROOT}test/browser/support/kernel-page.html`;
-
-const CHROMIUM_FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--remote-debugging-port=0',
-];
 
 /** Nothing that asks the network for something by itself. */
 const FIREFOX_PREFERENCES = {
@@ -69,22 +57,30 @@ class Browser {
   }
 }
 
+/** A page of Playwright's or Puppeteer's, once a kernel can be started in it. */
+async function opened(page, address) {
+  await page.goto(new URL(PAGE, address).href);
+  await page.waitForFunction(() => 'inPage' in globalThis);
+  return page;
+}
+
 class Chromium extends Browser {
   #driver;
 
   static async start(profile) {
-    const args = [...CHROMIUM_FLAGS, `--user-data-dir=${profile}`, 'about:blank'];
-    const started = new Chromium(await ensureBrowser(), args);
+    const args = [...CHROMIUM_FLAGS, '--headless', '--remote-debugging-port=0'];
+    const started = new Chromium(await ensureBrowser(), [
+      ...args,
+      `--user-data-dir=${profile}`,
+      'about:blank',
+    ]);
     const address = await started.address(/DevTools listening on (ws:\S+)/);
     started.#driver = await chromium.connectOverCDP(address);
     return started;
   }
 
   async openPage(address) {
-    const page = await this.#driver.contexts()[0].newPage();
-    await page.goto(new URL(PAGE, address).href);
-    await page.waitForFunction(() => 'inPage' in globalThis);
-    return page;
+    return await opened(await this.#driver.contexts()[0].newPage(), address);
   }
 
   async kill() {
@@ -114,10 +110,7 @@ class Firefox extends Browser {
   }
 
   async openPage(address) {
-    const page = await this.#driver.newPage();
-    await page.goto(new URL(PAGE, address).href);
-    await page.waitForFunction(() => 'inPage' in globalThis);
-    return page;
+    return await opened(await this.#driver.newPage(), address);
   }
 
   async kill() {

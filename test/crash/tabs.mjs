@@ -7,7 +7,7 @@ import process from 'node:process';
 import { URL, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright';
-import { ROOT, ensureBrowser } from '../../.tools/setup.mjs';
+import { CHROMIUM_FLAGS, ROOT, ensureBrowser } from '../../.tools/setup.mjs';
 import { makeRandom, serve } from './kill.mjs';
 
 const PAGE = `/@fs${ROOT}test/browser/support/kernel-page.html`;
@@ -215,7 +215,7 @@ async function main() {
   const { address, stop } = await serve();
   const browser = await chromium.launch({
     executablePath: await ensureBrowser(),
-    args: ['--no-sandbox', '--disable-gpu'],
+    args: CHROMIUM_FLAGS,
   });
   try {
     const { done, wrong } = await stressTabs({
