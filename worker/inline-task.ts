@@ -13,6 +13,7 @@ import { type Exit, exitOf, ProgramExit, type SignalName } from '../src/wasi/exi
 import { importsFor, startFunctionOf } from '../src/wasi/instantiate.ts';
 import type { GuestImport, Wasi } from '../src/wasi/wasi.ts';
 import type { Task } from '../src/kernel/task.ts';
+import { nextMacrotask } from './macrotask.ts';
 
 /** JavaScript Promise Integration, which TypeScript's library doesn't know yet. */
 interface Jspi {
@@ -129,18 +130,6 @@ class InlineTask {
   #killed(): ProgramExit {
     return new ProgramExit({ signal: this.#options.endSignal() });
   }
-}
-
-/** A message to oneself: a macrotask without the delay of a timer. */
-function nextMacrotask(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
 }
 
 /** Runs a program to its end. Never rejects. */

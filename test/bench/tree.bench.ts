@@ -9,6 +9,7 @@ import { ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
 import { type Op, runAsync } from '../../src/lib/op.ts';
 import type { Media } from '../../src/store/media.ts';
 import type { Syscalls } from '../../src/syscalls/table.ts';
+import { nextMacrotask } from '../../worker/macrotask.ts';
 import { makeTask } from '../support/kernels.ts';
 import { bootStored, removeStored } from './stored-kernel.ts';
 
@@ -74,14 +75,7 @@ let sliceStart = 0;
 /** Lets the event loop run now and then, as the kernel does between a program's calls. */
 async function breathe(): Promise<void> {
   if (performance.now() - sliceStart < SLICE_MS) return;
-  await new Promise<void>((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
+  await nextMacrotask();
   sliceStart = performance.now();
 }
 
