@@ -182,7 +182,8 @@ export interface Store {
    * may be written from them later. get, scan and read may show the batch as soon as this is
    * called and do show it once it has succeeded.
    *
-   * Errors (nothing of the batch is applied):
+   * Errors (nothing of the batch is applied; after a crash that comes before the next commit
+   * succeeds, all of it may be: a medium that fails can't say how much it has written):
    *  - EROFS if the store is read-only.
    *  - ENOSPC if the origin's quota is exceeded.
    *  - EIO if the medium fails or the store was closed.

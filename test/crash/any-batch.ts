@@ -2,6 +2,8 @@
 
 import fc from 'fast-check';
 import { runAsync } from '../../src/lib/op.ts';
+import type { MemoryStore } from '../../src/store/memory-store.ts';
+import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import { BLOCK_SIZE, type Batch, type Store } from '../../src/store/store.ts';
 
 const OBJECT = 7;
@@ -19,6 +21,16 @@ export async function contentOf(store: Store): Promise<string> {
   }
   const sorted = [...blocks].sort(([a], [b]) => a - b);
   return JSON.stringify([items.map(({ key, value }) => [key, value.length, value[0]]), sorted]);
+}
+
+/** What a store holds, to compare and to go back to. */
+export interface State {
+  readonly snapshot: MemoryStoreSnapshot;
+  readonly content: string;
+}
+
+export async function stateOf(store: MemoryStore): Promise<State> {
+  return { snapshot: store.snapshot(), content: await contentOf(store) };
 }
 
 const item = fc.tuple(fc.nat(200), fc.option(fc.integer({ min: 1, max: 250 }), { nil: undefined }));

@@ -10,7 +10,7 @@ import { CrashRun, type Step } from './crash-run.ts';
 
 vi.setConfig({ testTimeout: FUZZ_TIMEOUT });
 
-const HISTORY: HistoryOptions = { writeMax: 5000, keepsSize: false, syncs: true };
+const HISTORY: HistoryOptions = { writeMax: 5000, syncs: true };
 
 const act = anyAction(HISTORY).map((action): Step => ({ kind: 'action', action }));
 const advance = fc

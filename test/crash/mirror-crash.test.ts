@@ -4,10 +4,11 @@
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { linuxerr } from '../../src/abi/errno.ts';
+import { assertDefined } from '../../src/lib/assert.ts';
 import { runAsync } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../support/history/settings.ts';
-import { anyBatch, contentOf, randomOf, toBatch } from './any-batch.ts';
+import { anyBatch, contentOf, randomOf, type State, stateOf, toBatch } from './any-batch.ts';
 import { LOSSES, memoryWith, World } from './mirror-world.ts';
 
 vi.setConfig({ testTimeout: FUZZ_TIMEOUT });
@@ -39,58 +40,83 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 const counts = { crashes: 0, losses: 0, failures: 0, resilvered: 0, degraded: 0 };
 
+interface Model {
+  readonly store: MemoryStore;
+  /** States of commits that failed since the last one that succeeded: a crash may bring them. */
+  failed: State[];
+}
+
+/** A crash so many turns after a commit began. Has it succeeded by then? */
+async function crashIn(
+  world: World,
+  commit: () => Promise<void>,
+  { ticks, random }: { readonly ticks: number; readonly random: () => number },
+): Promise<boolean> {
+  counts.crashes++;
+  let isDone = false;
+  const underWay = commit().then(() => (isDone = true));
+  for (let i = 0; i < ticks; i++) await Promise.resolve();
+  const wasDone = isDone;
+  const image = world.memory.image;
+  const file = world.file.crash(random);
+  await underWay;
+  await world.close();
+  world.file = file;
+  world.memory = memoryWith(image);
+  await world.open();
+  return wasDone;
+}
+
+/** A medium fails in a commit. Does that succeed? */
+async function failIn(
+  world: World,
+  commit: () => Promise<void>,
+  { isFile, after }: { readonly isFile: boolean; readonly after: number },
+): Promise<boolean> {
+  counts.failures++;
+  if (isFile) world.file.operationsLeft = after;
+  else world.memory.failNextCommit(after < 3 ? linuxerr.EIO : linuxerr.ENOSPC);
+  let isDone = true;
+  await commit().catch((error: unknown) => {
+    // While a side is made anew, there is no other.
+    expect([linuxerr.EIO, linuxerr.ENOSPC]).toContain(error);
+    isDone = false;
+  });
+  world.file.operationsLeft = Infinity;
+  if (world.device.mirrorStatus.state === 'degraded') counts.degraded++;
+  return isDone;
+}
+
 /** Makes one commit, and what happens then. Returns what the store may hold. */
 async function run(
   world: World,
-  model: MemoryStore,
+  model: Model,
   { batch, isStrict, event, seed }: Step,
-): Promise<string[]> {
-  const before = await contentOf(model);
+): Promise<State[]> {
+  const before = await stateOf(model.store);
   const changes = toBatch(batch);
-  const durability = isStrict ? 'strict' : 'relaxed';
-  const options = { durability } as const;
-  await runAsync(model.commit(changes, options));
-  const after = await contentOf(model);
+  const options = { durability: isStrict ? 'strict' : 'relaxed' } as const;
+  await runAsync(model.store.commit(changes, options));
+  const after = await stateOf(model.store);
+  const { failed } = model;
+  model.failed = [];
   const random = randomOf(seed);
-  switch (event.what) {
-    case 'crash': {
-      counts.crashes++;
-      // The commit may be under way.
-      let isDone = false;
-      const commit = runAsync(world.engine.commit(changes, options)).then(() => (isDone = true));
-      for (let i = 0; i < event.ticks; i++) await Promise.resolve();
-      const wasDone = isDone;
-      const image = world.memory.image;
-      const file = world.file.crash(random);
-      await commit;
-      await world.close();
-      world.file = file;
-      world.memory = memoryWith(image);
-      await world.open();
-      return wasDone ? [after] : [before, after];
-    }
-    case 'failure': {
-      counts.failures++;
-      if (event.isFile) world.file.operationsLeft = event.after;
-      else world.memory.failNextCommit(event.after < 3 ? linuxerr.EIO : linuxerr.ENOSPC);
-      let isDone = true;
-      await runAsync(world.engine.commit(changes, options)).catch((error: unknown) => {
-        // While a side is made anew, there is no other.
-        expect([linuxerr.EIO, linuxerr.ENOSPC]).toContain(error);
-        isDone = false;
-      });
-      world.file.operationsLeft = Infinity;
-      if (world.device.mirrorStatus.state === 'degraded') counts.degraded++;
-      if (isDone) return [after];
-      // A file whose superblock may or may not be there has been given up.
-      if (world.device.isOpen) return [before];
-      await world.close();
-      await world.open();
-      return [before, after];
-    }
-    default:
-      await runAsync(world.engine.commit(changes, options));
+  const commit = (): Promise<void> => runAsync(world.engine.commit(changes, options));
+  if (event.what === 'crash') {
+    const wasDone = await crashIn(world, commit, { ticks: event.ticks, random });
+    return wasDone ? [after] : [before, after, ...failed];
   }
+  if (event.what === 'failure') {
+    if (await failIn(world, commit, event)) return [after];
+    if (world.device.isOpen) {
+      model.failed = [...failed, after];
+      return [before];
+    }
+    await world.close();
+    await world.open();
+    return [before, after, ...failed];
+  }
+  await commit();
   if (event.what === 'nothing') return [after];
   if (event.what === 'loss') {
     // The other side has to be whole by then.
@@ -112,16 +138,16 @@ test('nothing that was committed is lost with either side', async () => {
   const property = fc.asyncProperty(
     fc.array(step, { maxLength: 30, size: 'max' }),
     async (steps) => {
-      const model = new MemoryStore();
+      const model: Model = { store: new MemoryStore(), failed: [] };
       const world = new World();
       world.keepCopies();
       await world.open();
       for (const each of steps) {
-        const before = model.snapshot();
         const wanted = await run(world, model, each);
         const content = await contentOf(world.engine);
-        expect(wanted).toContain(content);
-        if (content !== (await contentOf(model))) model.restore(before);
+        expect(wanted.map((state) => state.content)).toContain(content);
+        const found = wanted.find((state) => state.content === content);
+        model.store.restore(assertDefined(found).snapshot);
         if (each.seed % 4 === 0) world.keepCopies();
       }
       await world.becomeWhole();
@@ -130,7 +156,7 @@ test('nothing that was committed is lost with either side', async () => {
         leader: 'file',
         behindBytes: 0,
       });
-      expect(await contentOf(world.engine)).toBe(await contentOf(model));
+      expect(await contentOf(world.engine)).toBe(await contentOf(model.store));
       expect(await runAsync(world.device.scrub())).toMatchObject({ isComplete: true, lost: 0 });
       await world.close();
       await world.check();

@@ -6,7 +6,7 @@ import { expect, test, vi } from 'vitest';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { runAsync, runSync } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
-import { type Action, type Normalize, perform } from '../support/history/action.ts';
+import { type Action, perform } from '../support/history/action.ts';
 import { anyAction, PRELUDE } from '../support/history/generate.ts';
 import { closeSession, newTask, openIdbfs } from '../support/history/session.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../support/history/settings.ts';
@@ -18,11 +18,10 @@ import { Interleaving } from './interleaved.ts';
 vi.setConfig({ testTimeout: FUZZ_TIMEOUT });
 
 const LIMITS = { dentries: 2, listingBatch: 2, cacheSizeMin: 40_000 };
-const same: Normalize = (_call, result) => result;
 
 /** One task each, whose calls come one after the other. */
 const programs = fc.array(
-  fc.array(anyAction({ writeMax: 50_000, keepsSize: true, syncs: true }), {
+  fc.array(anyAction({ writeMax: 50_000, syncs: true }), {
     minLength: 1,
     maxLength: 12,
   }),
@@ -39,11 +38,11 @@ async function runAll(lists: readonly Action[][], order: readonly number[]): Pro
   const tasks = lists.map(() => newTask(vfs, clock));
   for (const [index, { sys }] of tasks.entries()) {
     for (const action of index === 0 ? PRELUDE : PRELUDE.slice(4)) {
-      await run.finish(perform(sys, action, same));
+      await run.finish(perform(sys, action));
     }
   }
   const ops = lists.map(function* (actions, index) {
-    for (const action of actions) yield* perform(tasks[index]!.sys, action, same);
+    for (const action of actions) yield* perform(tasks[index]!.sys, action);
   });
   await run.run(ops, order);
   for (const each of tasks) each.task.end();

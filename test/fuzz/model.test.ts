@@ -7,13 +7,7 @@ import type { IdbfsLimits } from '../../src/fs/idbfs/options.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { runAsync, runSync } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
-import {
-  type Action,
-  type Normalize,
-  perform,
-  printAction,
-  withoutBlocks,
-} from '../support/history/action.ts';
+import { type Action, perform, printAction } from '../support/history/action.ts';
 import { anyAction, type HistoryOptions, PRELUDE } from '../support/history/generate.ts';
 import { closeSession, openIdbfs, openTmpfs } from '../support/history/session.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../support/history/settings.ts';
@@ -33,15 +27,15 @@ interface Variant {
 const STEP_MS = 300;
 
 /** Runs a history on both and compares all outcomes, and the trees before and after a remount. */
-async function compare(history: readonly Action[], variant: Variant, normalize: Normalize) {
+async function compare(history: readonly Action[], variant: Variant) {
   const clocks = [new FakeClock(), new FakeClock()] as const;
   const model = openTmpfs(clocks[0]);
   const options = { ...variant, clock: clocks[1] };
   const session = await runAsync(openIdbfs(options));
   const log: string[] = [];
   for (const action of [...PRELUDE, ...history]) {
-    const wanted = runSync(perform(model.sys, action, normalize));
-    const outcome = await runAsync(perform(session.sys, action, normalize));
+    const wanted = runSync(perform(model.sys, action));
+    const outcome = await runAsync(perform(session.sys, action));
     log.push(`${printAction(action)} = ${outcome}`);
     if (outcome !== wanted) throw new Error(`${wanted} expected:\n${log.join('\n')}`);
     for (const clock of clocks) clock.advance(STEP_MS);
@@ -60,15 +54,13 @@ async function compare(history: readonly Action[], variant: Variant, normalize: 
   );
 }
 
-const HISTORY: HistoryOptions = { writeMax: 80_000, keepsSize: false, syncs: true };
+const HISTORY: HistoryOptions = { writeMax: 80_000, syncs: true };
 const histories = (options: HistoryOptions): fc.Arbitrary<Action[]> =>
   fc.array(anyAction(options), { maxLength: 90, size: 'max' });
 
-const same: Normalize = (_call, result) => result;
-
 test('idbfs does what tmpfs does when everything stays in memory', async () => {
-  const property = fc.asyncProperty(histories({ ...HISTORY, keepsSize: true }), (history) =>
-    compare(history, { store: new MemoryStore(), cacheSize: 1 << 30, dirtyLimit: 1 << 30 }, same),
+  const property = fc.asyncProperty(histories(HISTORY), (history) =>
+    compare(history, { store: new MemoryStore(), cacheSize: 1 << 30, dirtyLimit: 1 << 30 }),
   );
   await fc.assert(property, fuzz(100));
 });
@@ -76,11 +68,12 @@ test('idbfs does what tmpfs does when everything stays in memory', async () => {
 test('idbfs does what tmpfs does when next to nothing stays in memory', async () => {
   const limits = { dentries: 2, listingBatch: 2, cacheSizeMin: 0 };
   const property = fc.asyncProperty(histories(HISTORY), (history) =>
-    compare(
-      history,
-      { store: new MemoryStore({ yields: true }), cacheSize: 40_000, dirtyLimit: 3000, limits },
-      withoutBlocks,
-    ),
+    compare(history, {
+      store: new MemoryStore({ yields: true }),
+      cacheSize: 40_000,
+      dirtyLimit: 3000,
+      limits,
+    }),
   );
   await fc.assert(property, fuzz(100));
 });

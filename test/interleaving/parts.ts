@@ -25,7 +25,7 @@ import type { FdTable } from '../../src/kernel/fd-table.ts';
 import type { TaskSyscalls } from '../../src/kernel/task-syscalls.ts';
 import { type Op, runSync } from '../../src/lib/op.ts';
 import type { DirentRecord } from '../../src/syscalls/table.ts';
-import { type Action, type Outcome, perform, withoutBlocks } from '../support/history/action.ts';
+import { type Action, type Outcome, perform } from '../support/history/action.ts';
 import type { Session } from '../support/history/session.ts';
 import { asOutcome, isDeed, type Step } from './scenario.ts';
 
@@ -53,9 +53,7 @@ function* partsOf(action: Action, session: Session, handles: Handles): Parts<Out
   const { sys } = session;
   const [first, second, third, fourth] = args;
   const bare = (...changed: Action['args']): Outcome => {
-    return runSync(
-      perform(sys, { call, args: [...changed, ...args.slice(changed.length)] }, withoutBlocks),
-    );
+    return runSync(perform(sys, { call, args: [...changed, ...args.slice(changed.length)] }));
   };
   switch (call) {
     case 'renameat2':

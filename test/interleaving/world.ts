@@ -10,7 +10,7 @@ import type { Inode } from '../../src/fs/shared/inode.ts';
 import type { Clock, Timespec } from '../../src/lib/clock.ts';
 import { type Mutex, type Op, runSync } from '../../src/lib/op.ts';
 import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
-import { type Outcome, perform, withoutBlocks } from '../support/history/action.ts';
+import { type Outcome, perform } from '../support/history/action.ts';
 import { newTask, openIdbfs, type Session } from '../support/history/session.ts';
 import { leakedReferences } from '../support/references.ts';
 import type { Machine } from './explore.ts';
@@ -141,7 +141,7 @@ export class World implements Machine, Observer {
     this.#observed(() => {
       for (const deed of mounted) runSync(deed.run(this.#sessions[0]!));
       for (const session of new Set(scenario.isOneTask === true ? [first] : this.#sessions)) {
-        for (const action of opened) runSync(perform(session.sys, action, withoutBlocks));
+        for (const action of opened) runSync(perform(session.sys, action));
       }
     });
     this.#calls = programs.map(() => []);
@@ -166,9 +166,7 @@ export class World implements Machine, Observer {
     const session = this.#sessions[index]!;
     const call: TimedOutcome = { began: this.#stepCount, ended: -1, outcome: undefined };
     this.#calls[index]!.push(call);
-    call.outcome = yield* isDeed(step)
-      ? step.run(session)
-      : perform(session.sys, step, withoutBlocks);
+    call.outcome = yield* isDeed(step) ? step.run(session) : perform(session.sys, step);
     // What a deed does it does in its last step.
     if (isDeed(step)) this.#recorder.writeEverything();
     call.ended = this.#stepCount;

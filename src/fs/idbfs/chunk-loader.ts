@@ -17,6 +17,7 @@ import {
   type Chunk,
   CHUNK_SIZE,
   type Need,
+  popCount,
 } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
 import type { Changes } from './changes.ts';
@@ -31,6 +32,8 @@ const WINDOW_MAX = 64;
 const WINDOWS_AHEAD = 3;
 /** Larger windows end where the store's longest records do, as a file was written in one go. */
 const RECORD_CHUNKS = 32;
+/** Of so many chunks at once the blocks are counted. */
+const COUNTED_CHUNKS = 256;
 /** A window takes at most this part of the cache. */
 const CACHE_SHARE = 16;
 
@@ -214,6 +217,54 @@ export class ChunkLoader {
       const end = Math.min(cut, data.storedChunks * CHUNK_SIZE);
       return found === undefined || found >= end ? Infinity : found;
     }
+  }
+
+  /**
+   * As LocalTree.countBlocksFrom(). Chunks may come and go while the store is asked, and what is
+   * dirty may be committed: how many blocks there are stays the same.
+   */
+  *countBlocksFrom(inode: Inode, first: number): Op<number> {
+    const data = assertDefined(inode.data) as IdbfsData;
+    let count = 0;
+    let reached = first;
+    while (reached < data.storedChunks) {
+      const { generation } = data;
+      // Large files are often sparse.
+      const isFirst = reached === first;
+      const next = isFirst ? first * CHUNK_SIZE : yield* this.nextData(inode, reached * CHUNK_SIZE);
+      const from = Math.min(data.storedChunks, Math.floor(next / CHUNK_SIZE));
+      const to = Math.min(data.storedChunks, from + COUNTED_CHUNKS);
+      const stored = yield* this.#blocksWithin(data, from, to);
+      // Rewritten meanwhile.
+      if (data.generation !== generation) continue;
+      for (const { index, written } of data.chunks.values()) {
+        if (index >= reached && index < to) stored.set(index, popCount(written));
+      }
+      for (const blocks of stored.values()) count += blocks;
+      reached = to;
+    }
+    return count + data.countFrom(reached);
+  }
+
+  /**
+   * By chunk, how many blocks the store has of chunks [from, to), less what is gone. It isn't asked
+   * if they are all in memory.
+   */
+  *#blocksWithin(data: IdbfsData, from: number, to: number): Op<Map<number, number>> {
+    const { ino, chunks } = data;
+    const blocks = new Map<number, number>();
+    let missing = from;
+    while (missing < to && chunks.has(missing)) missing++;
+    if (missing === to) return blocks;
+    const cut = this.#changes.cutOf(ino);
+    const holes = this.#changes.holesOf(ino);
+    const start = from * CHUNK_SIZE;
+    const ranges = yield* this.#store.dataRanges(ino, start, (to - from) * CHUNK_SIZE);
+    for (let chunk = from; chunk < to; chunk++) {
+      const { written } = storedIn(chunk, { ranges, runs: [], cut, holes });
+      if (written !== 0) blocks.set(chunk, popCount(written));
+    }
+    return blocks;
   }
 }
 

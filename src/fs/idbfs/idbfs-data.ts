@@ -47,10 +47,10 @@ export class IdbfsData extends FileData {
     return (this.#loading ??= new Map());
   }
 
-  override truncate(size: number): number {
+  override truncate(size: number, inDropped: number): number {
     this.generation++;
     this.#tracker.dataCut(this.ino, size);
-    return super.truncate(size);
+    return super.truncate(size, inDropped);
   }
 
   // Nothing is overwritten in place: what the next commit has to write takes room.

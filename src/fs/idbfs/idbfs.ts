@@ -20,7 +20,6 @@ import type { CommitObserver, ExportedFilesystem, InodeHint, Notes } from '../..
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import { CREATION_BYTES } from '../shared/create.ts';
 import type { DirectoryCursor } from '../shared/directory-description.ts';
-import { CHUNK_SIZE } from '../shared/file-data.ts';
 import { Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
 import type { Xattrs } from '../shared/xattrs.ts';
 import type { Need } from '../shared/file-data.ts';
@@ -294,10 +293,6 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     const stored = decodeInode(item);
     const inode = this.#newInode({ ...stored, ino });
     fillInode(inode, stored);
-    if (inode.data !== undefined) {
-      inode.data.blockCount = stored.blockCount;
-      inode.data.storedChunks = Math.ceil(inode.size / CHUNK_SIZE);
-    }
     return inode;
   }
 
@@ -434,6 +429,10 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
 
   override nextStoredData(inode: Inode, offset: number): Op<number> {
     return this.#loader.nextData(inode, offset);
+  }
+
+  override countBlocksFrom(inode: Inode, first: number): Op<number> {
+    return this.#loader.countBlocksFrom(inode, first);
   }
 
   override *freeBlocks(): Op<number> {

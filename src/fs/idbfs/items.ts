@@ -25,6 +25,7 @@ export function isKnownFormat(version: number): boolean {
 
 /** Flags of an inode. */
 const HAS_XATTRS = 1;
+const MAY_REACH_BEHIND_END = 2;
 
 /** The letters for the kinds of items. */
 export const KIND = {
@@ -161,20 +162,23 @@ export function decodePosition(bytes: Uint8Array): { ino: number; type: number; 
 }
 
 export function encodeInode(inode: Inode): Uint8Array {
-  return encodeWith(inode, inode.data?.blockCount ?? 0);
+  return encodeWith(inode, inode.data ?? NO_DATA);
 }
 
 export function encodeStoredInode(inode: StoredInode): Uint8Array {
-  return encodeWith(inode, inode.blockCount);
+  return encodeWith(inode, inode);
 }
 
 /** One literal: copying fields from object to object took longer than the rest. */
-function encodeWith(inode: Omit<StoredInode, 'blockCount'>, blockCount: number): Uint8Array {
+function encodeWith(
+  inode: Omit<StoredInode, keyof StoredData>,
+  { blockCount, mayReachBehindEnd }: StoredData,
+): Uint8Array {
   const { target } = inode;
   return inodeCodec.encode(
     {
       mode: inode.mode,
-      flags: inode.hasXattrs ? HAS_XATTRS : 0,
+      flags: (inode.hasXattrs ? HAS_XATTRS : 0) | (mayReachBehindEnd ? MAY_REACH_BEHIND_END : 0),
       uid: inode.uid,
       gid: inode.gid,
       nlink: inode.nlink,
@@ -196,14 +200,21 @@ function encodeWith(inode: Omit<StoredInode, 'blockCount'>, blockCount: number):
   );
 }
 
-export interface StoredInode {
+/** What is kept of a regular file's data in its inode's item. */
+interface StoredData {
+  readonly blockCount: number;
+  readonly mayReachBehindEnd: boolean;
+}
+
+const NO_DATA: StoredData = { blockCount: 0, mayReachBehindEnd: false };
+
+export interface StoredInode extends StoredData {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly nlink: number;
   readonly rdev: number;
   readonly size: number;
-  readonly blockCount: number;
   readonly entryCount: number;
   readonly nextCookie: number;
   readonly atime: Timespec;
@@ -225,6 +236,7 @@ export function decodeInode(bytes: Uint8Array): StoredInode {
     btime: { sec: values.btimeSec, nsec: values.btimeNsec },
     target: decodeUtf8(rest),
     hasXattrs: (values.flags & HAS_XATTRS) !== 0,
+    mayReachBehindEnd: (values.flags & MAY_REACH_BEHIND_END) !== 0,
   };
 }
 

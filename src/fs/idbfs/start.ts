@@ -2,8 +2,10 @@
 // it.
 
 import { linuxerr } from '../../abi/errno.ts';
+import { FILE_SIZE_MAX } from '../../abi/limits.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
+import { CHUNK_SIZE } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
 import {
   decodeFilesystem,
@@ -57,4 +59,10 @@ export function fillInode(inode: Inode, stored: ReturnType<typeof decodeInode>):
   const { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime, hasXattrs } = stored;
   Object.assign(inode, { nlink, size, entryCount, nextCookie, atime, mtime, ctime, btime });
   inode.hasXattrs = hasXattrs;
+  const { data } = inode;
+  if (data === undefined) return;
+  data.blockCount = stored.blockCount;
+  data.mayReachBehindEnd = stored.mayReachBehindEnd;
+  const end = data.mayReachBehindEnd ? FILE_SIZE_MAX : size;
+  data.storedChunks = Math.ceil(end / CHUNK_SIZE);
 }

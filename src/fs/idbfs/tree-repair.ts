@@ -114,7 +114,8 @@ class RepairEdits implements Edits {
     const now = this.#now;
     const times = { atime: now, mtime: now, ctime: now, btime: now };
     const counts = { nlink: 1, size: 0, blockCount: 0, entryCount: 0, nextCookie: FIRST_COOKIE };
-    return { mode, uid: 0, gid: 0, rdev: 0, ...counts, ...times, target: '', hasXattrs: false };
+    const flags = { hasXattrs: false, mayReachBehindEnd: false };
+    return { mode, uid: 0, gid: 0, rdev: 0, ...counts, ...times, target: '', ...flags };
   }
 
   *commit(): Op<void> {

@@ -137,13 +137,14 @@ function* setSize(fs: LocalTree, inode: Inode, size: number): Op<void> {
   if (size > FILE_SIZE_MAX) throw linuxerr.EFBIG;
   const data = inode.data;
   if (data === undefined) return;
-  const cut = Math.floor(size / CHUNK_SIZE) * CHUNK_SIZE;
-  if (size <= inode.size && cut !== size) {
-    // The chunk that stays in part must be here, so that what lies behind the end becomes zeros.
-    yield* loadRange(fs, inode, { from: size, to: cut + CHUNK_SIZE, isOverwritten: true });
-  }
   // Also at the same size: blocks that fallocate() put behind the end go.
-  if (size <= inode.size) fs.releaseBlocks(data.truncate(size));
+  if (size <= inode.size) {
+    const end = Math.ceil(size / CHUNK_SIZE);
+    const inDropped = size === 0 ? data.blockCount : yield* fs.countBlocksFrom(inode, end);
+    // The chunk that stays in part must be here, so that what lies behind the end becomes zeros.
+    yield* loadRange(fs, inode, { from: size, to: end * CHUNK_SIZE, isOverwritten: true });
+    fs.releaseBlocks(data.truncate(size, inDropped));
+  }
   inode.size = size;
 }
 

@@ -74,7 +74,10 @@ function* makeRoom(fs: LocalTree, inode: Inode, from: number, to: number): Op<vo
         isOverwritten: false,
       });
       fs.checkRoom(next - position);
+      // A commit may come before the next piece, and the file may never grow to where they lie.
+      data.mayReachBehindEnd ||= next > inode.size;
       data.allocate(position, next);
+      fs.inodeChanged(inode);
       position = next;
     }
   } finally {
@@ -103,6 +106,7 @@ function* punch(fs: LocalTree, inode: Inode, from: number, to: number): Op<void>
     const chunkEnd = Math.min(lastBlock, (Math.floor(next / CHUNK_SIZE) + 1) * CHUNK_SIZE);
     yield* loadRange(fs, inode, { from: next, to: chunkEnd, isOverwritten: true });
     fs.releaseBlocks(data.punch(next, chunkEnd));
+    fs.inodeChanged(inode);
     position = chunkEnd;
   }
 }

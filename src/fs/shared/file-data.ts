@@ -58,6 +58,8 @@ export class FileData {
   storedChunks = 0;
   /** Number of written blocks, in memory or not. */
   blockCount = 0;
+  /** Some may lie behind the end of the file: fallocate() puts them there. */
+  mayReachBehindEnd = false;
 
   /**
    * The first chunk overlapping [from, to) of which something must be loaded, or -1.
@@ -233,28 +235,35 @@ export class FileData {
     this.#resize(chunk, chunk.base + chunk.bytes.length);
   }
 
-  /**
-   * Drops everything from `size` on. The chunk that `size` cuts must not be missing. Returns by how
-   * much blockCount fell. Blocks of dropped chunks that are not in memory are counted as if the
-   * rest of the file had no holes.
-   */
-  truncate(size: number): number {
-    const before = this.blockCount;
-    const keep = Math.ceil(size / CHUNK_SIZE);
-    let dropped = 0;
-    for (const chunk of this.chunks.values()) if (chunk.index >= keep) dropped += this.#drop(chunk);
-    this.storedChunks = Math.min(this.storedChunks, keep);
-    const at = size - (keep - 1) * CHUNK_SIZE;
-    const last = keep > 0 && at < CHUNK_SIZE ? this.chunks.get(keep - 1) : undefined;
-    if (last !== undefined) dropped += this.#cut(last, at);
-    this.blockCount = Math.min(before - dropped, Math.ceil(size / BLOCK_SIZE));
-    return before - this.blockCount;
+  /** Number of written blocks in the chunks in memory from `first` on. */
+  countFrom(first: number): number {
+    let count = 0;
+    for (const { index, written } of this.chunks.values()) {
+      if (index >= first) count += popCount(written);
+    }
+    return count;
   }
 
-  #drop(chunk: Chunk): number {
-    this.chunks.delete(chunk.index);
-    this.onRemoved(chunk);
-    return popCount(chunk.written);
+  /**
+   * Drops everything from `size` on. The chunk that `size` cuts must not be missing. `inDropped`:
+   * the number of written blocks in the chunks behind that one, in memory or not. Returns by how
+   * much blockCount fell.
+   */
+  truncate(size: number, inDropped: number): number {
+    const before = this.blockCount;
+    const keep = Math.ceil(size / CHUNK_SIZE);
+    for (const chunk of this.chunks.values()) {
+      if (chunk.index < keep) continue;
+      this.chunks.delete(chunk.index);
+      this.onRemoved(chunk);
+    }
+    this.storedChunks = Math.min(this.storedChunks, keep);
+    this.blockCount -= inDropped;
+    const at = size - (keep - 1) * CHUNK_SIZE;
+    const last = keep > 0 && at < CHUNK_SIZE ? this.chunks.get(keep - 1) : undefined;
+    if (last !== undefined) this.blockCount -= this.#cut(last, at);
+    this.mayReachBehindEnd = false;
+    return before - this.blockCount;
   }
 
   /**

@@ -58,6 +58,11 @@ export abstract class LocalTree implements InodeOwner {
    * Infinity: nowhere.
    */
   abstract nextStoredData(inode: Inode, offset: number): Op<number>;
+  /**
+   * Number of written blocks in a file's chunks from `first` on, in memory or not. The caller holds
+   * the inode's dataMutex.
+   */
+  abstract countBlocksFrom(inode: Inode, first: number): Op<number>;
   /** About how many blocks there is room for. Infinity if there is no limit. */
   abstract freeBlocks(): Op<number>;
   /** Makes room for `blocks` more blocks. Returns how many there is room for. */

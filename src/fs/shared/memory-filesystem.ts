@@ -4,7 +4,7 @@
 import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
-import { assert } from '../../lib/assert.ts';
+import { assert, assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import { ChildrenCursor, type DirectoryCursor } from './directory-description.ts';
@@ -75,7 +75,8 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
 
   override destroyInode(inode: Inode): void {
     this.#inodesUsed--;
-    if (inode.data !== undefined) this.releaseBlocks(inode.data.truncate(0));
+    const { data } = inode;
+    if (data !== undefined) this.releaseBlocks(data.truncate(0, data.blockCount));
     if (inode.isSymlink) this.releaseBlocks(blocksOfTarget(inode.target));
   }
 
@@ -138,6 +139,10 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
 
   override *nextStoredData(): Op<number> {
     return Infinity;
+  }
+
+  override *countBlocksFrom(inode: Inode, first: number): Op<number> {
+    return assertDefined(inode.data).countFrom(first);
   }
 
   override *throttle(): Op<void> {

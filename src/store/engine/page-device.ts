@@ -87,7 +87,8 @@ export interface PageDevice {
    * Writes a batch, whole or not at all: after any crash the medium holds exactly the state of one
    * commit. The engine makes one commit at a time.
    *
-   * Errors (the state before it stays):
+   * Errors (the state before it stays; after a crash that comes before the next commit succeeds,
+   * the batch may be found, whole):
    *  - ENOSPC if the quota is exceeded.
    *  - EIO if the medium fails or was closed.
    */

@@ -60,22 +60,16 @@ function outcomeOf(action: Action, args: readonly unknown[], result: unknown): O
   return JSON.stringify(result ?? 'done') + contents;
 }
 
-export type Normalize = (call: SyscallName, result: unknown) => unknown;
-
-/** The number of blocks is an upper bound, if not all of a file was in memory when it was cut. */
-export const withoutBlocks: Normalize = (call, result) =>
-  call === 'fstat' || call === 'fstatat' ? { ...(result as object), blocks: 0 } : result;
-
 export function act(call: Action['call'], ...args: Action['args']): Action {
   return { call, args };
 }
 
-/** Makes the call. `normalize` takes out of a result what may differ. */
-export function* perform(sys: Syscalls, action: Action, normalize: Normalize): Op<Outcome> {
+/** Makes the call. */
+export function* perform(sys: Syscalls, action: Action): Op<Outcome> {
   const args = action.args.map(materialize);
   const call = sys[action.call] as (...args: readonly unknown[]) => Op<unknown>;
   try {
-    return outcomeOf(action, args, normalize(action.call, yield* call.apply(sys, args)));
+    return outcomeOf(action, args, yield* call.apply(sys, args));
   } catch (error) {
     if (error instanceof LinuxError) return error.code;
     throw error;

@@ -50,8 +50,6 @@ const GIB = 2 ** 30;
 export interface HistoryOptions {
   /** Bytes a write has at most. */
   readonly writeMax: number;
-  /** fallocate() beyond the end of a file: idbfs forgets that once the inode leaves the memory. */
-  readonly keepsSize: boolean;
   /** With sync calls. */
   readonly syncs: boolean;
 }
@@ -150,7 +148,6 @@ function data(options: HistoryOptions): [number, Make][] {
   });
   const buffer = fc.record({ buffer: fc.oneof(fc.nat(300), fc.nat(80_000)) });
   const whence = fc.constantFrom(SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE);
-  const allocateModes = options.keepsSize ? [0, FALLOC_FL_KEEP_SIZE] : [0];
   const length = fc.constantFrom(1, 4096, 50_000);
   return [
     [14, action('openat', AT_FDCWD, path, openFlags, mode)],
@@ -161,7 +158,7 @@ function data(options: HistoryOptions): [number, Make][] {
     [6, action('pread', fd, buffer, offset)],
     [4, action('lseek', fd, offset, whence)],
     [4, action('ftruncate', fd, size)],
-    [1, action('fallocate', fd, fc.constantFrom(...allocateModes), offset, length)],
+    [1, action('fallocate', fd, fc.constantFrom(0, FALLOC_FL_KEEP_SIZE), offset, length)],
     [6, action('getdents', fd, fc.constantFrom(24, 48, 100, 32_768))],
     [1, action('dup', fd)],
     [1, action('setfl', fd, fc.constantFrom(0, O_APPEND))],

@@ -3,7 +3,13 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { AT_FDCWD, O_CREAT, O_RDWR, SEEK_DATA } from '../../../src/abi/fcntl.ts';
+import {
+  AT_FDCWD,
+  FALLOC_FL_KEEP_SIZE,
+  O_CREAT,
+  O_RDWR,
+  SEEK_DATA,
+} from '../../../src/abi/fcntl.ts';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import type { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
 import { CHUNK_SIZE } from '../../../src/fs/shared/file-data.ts';
@@ -13,7 +19,7 @@ import { MemoryStore } from '../../../src/store/memory-store.ts';
 import type { Run } from '../../../src/store/store.ts';
 import type { Syscalls } from '../../../src/syscalls/table.ts';
 import { digest, makeData } from '../../support/history/action.ts';
-import { openIdbfs, type Session } from '../../support/history/session.ts';
+import { closeSession, openIdbfs, type Session } from '../../support/history/session.ts';
 
 /** Room for one chunk. */
 const LIMITS = { dentries: 2, listingBatch: 2, cacheSizeMin: 0 };
@@ -111,4 +117,54 @@ test('what was cut off stays away when its chunk is read again before a commit',
   await expect(runAsync(sys.lseek(fd, 8192, SEEK_DATA))).rejects.toBe(linuxerr.ENXIO);
   await runAsync(sys.sync());
   expect(await readAt(sys, fd, 8192, 4096)).toEqual(new Uint8Array(4096));
+});
+
+async function remount(session: Session<Idbfs>, store: MemoryStore): Promise<Session<Idbfs>> {
+  await runAsync(closeSession(session));
+  store.restore(store.snapshot());
+  return open(store);
+}
+
+/** A file of 6 blocks in 3 chunks far from each other, of which nothing is in memory. */
+async function openSparse(): Promise<{ sys: Syscalls; fd: number }> {
+  const store = new MemoryStore({ yields: true });
+  const first = await open(store);
+  const made = await makeFile(first.sys, '/f', makeData({ seed: 1, length: 8192 }));
+  await runAsync(first.sys.pwrite(made, makeData({ seed: 2, length: 8192 }), 3 * CHUNK_SIZE));
+  await runAsync(first.sys.pwrite(made, makeData({ seed: 3, length: 8192 }), 9000 * CHUNK_SIZE));
+  const { sys } = await remount(first, store);
+  return { sys, fd: await runAsync(sys.openat(AT_FDCWD, '/f', O_RDWR, 0)) };
+}
+
+test.each([
+  [0, 0],
+  [1, 1],
+  [4096, 1],
+  [4097, 2],
+  [CHUNK_SIZE, 2],
+  [3 * CHUNK_SIZE, 2],
+  [3 * CHUNK_SIZE + 1, 3],
+  [9000 * CHUNK_SIZE, 4],
+  [9000 * CHUNK_SIZE + 8192, 6],
+  [10_000 * CHUNK_SIZE, 6],
+])('a file that is cut to %i bytes has %i blocks', async (size, blocks) => {
+  const { sys, fd } = await openSparse();
+  await runAsync(sys.ftruncate(fd, size));
+  expect((await runAsync(sys.fstat(fd))).blocks * 512).toBe(blocks * 4096);
+});
+
+test('blocks behind the end of a file are known after a mount', async () => {
+  const store = new MemoryStore({ yields: true });
+  const first = await open(store);
+  const made = await makeFile(first.sys, '/f', makeData({ seed: 1, length: 100 }));
+  await runAsync(first.sys.fallocate(made, FALLOC_FL_KEEP_SIZE, 5 * CHUNK_SIZE, 8192));
+  const { sys } = await remount(first, store);
+  const fd = await runAsync(sys.openat(AT_FDCWD, '/f', O_RDWR, 0));
+  const blocksOf = async (): Promise<number> => (await runAsync(sys.fstat(fd))).blocks / 8;
+  expect(await blocksOf()).toBe(3);
+  // One of them is there, the next is not.
+  await runAsync(sys.pwrite(fd, makeData({ seed: 2, length: 8192 }), 5 * CHUNK_SIZE + 4096));
+  expect(await blocksOf()).toBe(4);
+  await runAsync(sys.ftruncate(fd, 100));
+  expect(await blocksOf()).toBe(1);
 });
