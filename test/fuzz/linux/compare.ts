@@ -11,9 +11,9 @@ class Difference extends Error {
   override readonly name = 'Difference';
 }
 
-function leniencyFor(variant: Variant, history: readonly Step[]): Leniency {
+function leniencyFor(history: readonly Step[]): Leniency {
   const ticks = history.filter(({ call }) => call === 'tick').length;
-  return { blocks: variant === 'small idbfs', atime: ticks * 2 < history.length };
+  return { atime: ticks * 2 < history.length };
 }
 
 /** Errors: Difference. */
@@ -63,5 +63,5 @@ export async function compareSides(
   if (ours.status === 'rejected') {
     throw new Difference(`${String((ours.reason as Error).stack)}\n${printHistory(history, [])}`);
   }
-  compareResults(history, ours.value, theirs.value, leniencyFor(variant, history));
+  compareResults(history, ours.value, theirs.value, leniencyFor(history));
 }

@@ -11,8 +11,6 @@ import { Numbering } from '../../conformance/numbering.ts';
 import type { Outcome, SideResult, Step, TreeEntry } from './step.ts';
 
 export interface Leniency {
-  /** The blocks of files: idbfs counts too many for files that are not in memory as a whole. */
-  readonly blocks: boolean;
   /**
    * Access times. relatime compares stamps that may lie within one tick: unless every step is
    * followed by a tick, it is a matter of luck on Linux.
@@ -91,11 +89,11 @@ export class Normalizer {
       owner: `${String(uid)}:${String(gid)}`,
       rdev,
       size,
+      blocks,
       blksize,
       mtime: this.#time(stat['mtime']),
       ctime: this.#time(stat['ctime']),
     };
-    if (!this.#leniency.blocks) shown['blocks'] = blocks;
     if (!this.#leniency.atime) shown['atime'] = this.#time(stat['atime']);
     // A pipe that never had a name has no time of birth.
     if (type !== S_IFIFO) shown['btime'] = this.#time(stat['btime']);
