@@ -64,6 +64,10 @@ const FORBIDDEN: [pattern: RegExp, why: string][] = [
     new RegExp(`\\b(?:${words('FIX', 'ME')}|${words('XX', 'X')}|${words('HA', 'CK')})\\b`),
     'marker',
   ],
+  [
+    new RegExp(`\\b${words('sp', 'ec')} \\d+\\.\\d|\\b${words('iss', 'ue')} \\d`),
+    'not in the project',
+  ],
   // strerror(ENOSYS) is called that.
   [new RegExp(`(?<!function )\\bnot ${words('imple', 'mented')}\\b`, 'i'), 'unfinished'],
   // An import from a neighbouring folder of that name is none.

@@ -263,7 +263,7 @@ export const createCases: readonly Case[] = [
   },
   {
     title: 'open with O_CREAT returns EACCES without permission to search the directory',
-    origin: 'POSIX open, EACCES; spec 1.9 F',
+    origin: 'POSIX open, EACCES',
     async run(t) {
       const user = await t.as(USER);
       await user.mkdir(t.path('dir'), 0o700);
@@ -285,7 +285,7 @@ export const createCases: readonly Case[] = [
   },
   {
     title: 'with O_EXCL, EEXIST comes before EACCES for an unwritable directory',
-    origin: 'spec 1.9 F; Linux: fs/namei.c lookup_open()',
+    origin: 'Linux: fs/namei.c lookup_open()',
     async run(t) {
       await t.mkdir(t.path('dir'), 0o755);
       await t.createFile(t.path('dir/file'));
@@ -295,7 +295,7 @@ export const createCases: readonly Case[] = [
   },
   {
     title: 'with O_CREAT, EISDIR for a trailing slash comes before EACCES',
-    origin: 'spec 1.9 F; Linux: fs/namei.c open_last_lookups()',
+    origin: 'Linux: fs/namei.c open_last_lookups()',
     async run(t) {
       await t.mkdir(t.path('dir'), 0o755);
       const user = await t.as(USER);
@@ -355,7 +355,7 @@ export const createCases: readonly Case[] = [
   },
   {
     title: 'open with O_CREAT returns ENOENT in a directory that was removed',
-    origin: 'spec 1.9 F; Linux: fs/namei.c may_create() IS_DEADDIR',
+    origin: 'Linux: fs/namei.c may_create() IS_DEADDIR',
     async run(t) {
       await t.mkdir(t.path('dir'));
       const dir = await t.open(t.path('dir'), O_RDONLY | O_DIRECTORY);

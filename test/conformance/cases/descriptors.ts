@@ -151,7 +151,7 @@ export const flagCases: readonly Case[] = [
   },
   {
     title: 'F_GETFL leaves out the flags that only concern opening',
-    origin: 'POSIX fcntl, F_GETFL; spec 1.7',
+    origin: 'POSIX fcntl, F_GETFL',
     async run(t) {
       const fd = await t.open(t.path('file'), O_RDWR | O_CREAT | O_TRUNC);
       equal(withoutLargefile(await t.getfl(fd)), O_RDWR);
@@ -187,7 +187,7 @@ export const flagCases: readonly Case[] = [
   },
   {
     title: 'F_SETFL with O_NOATIME returns EPERM for a file of somebody else',
-    origin: 'fcntl(2), EPERM; spec 1.7',
+    origin: 'fcntl(2), EPERM',
     async run(t) {
       const [user, other] = [await t.as(USER), await t.as(OTHER)];
       await user.createFile(t.path('file'));

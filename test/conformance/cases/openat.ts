@@ -79,7 +79,7 @@ export const openatCases: readonly Case[] = [
   },
   {
     title: 'openat returns ENOENT for the empty path before it looks at the descriptor',
-    origin: 'spec 1.5; Linux: fs/namei.c getname_flags()',
+    origin: 'Linux: fs/namei.c getname_flags()',
     async run(t) {
       await expectError('ENOENT', t.openat(-1, '', O_RDONLY));
     },

@@ -158,7 +158,7 @@ export const readWriteCases: readonly Case[] = [
   },
   {
     title: 'pread and pwrite return EINVAL for a negative offset before EBADF',
-    origin: 'Linux: fs/read_write.c ksys_pread64(); spec 1.9 P',
+    origin: 'Linux: fs/read_write.c ksys_pread64()',
     async run(t) {
       await t.createFile(t.path('file'), 'text');
       const writer = await t.open(t.path('file'), O_WRONLY);
@@ -264,7 +264,7 @@ export const readWriteCases: readonly Case[] = [
   },
   {
     title: 'data is written and read on both sides of 4 GiB',
-    origin: 'issue 2: offsets and sizes past 4 GiB',
+    origin: 'feature_test_macros(7), _FILE_OFFSET_BITS',
     async run(t) {
       await t.createFile(t.path('file'));
       const fd = await t.open(t.path('file'), O_RDWR);
@@ -279,7 +279,7 @@ export const readWriteCases: readonly Case[] = [
   },
   {
     title: 'a description seeks, reads and writes past 4 GiB',
-    origin: 'issue 2: offsets and sizes past 4 GiB',
+    origin: 'feature_test_macros(7), _FILE_OFFSET_BITS',
     async run(t) {
       await t.createFile(t.path('file'), 'start');
       const fd = await t.open(t.path('file'), O_RDWR);
@@ -293,7 +293,7 @@ export const readWriteCases: readonly Case[] = [
   },
   {
     title: 'a file is truncated to sizes past 4 GiB and back',
-    origin: 'issue 2: offsets and sizes past 4 GiB',
+    origin: 'feature_test_macros(7), _FILE_OFFSET_BITS',
     async run(t) {
       await t.createFile(t.path('file'), 'start');
       const fd = await t.open(t.path('file'), O_RDWR);
@@ -308,7 +308,7 @@ export const readWriteCases: readonly Case[] = [
   },
   {
     title: 'O_APPEND appends past 4 GiB',
-    origin: 'issue 2: offsets and sizes past 4 GiB',
+    origin: 'feature_test_macros(7), _FILE_OFFSET_BITS',
     async run(t) {
       await t.createFile(t.path('file'));
       await t.truncate(t.path('file'), 4 * GIB + 7);

@@ -100,7 +100,7 @@ export const renameCases: readonly Case[] = [
   },
   {
     title: 'rename of one link of a file over another leaves both names',
-    origin: 'POSIX rename; spec 1.10 step 16',
+    origin: 'POSIX rename',
     async run(t) {
       await t.createFile(t.path('first'), 'text');
       await t.link(t.path('first'), t.path('second'));
@@ -190,7 +190,7 @@ export const renameCases: readonly Case[] = [
   },
   {
     title: 'rename of a directory to another parent moves the link of dot-dot',
-    origin: 'spec 1.10, effects',
+    origin: 'Linux: fs/libfs.c simple_rename()',
     async run(t) {
       await t.mkdir(t.path('a'));
       await t.mkdir(t.path('b'));
@@ -217,7 +217,7 @@ export const renameCases: readonly Case[] = [
   },
   {
     title: 'rename of a directory over a sibling takes one link from their parent',
-    origin: 'spec 1.10, effects',
+    origin: 'Linux: fs/libfs.c simple_rename()',
     async run(t) {
       await t.mkdir(t.path('a'));
       await t.mkdir(t.path('b'));
@@ -228,7 +228,7 @@ export const renameCases: readonly Case[] = [
   },
   {
     title: 'rename changes the times of both directories and the ctime of the file',
-    origin: 'POSIX rename; spec 1.10, effects',
+    origin: 'POSIX rename',
     async run(t) {
       await t.mkdir(t.path('a'));
       await t.mkdir(t.path('b'));
@@ -305,7 +305,7 @@ export const renameCases: readonly Case[] = [
   },
   {
     title: 'rename returns ENOENT for an empty path',
-    origin: 'POSIX rename, ENOENT; spec 1.5',
+    origin: 'POSIX rename, ENOENT',
     async run(t) {
       await t.createFile(t.path('file'));
       await expectError('ENOENT', t.rename('', t.path('new')));
@@ -437,7 +437,7 @@ export const renameCases: readonly Case[] = [
   },
   {
     title: 'rename returns ENOENT when the target directory was removed',
-    origin: 'spec 1.10 step 14',
+    origin: 'Linux: fs/namei.c __lookup_hash(), IS_DEADDIR',
     async run(t) {
       await t.createFile(t.path('file'));
       await t.mkdir(t.path('dir'));
