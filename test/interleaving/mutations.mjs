@@ -2,6 +2,7 @@
 // fails without them. Not part of the tests: it takes some minutes.
 //
 //   node test/interleaving/mutations.mjs [WORD]     only those whose title has the word
+//   node test/interleaving/mutations.mjs --check    only sees whether all can be made
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -73,8 +74,8 @@ const MUTATIONS = [
   {
     title: 'no file is created in a directory removed while the name was looked for',
     file: CREATE,
-    from: 'if (parent.isDead) throw linuxerr.ENOENT;\n  rp.mount',
-    to: 'rp.mount',
+    from: 'if (parent.isDead) throw linuxerr.ENOENT;\n  const inode',
+    to: 'const inode',
     tests: ['names'],
   },
   {
@@ -101,7 +102,7 @@ const MUTATIONS = [
   },
   {
     title: 'a chunk that was cut or rewritten while it was loaded is loaded again',
-    file: IDBFS,
+    file: 'src/fs/idbfs/chunk-loader.ts',
     from: 'if (data.generation !== generation) return;',
     to: '',
     tests: ['data'],
@@ -175,16 +176,24 @@ function failuresOf(copy, tests) {
     .map(({ title, failureMessages }) => `${title}: ${failureMessages[0].split('\n')[0]}`);
 }
 
+function mutate(text, { title, from, to, also }) {
+  const mutated = replaceOnce(text, from, to, title);
+  return also === undefined ? mutated : replaceOnce(mutated, ...also, title);
+}
+
+// Whoever changes src is told at once that one of these went with it.
+for (const each of MUTATIONS) mutate(readFileSync(join(ROOT, each.file), 'utf8'), each);
+if (process.argv[2] === '--check') process.exit();
+
 const word = process.argv[2] ?? '';
 const copy = copyOfRepository();
 let survivors = 0;
 try {
-  for (const { title, file, from, to, also, tests } of MUTATIONS) {
+  for (const mutation of MUTATIONS) {
+    const { title, file, tests } = mutation;
     if (!title.includes(word)) continue;
     const original = readFileSync(join(copy, file), 'utf8');
-    let mutated = replaceOnce(original, from, to, title);
-    if (also !== undefined) mutated = replaceOnce(mutated, ...also, title);
-    writeFileSync(join(copy, file), mutated);
+    writeFileSync(join(copy, file), mutate(original, mutation));
     const failures = failuresOf(copy, tests);
     writeFileSync(join(copy, file), original);
     if (failures.length === 0) survivors++;
