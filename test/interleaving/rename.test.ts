@@ -90,6 +90,11 @@ testScenarios([
     programs: [[rename('/a/b', '/c/e')], [rmdir('/c')]],
   },
   {
+    title: 'nothing is renamed into a directory that is emptied and removed',
+    tree: [mkdir('/a'), mkdir('/a/b'), mkdir('/c'), create('/c/x')],
+    programs: [[rename('/a/b', '/c/e')], [unlink('/c/x'), rmdir('/c')]],
+  },
+  {
     title: 'the directory a file is moved out of is removed only when it is empty',
     tree: [mkdir('/a'), create('/a/b'), mkdir('/c')],
     programs: [[rename('/a/b', '/c/e')], [rmdir('/a')]],
