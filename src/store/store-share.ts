@@ -205,6 +205,10 @@ class SharedStore implements Store {
     return this.#isClosed ? undefined : this.#tree.readAtOnce?.(object, within, wanted);
   }
 
+  readInto(object: number, offset: number, target: Uint8Array): boolean {
+    return !this.#isClosed && this.#tree.readInto?.(object, offset, target) === true;
+  }
+
   dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
     this.#checkOpen();
     return this.#tree.dataRanges(object, offset, length);

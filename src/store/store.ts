@@ -167,6 +167,12 @@ export interface Store {
   ): ReadAtOnce | undefined;
 
   /**
+   * Reads whole blocks into `target`, if that takes no waiting and all of them are data that was
+   * written at once; false if not: read() tells. Missing: it always does.
+   */
+  readInto?(object: number, offset: number, target: Uint8Array): boolean;
+
+  /**
    * Where the first written block at or after `offset` (a multiple of BLOCK_SIZE) of an object
    * starts, or undefined if only a hole follows. Reads no data it doesn't need: for SEEK_DATA in
    * large sparse files.

@@ -20,6 +20,7 @@ import {
   popCount,
 } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
+import type { StoredData } from '../shared/stored-data.ts';
 import type { Changes } from './changes.ts';
 import type { ChunkCache } from './chunk-cache.ts';
 import type { IdbfsData } from './idbfs-data.ts';
@@ -45,7 +46,7 @@ interface Load {
   readonly only: number | undefined;
 }
 
-export class ChunkLoader {
+export class ChunkLoader implements StoredData {
   readonly #store: Store;
   readonly #chunks: ChunkCache;
   readonly #changes: Changes;
@@ -79,6 +80,30 @@ export class ChunkLoader {
       // What was to be read besides may be damaged: that is told to whoever wants it.
       yield* this.#run(inode, data, { first: index, end: index + 1, only });
     }
+  }
+
+  /**
+   * Whole blocks here and there that are read for the first time go past the cache, where that
+   * takes no waiting: many are never read again. The second time they are kept.
+   */
+  readPastCache(inode: Inode, target: Uint8Array, offset: number): boolean {
+    const data = assertDefined(inode.data) as IdbfsData;
+    const end = offset + target.length;
+    if (this.#store.readInto === undefined || offset % BLOCK_SIZE !== 0) return false;
+    const index = Math.floor(offset / CHUNK_SIZE);
+    if (target.length % BLOCK_SIZE !== 0 || end > (index + 1) * CHUNK_SIZE) return false;
+    // What is read in a row is read ahead.
+    if (index === data.lastLoaded + 1 || offset === data.lastPast) return false;
+    const blocks = blocksWithin(index, offset, end);
+    const here = data.chunks.get(index);
+    if (here !== undefined && (blocks & ~here.absent) !== 0) return false;
+    if (this.#changes.cutOf(data.ino) < end || this.#changes.holesOf(data.ino).length > 0) {
+      return false;
+    }
+    if (!data.noteRead(index, blocks)) return false;
+    if (!this.#store.readInto(data.ino, offset, target)) return false;
+    data.lastPast = end;
+    return true;
   }
 
   /** A part of a chunk, if that takes no waiting. */
@@ -220,7 +245,7 @@ export class ChunkLoader {
   }
 
   /**
-   * As LocalTree.countBlocksFrom(). Chunks may come and go while the store is asked, and what is
+   * As StoredData.countBlocksFrom(). Chunks may come and go while the store is asked, and what is
    * dirty may be committed: how many blocks there are stays the same.
    */
   *countBlocksFrom(inode: Inode, first: number): Op<number> {

@@ -14,6 +14,9 @@ export interface DirtyTracker {
   dataCleaned(bytes: number): void;
 }
 
+/** Of larger files several chunks share what is noted of their blocks: 4 GiB. */
+const NOTED_CHUNKS_MAX = 131_072;
+
 /** What the store has of a chunk. */
 interface StoredChunk {
   /** Bit n: block n is data. */
@@ -29,6 +32,9 @@ export class IdbfsData extends FileData {
   lastLoaded = -1;
   /** How many were loaded with it, if the file is read from front to back. */
   window = 0;
+  /** Where the last read past the cache ended. */
+  lastPast = -1;
+  #readOnce: Uint8Array | undefined;
   /** Loads what follows a chunk that was marked. */
   readAhead: (() => void) | undefined;
   #loading: Map<number, WaitQueue> | undefined;
@@ -45,6 +51,22 @@ export class IdbfsData extends FileData {
   /** Loads under way, by chunk index. */
   get loading(): Map<number, WaitQueue> {
     return (this.#loading ??= new Map());
+  }
+
+  /**
+   * Is any of a chunk's blocks to be read for the first time, as far as is known? From now on none
+   * is.
+   */
+  noteRead(chunk: number, blocks: number): boolean {
+    if (this.#readOnce === undefined) {
+      let size = 1;
+      while (size < this.storedChunks && size < NOTED_CHUNKS_MAX) size *= 2;
+      this.#readOnce = new Uint8Array(size);
+    }
+    const at = chunk % this.#readOnce.length;
+    const before = this.#readOnce[at] ?? 0;
+    this.#readOnce[at] = before | blocks;
+    return (blocks & ~before) !== 0;
   }
 
   override truncate(size: number, inDropped: number): number {

@@ -22,7 +22,6 @@ import { CREATION_BYTES } from '../shared/create.ts';
 import type { DirectoryCursor } from '../shared/directory-description.ts';
 import { Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
 import type { Xattrs } from '../shared/xattrs.ts';
-import type { Need } from '../shared/file-data.ts';
 import { LocalFilesystem } from '../shared/local-filesystem.ts';
 import { Changes } from './changes.ts';
 import { type CheckOptions, type CheckResult, checkMounted } from './check.ts';
@@ -67,7 +66,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   readonly #dentryCounts = new Map<Inode, number>();
   readonly #chunks: ChunkCache;
   readonly #dentries: DentryCache;
-  readonly #loader: ChunkLoader;
+  override readonly stored: ChunkLoader;
   readonly #changes: Changes;
   readonly #writeBack: WriteBack;
   readonly #reserve: SpaceReserve;
@@ -120,7 +119,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
         this.#committed(inodes, how);
       },
     });
-    this.#loader = new ChunkLoader(options.store, this.#chunks, this.#changes);
+    this.stored = new ChunkLoader(options.store, this.#chunks, this.#changes);
     const dirtyLimit = options.dirtyLimit ?? DEFAULTS.dirtyLimit;
     this.#reserve = new SpaceReserve(this.#changes, {
       store: options.store,
@@ -422,18 +421,6 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   }
 
   // Data.
-
-  override loadChunk(inode: Inode, index: number, need: Need): Op<void> {
-    return this.#loader.load(inode, index, need);
-  }
-
-  override nextStoredData(inode: Inode, offset: number): Op<number> {
-    return this.#loader.nextData(inode, offset);
-  }
-
-  override countBlocksFrom(inode: Inode, first: number): Op<number> {
-    return this.#loader.countBlocksFrom(inode, first);
-  }
 
   override *freeBlocks(): Op<number> {
     return (yield* this.statfs()).bavail;

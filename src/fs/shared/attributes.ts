@@ -140,7 +140,7 @@ function* setSize(fs: LocalTree, inode: Inode, size: number): Op<void> {
   // Also at the same size: blocks that fallocate() put behind the end go.
   if (size <= inode.size) {
     const end = Math.ceil(size / CHUNK_SIZE);
-    const inDropped = size === 0 ? data.blockCount : yield* fs.countBlocksFrom(inode, end);
+    const inDropped = size === 0 ? data.blockCount : yield* fs.stored.countBlocksFrom(inode, end);
     // The chunk that stays in part must be here, so that what lies behind the end becomes zeros.
     yield* loadRange(fs, inode, { from: size, to: end * CHUNK_SIZE, isOverwritten: true });
     fs.releaseBlocks(data.truncate(size, inDropped));

@@ -30,7 +30,7 @@ export function* loadRange(fs: LocalTree, inode: Inode, need: Need): Op<number> 
     if (missing < 0) return to;
     const end = missing * CHUNK_SIZE;
     if (patience-- <= 0 && end > from) return end;
-    yield* fs.loadChunk(inode, missing, need);
+    yield* fs.stored.load(inode, missing, need);
   }
 }
 
@@ -122,7 +122,7 @@ export function* nextData(fs: LocalTree, inode: Inode, from: number): Op<number>
   if (first !== Infinity) return first;
   for (let position = from; ;) {
     const hasStored = data.storedChunks > 0;
-    const stored = hasStored ? yield* fs.nextStoredData(inode, position) : Infinity;
+    const stored = hasStored ? yield* fs.stored.nextData(inode, position) : Infinity;
     let found = Infinity;
     for (const chunk of data.chunks.values()) {
       found = Math.min(found, data.firstWrittenIn(chunk, from));

@@ -21,8 +21,8 @@ import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import { WatchedFiles } from '../../vfs/watches.ts';
 import { touchAtime } from './attributes.ts';
 import type { DirectoryCursor } from './directory-description.ts';
-import type { Need } from './file-data.ts';
 import type { Inode, InodeAttributes, InodeOwner, LocalDentry } from './inode.ts';
+import type { StoredData } from './stored-data.ts';
 import type { Xattrs } from './xattrs.ts';
 
 export abstract class LocalTree implements InodeOwner {
@@ -42,27 +42,14 @@ export abstract class LocalTree implements InodeOwner {
   protected abstract loadChild(dir: LocalDentry, name: string): Op<LocalDentry | undefined>;
   /** A new inode of nlink 1 (2 for a directory). Errors: ENOSPC. */
   abstract makeInode(attributes: Omit<InodeAttributes, 'ino'>): Inode;
-  /**
-   * Brings something of what is needed into memory, or waits for somebody who does: at least of the
-   * chunk that was reported to be missing.
-   */
-  abstract loadChunk(inode: Inode, index: number, need: Need): Op<void>;
+  /** Of regular files, what isn't in memory. */
+  abstract readonly stored: StoredData;
   /** The extended attributes of an inode, from the store if they aren't in memory. */
   abstract loadXattrs(inode: Inode): Op<Xattrs>;
   /** `inode.xattrs` has changed. */
   abstract xattrsChanged(inode: Inode): void;
   /** Lists a directory's entries from a position on. */
   abstract openCursor(dir: LocalDentry): DirectoryCursor;
-  /**
-   * Where the next written block at or after `offset` starts, beyond the chunks in memory.
-   * Infinity: nowhere.
-   */
-  abstract nextStoredData(inode: Inode, offset: number): Op<number>;
-  /**
-   * Number of written blocks in a file's chunks from `first` on, in memory or not. The caller holds
-   * the inode's dataMutex.
-   */
-  abstract countBlocksFrom(inode: Inode, first: number): Op<number>;
   /** About how many blocks there is room for. Infinity if there is no limit. */
   abstract freeBlocks(): Op<number>;
   /** Makes room for `blocks` more blocks. Returns how many there is room for. */

@@ -4,13 +4,14 @@
 import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
-import { assert, assertDefined } from '../../lib/assert.ts';
+import { assert } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import { ChildrenCursor, type DirectoryCursor } from './directory-description.ts';
 import { BLOCK_SIZE, FileData } from './file-data.ts';
 import { Inode, type InodeAttributes, LocalDentry } from './inode.ts';
 import { LocalFilesystem, type LocalOptions } from './local-filesystem.ts';
+import { NOTHING_STORED } from './stored-data.ts';
 import type { Xattrs } from './xattrs.ts';
 
 export interface MemoryOptions extends LocalOptions {
@@ -38,6 +39,7 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
   override readonly commitStatus: CommitStatus | undefined = undefined;
   /** As on Linux. */
   override readonly hasZeroRange = false;
+  override readonly stored = NOTHING_STORED;
   readonly #options: MemoryOptions;
   #nextIno = 1;
   #blocksUsed = 0;
@@ -131,18 +133,6 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
 
   protected override *loadChild(): Op<LocalDentry | undefined> {
     return undefined;
-  }
-
-  override *loadChunk(): Op<void> {
-    assert(false, 'a memory filesystem has nothing to load');
-  }
-
-  override *nextStoredData(): Op<number> {
-    return Infinity;
-  }
-
-  override *countBlocksFrom(inode: Inode, first: number): Op<number> {
-    return assertDefined(inode.data).countFrom(first);
   }
 
   override *throttle(): Op<void> {

@@ -95,8 +95,9 @@ export class RegularFileDescription extends LocalFileDescription {
       if (buffer.length > 0) this.accessed();
       return 0;
     }
-    if (this.#data.firstMissing(offset, offset + count) >= 0) return -1;
-    this.#data.read(buffer, offset, count);
+    if (this.#data.firstMissing(offset, offset + count) < 0) {
+      this.#data.read(buffer, offset, count);
+    } else if (!this.fs.stored.readPastCache(inode, buffer.subarray(0, count), offset)) return -1;
     this.accessed();
     return count;
   }

@@ -170,6 +170,10 @@ export class Engine implements Store {
     return this.#reader.readAtOnce(object, within, wanted);
   }
 
+  readInto(object: number, offset: number, target: Uint8Array): boolean {
+    return this.#reader.readInto(object, offset, target);
+  }
+
   dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
     return this.#reader.dataRanges(object, offset, length);
   }

@@ -69,6 +69,18 @@ export class PieceReader {
     return runs;
   }
 
+  /** Units of a piece from `from` on, as many as `target` holds, under the same conditions. */
+  readInto({ unit, value }: Piece, from: number, target: Uint8Array): boolean {
+    if (!(value instanceof Extent)) return false;
+    this.#scratchUsed = 0;
+    const bytes = this.#scratchFor(target.length);
+    const portion = portionOf(unit, value, from, from + target.length / UNIT_SIZE);
+    if (this.#device.readAtOnce?.(portion, bytes) !== true) return false;
+    if (!this.#isWhole(bytes, value, from - unit)) return false;
+    target.set(bytes);
+    return true;
+  }
+
   #readPieceAtOnce({ unit, value }: Piece, from: number, to: number): Run | undefined {
     if (!(value instanceof Extent)) return { offset: unit * UNIT_SIZE, bytes: inlineBlock(value) };
     const first = Math.max(unit, from);

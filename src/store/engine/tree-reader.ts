@@ -74,6 +74,18 @@ export class TreeReader {
     return runs === undefined ? undefined : { ranges: rangesOf(pieces, from, to), runs };
   }
 
+  readInto(object: number, offset: number, target: Uint8Array): boolean {
+    checkObject(object);
+    if (!this.#device.isOpen || this.#device.readAtOnce === undefined) return false;
+    const from = offset / UNIT_SIZE;
+    const to = from + target.length / UNIT_SIZE;
+    const pieces = this.#findAtOnce(object, from, to);
+    const piece = pieces?.length === 1 ? pieces[0] : undefined;
+    if (piece === undefined || piece.unit > from || piece.unit + unitCount(piece) < to)
+      return false;
+    return this.#pieces.readInto(piece, from, target);
+  }
+
   *dataRanges(object: number, offset: number, length: number): Op<ByteRange[]> {
     checkObject(object);
     checkOffset(offset);

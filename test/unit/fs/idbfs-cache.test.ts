@@ -2,7 +2,7 @@
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   AT_FDCWD,
   FALLOC_FL_KEEP_SIZE,
@@ -15,14 +15,18 @@ import type { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
 import { CHUNK_SIZE } from '../../../src/fs/shared/file-data.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { type Op, runAsync } from '../../../src/lib/op.ts';
+import { MemoryDevice } from '../../../src/store/engine/memory-device.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import type { Run } from '../../../src/store/store.ts';
 import type { Syscalls } from '../../../src/syscalls/table.ts';
 import { digest, makeData } from '../../support/history/action.ts';
 import { closeSession, openIdbfs, type Session } from '../../support/history/session.ts';
+import { openEngine } from '../store/engine/support.ts';
 
 /** Room for one chunk. */
 const LIMITS = { dentries: 2, listingBatch: 2, cacheSizeMin: 0 };
+
+const ROOMY = { clock: new FakeClock(), cacheSize: 1 << 26 };
 
 function open(store = new MemoryStore({ yields: true })): Promise<Session<Idbfs>> {
   const options = { store, clock: new FakeClock(), cacheSize: CHUNK_SIZE, limits: LIMITS };
@@ -167,4 +171,32 @@ test('blocks behind the end of a file are known after a mount', async () => {
   expect(await blocksOf()).toBe(4);
   await runAsync(sys.ftruncate(fd, 100));
   expect(await blocksOf()).toBe(1);
+});
+
+test('a block that is read here and there is kept when it is read again', async () => {
+  const device = new MemoryDevice();
+  const first = await runAsync(openIdbfs({ store: await openEngine(device), ...ROOMY }));
+  await makeFile(first.sys, '/f', DATA);
+  await runAsync(closeSession(first));
+  device.restore(device.image);
+  const store = await openEngine(device);
+  const readInto = vi.spyOn(store, 'readInto');
+  const readAtOnce = vi.spyOn(store, 'readAtOnce');
+  const { sys } = await runAsync(openIdbfs({ store, ...ROOMY }));
+  const fd = await runAsync(sys.openat(AT_FDCWD, '/f', O_RDWR, 0));
+  const readBlocks = async (): Promise<number[]> => {
+    for (const block of [20, 9, 31, 14]) {
+      const at = block * 4096;
+      expect(digest(await readAt(sys, fd, at, 4096))).toBe(digest(DATA.subarray(at, at + 4096)));
+    }
+    return [readInto.mock.calls.length, readAtOnce.mock.calls.length];
+  };
+  // The first of them brings the tree's node.
+  const [past] = await readBlocks();
+  expect(past).toBeGreaterThanOrEqual(3);
+  await readBlocks();
+  const counts = [readInto.mock.calls.length, readAtOnce.mock.calls.length];
+  expect(counts[1]).toBeGreaterThanOrEqual(3);
+  // Everything is in memory now.
+  expect(await readBlocks()).toEqual(counts);
 });

@@ -13,7 +13,7 @@ import {
 import type { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { runAsync } from '../../../src/lib/op.ts';
-import { MemoryDevice } from '../../../src/store/engine/memory-device.ts';
+import { type DeviceImage, MemoryDevice } from '../../../src/store/engine/memory-device.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../../support/history/settings.ts';
@@ -34,7 +34,11 @@ const offset = fc.oneof(
 const length = fc.oneof(fc.nat(10_000), fc.constantFrom(4096, 32_768, 65_536), fc.nat(600_000));
 const step = fc.oneof(
   fc.record({ call: fc.constant('write'), offset, length, seed: fc.nat(250) }),
-  fc.record({ call: fc.constantFrom('read', 'read', 'read on', 'punch'), offset, length }),
+  fc.record({
+    call: fc.constantFrom('read', 'read', 'read on', 'read blocks', 'punch'),
+    offset,
+    length,
+  }),
   fc.record({ call: fc.constant('truncate'), offset, length: fc.constant(0) }),
   fc.record({
     call: fc.constantFrom('fsync', 'sync', 'crash', 'interval'),
@@ -61,14 +65,13 @@ function inMemory(store = new MemoryStore({ yields: true })): Medium {
   };
 }
 
-async function onEngine(device = new MemoryDevice({ yields: true })): Promise<Medium> {
+/** A device that doesn't yield is read at once where that can be. */
+async function onEngine(yields: boolean, image?: DeviceImage): Promise<Medium> {
+  const device = new MemoryDevice({ yields });
+  if (image !== undefined) device.restore(image);
   return {
     store: await openEngine(device, 300_000),
-    crash() {
-      const next = new MemoryDevice({ yields: true });
-      next.restore(device.image);
-      return onEngine(next);
-    },
+    crash: () => onEngine(yields, device.image),
   };
 }
 
@@ -118,6 +121,13 @@ class Run {
       case 'read on':
         for (let at = offset; at < Math.min(end, this.#size); at += 5000)
           await this.#read(at, 5000);
+        return;
+      case 'read blocks':
+        // In no order, and some of them twice.
+        for (let i = 0; i < Math.min(40, length / 500); i++) {
+          const block = (Math.floor(offset / 4096) + ((i * 37) % 29)) % (SIZE_MAX / 4096);
+          await this.#read(block * 4096, 4096);
+        }
         return;
       case 'punch': {
         if (length === 0) return;
@@ -173,7 +183,8 @@ class Run {
 
 test.each([
   ['in memory', (): Promise<Medium> => Promise.resolve(inMemory())],
-  ['on the engine', (): Promise<Medium> => onEngine()],
+  ['on the engine', (): Promise<Medium> => onEngine(true)],
+  ['on the engine, read at once', (): Promise<Medium> => onEngine(false)],
 ])('%s', async (_name, open) => {
   const property = fc.asyncProperty(
     fc.array(step, { maxLength: 40, size: 'max' }),
