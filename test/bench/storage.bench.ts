@@ -277,24 +277,27 @@ async function makeOpfs(name: string, { sizes, reads }: MakeOptions): Promise<Su
   };
   let handle = await open();
   const buffer = new Uint8Array(MIB);
-  const fill = (mib: number): Promise<void> => {
-    for (let i = 0; i < mib; i++) handle.write(noise, { at: i * MIB });
+  /** What is read and overwritten here and there lies behind the rest. */
+  const start = sizes.sequentialMib * MIB;
+  const fill = (mib: number, from: number): void => {
+    for (let i = 0; i < mib; i++) handle.write(noise, { at: from + i * MIB });
     handle.flush();
-    return Promise.resolve();
   };
   const done = (run: () => void) => (): Promise<void> => {
     run();
     return Promise.resolve();
   };
   const block = noise.subarray(0, BLOCK);
-  const randomRead = (): void => {
+  const randomRead = (from: number): void => {
     for (const index of blocksToRead(sizes, reads)) {
-      checkLength(handle.read(buffer.subarray(0, BLOCK), { at: index * BLOCK }), BLOCK);
+      checkLength(handle.read(buffer.subarray(0, BLOCK), { at: from + index * BLOCK }), BLOCK);
     }
   };
   return {
     works: {
-      write: () => fill(sizes.sequentialMib),
+      write: done(() => {
+        fill(sizes.sequentialMib, 0);
+      }),
       read: done(() => {
         for (let i = 0; i < sizes.sequentialMib; i++) {
           checkLength(handle.read(buffer, { at: i * MIB }), MIB);
@@ -302,7 +305,7 @@ async function makeOpfs(name: string, { sizes, reads }: MakeOptions): Promise<Su
       }),
       overwrite: done(() => {
         for (const [i, index] of blockIndices(sizes).entries()) {
-          handle.write(block, { at: index * BLOCK });
+          handle.write(block, { at: start + index * BLOCK });
           if ((i + 1) % BLOCKS_PER_FSYNC === 0) handle.flush();
         }
       }),
@@ -312,12 +315,14 @@ async function makeOpfs(name: string, { sizes, reads }: MakeOptions): Promise<Su
           handle.flush();
         }
       }),
-      'random read': done(randomRead),
+      'random read': done(() => {
+        randomRead(start);
+      }),
     },
-    prepare: async () => {
-      await fill(sizes.randomMib);
-      randomRead();
-    },
+    prepare: done(() => {
+      fill(sizes.randomMib, start);
+      randomRead(0);
+    }),
     reopen: async () => {
       handle.close();
       handle = await open();

@@ -103,6 +103,7 @@ export class ChunkLoader implements StoredData {
     if (!data.noteRead(index, blocks)) return false;
     if (!this.#store.readInto(data.ino, offset, target)) return false;
     data.lastPast = end;
+    data.window = 0;
     return true;
   }
 

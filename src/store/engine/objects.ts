@@ -71,6 +71,18 @@ export function piecesAtOnce(
   return entries === undefined ? undefined : piecesIn(entries, from);
 }
 
+/**
+ * The piece that has a unit, if that is known without waiting; undefined if not, or if there is
+ * none.
+ */
+export function pieceAtOnce(tree: Tree, object: number, unit: number): Piece | undefined {
+  const entry = tree.floorAtOnce(pieceKey(object, unit));
+  if (entry === undefined || entry.value instanceof Uint8Array) return undefined;
+  if (objectOf(entry.key) !== object) return undefined;
+  const piece = pieceIn(entry);
+  return piece.unit + unitCount(piece) > unit ? piece : undefined;
+}
+
 /** Of pieces that may have units in [from, to). */
 function keysOf(object: number, from: number, to: number): { from: string; to: string } {
   return {

@@ -4,7 +4,14 @@ import { linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
 import { checkKey, checkObject, checkOffset } from '../preconditions.ts';
 import type { ByteRange, Item, ReadAtOnce, Run, ScanOptions } from '../store.ts';
-import { nextPiece, type Piece, piecesAtOnce, piecesOf, unitCount } from './objects.ts';
+import {
+  nextPiece,
+  type Piece,
+  pieceAtOnce,
+  piecesAtOnce,
+  piecesOf,
+  unitCount,
+} from './objects.ts';
 import { type PageDevice, UNIT_SIZE } from './page-device.ts';
 import type { PieceReader, UnitSpan } from './piece-reader.ts';
 import type { Root, Tree } from './tree.ts';
@@ -79,10 +86,8 @@ export class TreeReader {
     if (!this.#device.isOpen || this.#device.readAtOnce === undefined) return false;
     const from = offset / UNIT_SIZE;
     const to = from + target.length / UNIT_SIZE;
-    const pieces = this.#findAtOnce(object, from, to);
-    const piece = pieces?.length === 1 ? pieces[0] : undefined;
-    if (piece === undefined || piece.unit > from || piece.unit + unitCount(piece) < to)
-      return false;
+    const piece = pieceAtOnce(this.#tree, object, from);
+    if (piece === undefined || piece.unit + unitCount(piece) < to) return false;
     return this.#pieces.readInto(piece, from, target);
   }
 

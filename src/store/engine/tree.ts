@@ -130,6 +130,19 @@ export class Tree {
   }
 
   /**
+   * The entry of the largest key up to `key`, if it is in the leaf that covers `key`, and that in
+   * memory; undefined if not.
+   */
+  floorAtOnce(key: string): Entry | undefined {
+    const leaf = this.#cachedLeaf(key);
+    if (leaf === undefined) return undefined;
+    const at = lowerBound(leaf.keys, key);
+    const index = leaf.keys[at] === key ? at : at - 1;
+    const [found, value] = [leaf.keys[index], leaf.values[index]];
+    return found === undefined || value === undefined ? undefined : { key: found, value };
+  }
+
+  /**
    * Visits leaves from the one that covers `from` on. All are of one moment: if that is over before
    * the walk is, `restart` is called and it begins again.
    *
