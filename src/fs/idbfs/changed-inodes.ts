@@ -31,14 +31,33 @@ export class ChangedInodes implements Iterable<Inode> {
   add(inode: Inode): void {
     if (this.#inodes.has(inode)) return;
     this.#inodes.add(inode);
-    this.#nodes.add(Math.floor(inode.ino / PER_NODE));
+    this.#nodes.add(nodeOf(inode));
   }
 
   delete(inode: Inode): void {
     this.#inodes.delete(inode);
+    if (this.#inodes.size === 0) this.#nodes.clear();
+  }
+
+  /** Takes out those that are in the first `nodeBytes` of nodes, in the order of their numbers. */
+  take(nodeBytes: number): ChangedInodes {
+    const taken = new ChangedInodes();
+    const sorted = [...this.#inodes].sort((a, b) => a.ino - b.ino);
+    for (const inode of sorted) {
+      if (taken.nodeBytes >= nodeBytes && !taken.#nodes.has(nodeOf(inode))) break;
+      this.delete(inode);
+      this.#nodes.delete(nodeOf(inode));
+      taken.add(inode);
+    }
+    return taken;
   }
 
   [Symbol.iterator](): Iterator<Inode> {
     return this.#inodes.values();
   }
+}
+
+/** The node that it is taken to be in. */
+function nodeOf({ ino }: Inode): number {
+  return Math.floor(ino / PER_NODE);
 }

@@ -2,6 +2,10 @@
 //
 // Items of names change as they happen; inodes and data are only noted, and encoded when a commit
 // begins. Beginning a commit is one synchronous step. Ending one, well or badly, is another.
+//
+// Inodes of which nothing but the access time has changed are noted apart, as with Linux's lazytime:
+// they start no commit by themselves for a while. A walk through a large tree leaves one in many
+// nodes of the store's tree, all of which a commit writes anew: it does so in portions.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assert, assertDefined } from '../../lib/assert.ts';
@@ -29,6 +33,8 @@ export interface ChangesOwner {
   nextIno(): number;
   /** Called after every change. */
   changed(): void;
+  /** Called when an inode was used, and nothing else of it has changed. */
+  accessed(): void;
   /** A commit begins: what is to be kept with it besides, of others. */
   notes(): Iterable<readonly [key: string, value: Uint8Array | undefined]>;
   /** All there was when it began is in the store's log. */
@@ -69,9 +75,20 @@ interface Hole {
 
 const NO_HOLES: readonly Hole[] = [];
 
+const NOTHING_COMMITTED: Omit<Commit, 'inodes' | 'nextIno' | 'bytes'> = {
+  chunks: [],
+  discards: new Map(),
+  holes: new Map(),
+  xattrs: new Set(),
+};
+
 /** What an item that changed counts as, in bytes: about what it takes in the store. */
 const ITEM_BYTES = 64;
 const INODE_BYTES = 128;
+/** What an inode takes in memory that has to stay there for its access time, about, in bytes. */
+const ACCESSED_INODE_BYTES = 512;
+/** A commit writes so much of nodes at most for access times, in bytes. */
+const ACCESSED_NODE_BYTES_MAX = 4 << 20;
 /** So much is logged at most, counted that way. */
 const LOG_BYTES_MAX = 16 * 1024;
 
@@ -80,6 +97,8 @@ export class Changes implements CommitSource, DirtyTracker {
   readonly #store: Store;
   readonly #owner: ChangesOwner;
   #inodes = new ChangedInodes();
+  /** Of which only the access time has changed. */
+  readonly #accessed = new ChangedInodes();
   #data = new Set<IdbfsData>();
   #discards = new Map<number, number>();
   #holes = new Map<number, Hole[]>();
@@ -102,6 +121,10 @@ export class Changes implements CommitSource, DirtyTracker {
   }
 
   get hasChanges(): boolean {
+    return this.hasUrgentChanges || this.#accessed.size > 0;
+  }
+
+  get hasUrgentChanges(): boolean {
     return this.dirtyBytes > 0 || this.#discards.size > 0 || this.#holes.size > 0;
   }
 
@@ -113,9 +136,13 @@ export class Changes implements CommitSource, DirtyTracker {
     return this.#inodes.nodeBytes;
   }
 
+  get accessedBytes(): number {
+    return this.#accessed.size * ACCESSED_INODE_BYTES;
+  }
+
   /** Inodes that the next commit would write or remove. */
   get inodeCount(): number {
-    return this.#inodes.size + this.#discards.size;
+    return this.#inodes.size + this.#accessed.size + this.#discards.size;
   }
 
   get committingBytes(): number {
@@ -124,13 +151,27 @@ export class Changes implements CommitSource, DirtyTracker {
 
   /** Is there anything of this inode that the store doesn't have? */
   isPending(inode: Inode): boolean {
-    return this.#inodes.has(inode) || this.#commit?.inodes.has(inode) === true;
+    if (this.#inodes.has(inode) || this.#accessed.has(inode)) return true;
+    return this.#commit?.inodes.has(inode) === true;
   }
 
   inodeChanged(inode: Inode): void {
     if (inode.nlink === 0 && inode.refs === 0) return;
+    this.#accessed.delete(inode);
     this.#inodes.add(inode);
     this.#owner.changed();
+  }
+
+  inodeAccessed(inode: Inode): void {
+    if (inode.nlink === 0 && inode.refs === 0) return;
+    if (this.#inodes.has(inode)) return;
+    this.#accessed.add(inode);
+    this.#owner.accessed();
+  }
+
+  /** The inode is to be synced, with its access time. */
+  inodeSynced(inode: Inode): void {
+    if (this.#accessed.has(inode)) this.inodeChanged(inode);
   }
 
   /** Neither a name nor a user is left. `inode` if it is in memory. */
@@ -138,6 +179,7 @@ export class Changes implements CommitSource, DirtyTracker {
     let mayHaveXattrs = true;
     if (inode !== undefined) {
       this.#inodes.delete(inode);
+      this.#accessed.delete(inode);
       const hadChange = this.#xattrs.delete(inode);
       // Also if they were removed, and the store doesn't know of that, or may not get to.
       mayHaveXattrs = inode.hasXattrs || hadChange || this.#commit?.xattrs.has(inode) === true;
@@ -204,7 +246,13 @@ export class Changes implements CommitSource, DirtyTracker {
 
   // Commits.
 
-  *commit(durability: Durability): Op<void> {
+  *commit(durability: Durability, { withAccessed }: { readonly withAccessed: boolean }): Op<void> {
+    if (withAccessed) {
+      // Meanwhile there may be more: those are for later.
+      let portions = Math.floor(this.#accessed.nodeBytes / ACCESSED_NODE_BYTES_MAX);
+      while (portions-- > 0) yield* this.#commitAccessed();
+      for (const inode of this.#accessed.take(ACCESSED_NODE_BYTES_MAX)) this.#inodes.add(inode);
+    }
     const { batch, commit } = this.#begin();
     try {
       yield* this.#store.commit(batch, { durability });
@@ -235,6 +283,29 @@ export class Changes implements CommitSource, DirtyTracker {
     }
     this.#owner.logged();
     return true;
+  }
+
+  /** Some of those of which only the access time has changed. */
+  *#commitAccessed(): Op<void> {
+    const inodes = this.#accessed.take(ACCESSED_NODE_BYTES_MAX);
+    const items = new Map([...inodes].map((inode) => [inodeKey(inode.ino), encodeInode(inode)]));
+    const bytes = inodes.size * INODE_BYTES;
+    this.#commit = { ...NOTHING_COMMITTED, inodes, nextIno: this.#committedNextIno, bytes };
+    try {
+      yield* this.#store.commit({ items, discards: [], writes: [] }, { durability: 'relaxed' });
+    } catch (error) {
+      noteError(inodes, error);
+      this.#commit = undefined;
+      for (const inode of inodes) this.#accessedAgain(inode);
+      throw error;
+    }
+    this.#commit = undefined;
+    this.#owner.committed(inodes, { hasRemoved: false });
+  }
+
+  #accessedAgain(inode: Inode): void {
+    if (inode.nlink === 0 && inode.refs === 0) return;
+    if (!this.#inodes.has(inode)) this.#accessed.add(inode);
   }
 
   #begin(): { batch: Batch; commit: Commit } {

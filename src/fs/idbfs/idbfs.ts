@@ -112,6 +112,9 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
       changed: () => {
         this.#writeBack.changed();
       },
+      accessed: () => {
+        this.#writeBack.accessed();
+      },
       notes: () => this.#observer?.committing() ?? [],
       logged: () => this.#observer?.committed(),
       committed: (inodes, how) => {
@@ -305,6 +308,10 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     this.#changes.inodeChanged(inode);
   }
 
+  override inodeAccessed(inode: Inode): void {
+    this.#changes.inodeAccessed(inode);
+  }
+
   /**
    * An inode that can be read again as it is now is forgotten once nothing in memory leads to it.
    */
@@ -452,7 +459,8 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     return this.#reserve.beforeRemoval();
   }
 
-  override *syncInode(): Op<void> {
+  override *syncInode(inode: Inode): Op<void> {
+    this.#changes.inodeSynced(inode);
     yield* this.#writeBack.flush('strict');
   }
 

@@ -18,17 +18,21 @@ export interface CommitSource {
   readonly isOpen: boolean;
   /** Is there anything a commit would write? */
   readonly hasChanges: boolean;
+  /** Is there any of it that is more than an access time? */
+  readonly hasUrgentChanges: boolean;
   /** Bytes that changed and are in no commit yet. */
   readonly dirtyBytes: number;
   /** About what a commit writes because of what lies around that, at most. */
   readonly nodeBytes: number;
+  /** Memory that is kept because of access times that have changed. Nobody waits for those. */
+  readonly accessedBytes: number;
   /** Bytes a commit under way is writing. */
   readonly committingBytes: number;
   /**
    * Takes what has changed and commits it. Starts with a synchronous step. Errors: those of
-   * Store.commit().
+   * Store.commit(). `withAccessed`: access times as well.
    */
-  commit(durability: Durability): Op<void>;
+  commit(durability: Durability, options: { readonly withAccessed: boolean }): Op<void>;
   /**
    * Takes what has changed and makes it durable, though it stays changed. False, and nothing was
    * done, if it is too much for that. Starts with a synchronous step. Errors: as commit().
@@ -56,6 +60,8 @@ const RETRY_MAX_MS = 30_000;
 const HARD_LIMIT_FACTOR = 4;
 /** A few nodes are written by any commit: they start none. In bytes. */
 const NODE_BYTES_MIN = 1 << 20;
+/** Access times are committed with what else changes, at the latest after this many intervals. */
+const LAZY_INTERVALS = 30;
 
 export class WriteBack {
   readonly #source: CommitSource;
@@ -73,6 +79,12 @@ export class WriteBack {
   /** The last commit that succeeded was not strict: a crash of the system may lose it. */
   #isUnsynced = false;
   #cancelTimer: (() => void) | undefined;
+  /** The timer is one of access times. */
+  #isTimerLazy = false;
+  /** Since when there are access times to commit, in monotonic milliseconds. */
+  #accessedSinceMs: number | undefined;
+  /** The next commit writes access times as well. */
+  #wantsAccessed = false;
   #lastCommitMs: number | undefined;
   #successCount = 0;
   /** Of the last commit, if it failed. */
@@ -121,7 +133,12 @@ export class WriteBack {
     this.#schedule();
   }
 
-  #schedule(): void {
+  /** The same of an access time, for which there is more time. */
+  accessed(): void {
+    this.#schedule({ isLazy: true });
+  }
+
+  #schedule({ isLazy = false } = {}): void {
     if (this.#isClosed) return;
     if (this.#isOverLimit && !this.#isStarting) {
       this.#isStarting = true;
@@ -129,16 +146,47 @@ export class WriteBack {
       // commit takes a state between two operations. Microtasks run when none is under way.
       queueMicrotask(() => {
         this.#isStarting = false;
-        if (this.#isOverLimit) this.#start();
+        if (!this.#isOverLimit) return;
+        if (this.#isAccessedOverLimit) this.#wantsAccessed = true;
+        this.#start();
       });
     }
     if (!this.#source.isOpen) return;
-    this.#cancelTimer ??= this.#options.clock.setTimer(this.#delayMs, () => {
+    if (this.#isTimerLazy && !isLazy) this.#stopTimer();
+    if (this.#cancelTimer !== undefined) return;
+    this.#isTimerLazy = isLazy;
+    if (this.#source.accessedBytes > 0) {
+      this.#accessedSinceMs ??= this.#options.clock.monotonicMs();
+    }
+    const delayMs = this.#delayMs * (isLazy ? LAZY_INTERVALS : 1);
+    this.#cancelTimer = this.#options.clock.setTimer(delayMs, () => {
       this.#cancelTimer = undefined;
       if (!this.#isDue) return;
       this.#wantsWhole = true;
+      if (isLazy || this.#isAccessedDue) this.#wantsAccessed = true;
       if (!this.#isRunning) this.#start();
     });
+  }
+
+  /** Not of access times alone. */
+  get #isUrgent(): boolean {
+    return this.#source.hasUrgentChanges || this.#failure !== undefined;
+  }
+
+  get #isAccessedOverLimit(): boolean {
+    return this.#source.accessedBytes >= Math.max(this.#options.dirtyLimit, NODE_BYTES_MIN);
+  }
+
+  get #isAccessedDue(): boolean {
+    if (this.#accessedSinceMs === undefined) return false;
+    const waitedMs = this.#options.clock.monotonicMs() - this.#accessedSinceMs;
+    return waitedMs >= this.#options.intervalMs * LAZY_INTERVALS;
+  }
+
+  #stopTimer(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#isTimerLazy = false;
   }
 
   /** A medium that failed is asked again even if nothing is left to write: it may be well again. */
@@ -157,6 +205,7 @@ export class WriteBack {
     // A full store is tried again by the timer, not by every write.
     const mayStart = !this.#isRunning && this.#failure === undefined;
     if (!mayStart) return false;
+    if (this.#isAccessedOverLimit) return true;
     const { dirtyBytes, nodeBytes } = this.#source;
     const { dirtyLimit } = this.#options;
     return dirtyBytes >= dirtyLimit || nodeBytes >= Math.max(dirtyLimit, NODE_BYTES_MIN);
@@ -173,10 +222,11 @@ export class WriteBack {
     { isWhole = durability === 'relaxed' }: { readonly isWhole?: boolean } = {},
   ): Op<void> {
     const needsBarrier = durability === 'strict' && this.#isUnsynced;
-    const isDone = !this.#source.hasChanges || (this.#isLogged && !isWhole);
+    const { hasChanges, hasUrgentChanges } = this.#source;
+    const isDone = isWhole ? !hasChanges : this.#isLogged || !hasUrgentChanges;
     if (!this.#isRunning && isDone && !needsBarrier) return;
     if (durability === 'strict') this.#wantsStrict = true;
-    if (isWhole) this.#wantsWhole = true;
+    if (isWhole) this.#wantsWhole = this.#wantsAccessed = true;
     // The commit that starts next has everything there is now.
     const number = this.#startedCount + 1;
     while (this.#endedCount < number) {
@@ -202,8 +252,7 @@ export class WriteBack {
   /** Commits what is left, strictly, and stops. Errors: as flush. */
   *close(): Op<void> {
     this.#isClosed = true;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#stopTimer();
     yield* this.flush('strict', { isWhole: true });
     while (this.#isRunning) yield this.#ended;
   }
@@ -213,9 +262,12 @@ export class WriteBack {
     const durability = this.#wantsStrict ? 'strict' : 'relaxed';
     // A medium that failed has to show that it can write again.
     const mayLog = this.#wantsStrict && !this.#wantsWhole && this.#failure === undefined;
+    const withAccessed = this.#wantsAccessed;
     this.#wantsStrict = false;
     this.#wantsWhole = false;
-    startOp(this.#commit(durability, mayLog), {
+    this.#wantsAccessed = false;
+    if (withAccessed) this.#accessedSinceMs = undefined;
+    startOp(this.#commit(durability, { mayLog, withAccessed }), {
       resolve: () => {
         this.#failure = undefined;
         this.#failureCount = 0;
@@ -236,18 +288,21 @@ export class WriteBack {
     });
   }
 
-  *#commit(durability: Durability, mayLog: boolean): Op<void> {
+  *#commit(
+    durability: Durability,
+    { mayLog, withAccessed }: { readonly mayLog: boolean; readonly withAccessed: boolean },
+  ): Op<void> {
     // What changes from here on is not in it.
     this.#isLogged = mayLog;
     if (mayLog && (yield* this.#source.log())) return;
     this.#isLogged = false;
-    yield* this.#source.commit(durability);
+    yield* this.#source.commit(durability, { withAccessed });
   }
 
   #finish(number: number): void {
     this.#endedCount = number;
     this.#ended.wakeAll();
     this.#options.onEnded();
-    if (this.#isDue) this.#schedule();
+    if (this.#isDue) this.#schedule({ isLazy: !this.#isUrgent });
   }
 }

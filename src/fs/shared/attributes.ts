@@ -66,7 +66,7 @@ export function touchAtime(fs: LocalTree, inode: Inode, flags: MountFlags): void
   const now = fs.clock.now();
   if (atime === now) return;
   inode.atime = now;
-  fs.inodeChanged(inode);
+  fs.inodeAccessed(inode);
 }
 
 /**

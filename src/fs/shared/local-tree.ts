@@ -74,6 +74,8 @@ export abstract class LocalTree implements InodeOwner {
   abstract entryRemoved(dir: LocalDentry, dentry: LocalDentry): void;
   /** Attributes, size or times have changed. */
   abstract inodeChanged(inode: Inode): void;
+  /** The access time has changed. */
+  abstract inodeAccessed(inode: Inode): void;
   /** Resolves when the inode's changes are on stable storage. */
   abstract syncInode(inode: Inode, options: { readonly dataOnly: boolean }): Op<void>;
   abstract sync(): Op<void>;

@@ -151,6 +151,10 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
     // Nothing is kept.
   }
 
+  override inodeAccessed(): void {
+    // Nothing is kept.
+  }
+
   override *syncInode(): Op<void> {
     // Nothing is kept.
   }

@@ -68,6 +68,8 @@ export class OpfsDevice implements PageDevice {
   #slot: Slot | undefined;
   /** What lies behind is reserved, in bytes from the start. */
   #usedEnd: number;
+  /** Of the file, which nobody else changes: to ask for it takes as long as opening a file. */
+  #length: number;
   /** Free below, in bytes, as the last commit says. */
   #reusableBytes = 0;
   readonly #arena = new Arena();
@@ -84,7 +86,16 @@ export class OpfsDevice implements PageDevice {
     const slots = [this.#readSlot(0), this.#readSlot(1)].filter((slot) => slot !== undefined);
     const [first, second] = slots.sort((a, b) => b.sequence - a.sequence);
     this.#slot = first ?? second;
+    this.#length = this.#askForLength();
     this.#usedEnd = this.#findUsedEnd();
+  }
+
+  #askForLength(): number {
+    try {
+      return this.#handle.getSize();
+    } catch {
+      throw linuxerr.EIO;
+    }
   }
 
   #findUsedEnd(): number {
@@ -94,7 +105,7 @@ export class OpfsDevice implements PageDevice {
       return UNITS_START + space.end * UNIT_SIZE;
     } catch (error) {
       if (!(error instanceof LinuxError) && !(error instanceof StoreError)) throw error;
-      return this.#handle.getSize();
+      return this.#length;
     }
   }
 
@@ -169,6 +180,7 @@ export class OpfsDevice implements PageDevice {
       // Only what is cleared as a whole gets shorter: a file has no holes to punch.
       if (clears.some(({ address, units }) => address === 0 && units === Infinity)) {
         this.#handle.truncate(UNITS_START);
+        this.#length = UNITS_START;
         this.#usedEnd = UNITS_START;
       }
       for (const { address, bytes } of writes) {
@@ -206,8 +218,25 @@ export class OpfsDevice implements PageDevice {
   }
 
   #writeAt(bytes: Uint8Array, at: number): void {
-    if (this.#handle.write(bytes, { at }) !== bytes.length) throw linuxerr.EIO;
-    this.#usedEnd = Math.max(this.#usedEnd, at + bytes.length);
+    const end = at + bytes.length;
+    let isWhole = false;
+    try {
+      isWhole = this.#handle.write(bytes, { at }) === bytes.length;
+    } finally {
+      if (!isWhole) this.#forgetLength();
+    }
+    if (!isWhole) throw linuxerr.EIO;
+    this.#length = Math.max(this.#length, end);
+    this.#usedEnd = Math.max(this.#usedEnd, end);
+  }
+
+  /** Some of what was to be written may be there. */
+  #forgetLength(): void {
+    try {
+      this.#length = this.#handle.getSize();
+    } catch {
+      this.#length = this.#usedEnd;
+    }
   }
 
   *rewrite(address: number, bytes: Uint8Array): Op<void> {
@@ -232,7 +261,7 @@ export class OpfsDevice implements PageDevice {
 
   /** Of the file, behind what is in use. */
   get #bytesBehind(): number {
-    return Math.max(0, this.#handle.getSize() - this.#usedEnd);
+    return Math.max(0, this.#length - this.#usedEnd);
   }
 
   /** A file that is made longer takes of the quota what it may be filled with. */
@@ -248,6 +277,7 @@ export class OpfsDevice implements PageDevice {
   #lengthen(size: number): boolean {
     try {
       this.#handle.truncate(size);
+      this.#length = size;
       return true;
     } catch (error) {
       if (isQuotaError(error)) return false;
@@ -264,7 +294,7 @@ export class OpfsDevice implements PageDevice {
   *close(): Op<void> {
     if (!this.#isOpen) return;
     // What is reserved need not be held while nobody writes.
-    if (this.#handle.getSize() > this.#usedEnd) this.#lengthen(this.#usedEnd);
+    if (this.#bytesBehind > 0) this.#lengthen(this.#usedEnd);
     this.#isOpen = false;
     this.#handle.close();
     this.#onClosed?.();
