@@ -1,5 +1,7 @@
 // Records: fixed layouts of fields as bytes, from a table of their fields in order. Little-endian.
 
+import type { Arena } from './arena.ts';
+
 /**
  * Kinds of fields: an unsigned integer of 8, 16, 32 or 64 bits (a number: exact up to 2^53), or an
  * integer up to 2^53 (a double).
@@ -32,6 +34,24 @@ export class RecordCodec<const Table extends FieldTable> {
 
   /** The record, followed by `rest`. */
   encode(values: RecordValues<Table>, rest?: Uint8Array): Uint8Array<ArrayBuffer> {
+    this.#fillDraft(values);
+    if (rest === undefined) return this.#draft.slice();
+    const bytes = new Uint8Array(this.size + rest.length);
+    bytes.set(this.#draft);
+    bytes.set(rest, this.size);
+    return bytes;
+  }
+
+  /** The same in memory of an arena's, for records that are there in numbers and not for long. */
+  encodeIn(arena: Arena, values: RecordValues<Table>, rest?: Uint8Array): Uint8Array {
+    this.#fillDraft(values);
+    const bytes = arena.take(this.size + (rest?.length ?? 0));
+    bytes.set(this.#draft);
+    if (rest !== undefined) bytes.set(rest, this.size);
+    return bytes;
+  }
+
+  #fillDraft(values: RecordValues<Table>): void {
     const view = this.#draftView;
     let at = 0;
     for (const [name, kind] of this.#table) {
@@ -43,11 +63,6 @@ export class RecordCodec<const Table extends FieldTable> {
       else view.setFloat64(at, value, true);
       at += SIZES[kind];
     }
-    if (rest === undefined) return this.#draft.slice();
-    const bytes = new Uint8Array(this.size + rest.length);
-    bytes.set(this.#draft);
-    bytes.set(rest, at);
-    return bytes;
   }
 
   /** The record and what follows it; undefined if there are too few bytes. */

@@ -3,9 +3,9 @@
 // Items of names change as they happen; inodes and data are only noted, and encoded when a commit
 // begins. Beginning a commit is one synchronous step. Ending one, well or badly, is another.
 //
-// Inodes of which nothing but the access time has changed are noted apart, as with Linux's lazytime:
-// they start no commit by themselves for a while. A walk through a large tree leaves one in many
-// nodes of the store's tree, all of which a commit writes anew: it does so in portions.
+// Inodes of which nothing but the access time has changed are noted apart, as with Linux's
+// lazytime: they start no commit by themselves for a while. A walk through a large tree leaves one
+// in many nodes of the store's tree, all of which a commit writes anew: it does so in portions.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assert, assertDefined } from '../../lib/assert.ts';

@@ -17,6 +17,9 @@ export interface DirtyTracker {
 /** Of larger files several chunks share what is noted of their blocks: 4 GiB. */
 const NOTED_CHUNKS_MAX = 131_072;
 
+/** Small files share memory: making some for each takes longer than filling it. In bytes. */
+const SMALL_FILE_MAX = 2048;
+
 /** What the store has of a chunk. */
 interface StoredChunk {
   /** Bit n: block n is data. */
@@ -158,6 +161,13 @@ export class IdbfsData extends FileData {
       block = end;
     }
     return runs;
+  }
+
+  protected override copyOf(source: Uint8Array, from: number, to: number): Uint8Array {
+    if (to - from > SMALL_FILE_MAX) return source.slice(from, to);
+    const bytes = this.#cache.arena.take(to - from);
+    bytes.set(to - from === source.length ? source : source.subarray(from, to));
+    return bytes;
   }
 
   protected override onMarkRead(chunk: Chunk): void {

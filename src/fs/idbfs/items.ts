@@ -6,6 +6,7 @@
 // ranges of keys are lists.
 
 import { linuxerr } from '../../abi/errno.ts';
+import { Arena } from '../../lib/arena.ts';
 import type { Timespec } from '../../lib/clock.ts';
 import { RecordCodec } from '../../lib/record.ts';
 import { decodeUtf8, encodeUtf8 } from '../../lib/text.ts';
@@ -123,6 +124,9 @@ const inodeCodec = new RecordCodec([
   ['btimeNsec', 'u32'],
 ]);
 
+/** Of items that are on their way into the store, which copies them. */
+const arena = new Arena();
+
 /** Of an entry by name: where it points, and its position in the listing. */
 const nameCodec = new RecordCodec([
   ['ino', 'f64'],
@@ -153,7 +157,7 @@ export function decodeName(bytes: Uint8Array): { ino: number; cookie: number } {
 }
 
 export function encodePosition(entry: { ino: number; type: number; name: string }): Uint8Array {
-  return positionCodec.encode(entry, encodeUtf8(entry.name));
+  return positionCodec.encodeIn(arena, entry, encodeUtf8(entry.name));
 }
 
 export function decodePosition(bytes: Uint8Array): { ino: number; type: number; name: string } {
@@ -175,7 +179,8 @@ function encodeWith(
   { blockCount, mayReachBehindEnd }: StoredData,
 ): Uint8Array {
   const { target } = inode;
-  return inodeCodec.encode(
+  return inodeCodec.encodeIn(
+    arena,
     {
       mode: inode.mode,
       flags: (inode.hasXattrs ? HAS_XATTRS : 0) | (mayReachBehindEnd ? MAY_REACH_BEHIND_END : 0),

@@ -148,7 +148,7 @@ export class FileData {
       const mask = blockMask(at, at + count);
       if (at === 0 && count >= chunk.base + chunk.bytes.length) {
         // Nothing of what there was stays.
-        this.#replaceBytes(chunk, source.slice(done, done + count));
+        this.#replaceBytes(chunk, this.copyOf(source, done, done + count));
       } else {
         this.#prepare(chunk, at + count);
         chunk.bytes.set(count === source.length ? source : source.subarray(done, done + count), at);
@@ -156,6 +156,11 @@ export class FileData {
       this.#noteWritten(chunk, mask);
       done += count;
     }
+  }
+
+  /** A copy of bytes [from, to) of `source`, to be a chunk's. */
+  protected copyOf(source: Uint8Array, from: number, to: number): Uint8Array {
+    return source.slice(from, to);
   }
 
   /** Replaces whole chunks by bytes that lie together in memory: they may be committed as such. */
