@@ -296,16 +296,11 @@ export class Changes implements CommitSource, DirtyTracker {
     } catch (error) {
       noteError(inodes, error);
       this.#commit = undefined;
-      for (const inode of inodes) this.#accessedAgain(inode);
+      for (const inode of inodes) this.inodeAccessed(inode);
       throw error;
     }
     this.#commit = undefined;
     this.#owner.committed(inodes, { hasRemoved: false });
-  }
-
-  #accessedAgain(inode: Inode): void {
-    if (inode.nlink === 0 && inode.refs === 0) return;
-    if (!this.#inodes.has(inode)) this.#accessed.add(inode);
   }
 
   #begin(): { batch: Batch; commit: Commit } {
