@@ -10,8 +10,10 @@ import { IdbDevice } from './engine/idb-device.ts';
 import { openMirror } from './engine/mirror-open.ts';
 import type { MirroredDevice } from './engine/mirrored-device.ts';
 import type { Checksum } from './engine/node-cache.ts';
-import { OpfsDevice } from './engine/opfs-device.ts';
+import { FileBallast } from './engine/file-ballast.ts';
+import { type AccessHandle, OpfsDevice } from './engine/opfs-device.ts';
 import type { PageDevice } from './engine/page-device.ts';
+import { RecordBallast } from './engine/record-ballast.ts';
 import { upgradeFormat1 } from './format-1/upgrade.ts';
 import { rotateLog } from './log-rotation.ts';
 import type { Markers } from './markers.ts';
@@ -119,6 +121,10 @@ function deviceOn(
   options: MediaOptions,
   hasFile: boolean,
 ): IdbDevice {
+  const { files, source } = options;
+  const records = new RecordBallast(database);
+  const open = (): Promise<AccessHandle | undefined> =>
+    files?.openBallast(source) ?? Promise.resolve(undefined);
   return new IdbDevice({
     database,
     KeyRange: options.idb.KeyRange,
@@ -126,6 +132,7 @@ function deviceOn(
     superblockKey: SUPERBLOCK_KEY,
     isMirrored: hasFile && options.media === 'mirrored',
     estimate: options.estimate,
+    ballast: new FileBallast({ open, records, clock: options.clock }),
     clock: options.clock,
     onClosed: options.onClosed,
   });

@@ -1,5 +1,6 @@
-// The files of stores in the origin private file system (OPFS): one a store, behind a synchronous
-// access handle, which only workers get, and only one at a time.
+// The files of stores in the origin private file system (OPFS), behind synchronous access handles,
+// which only workers get, and only one of a file at a time: one holds the store, another one holds
+// room for it (engine/file-ballast.ts).
 
 import { StoreError } from './store-error.ts';
 import type { AccessHandle } from './engine/opfs-device.ts';
@@ -12,8 +13,13 @@ export interface StoreFiles {
    * Errors: StoreError 'unavailable' if there is, and it refuses.
    */
   open(source: string): Promise<AccessHandle | undefined>;
+  /**
+   * Opens the file that only holds room for the source, making it if there is none. Undefined if it
+   * can't be had.
+   */
+  openBallast(source: string): Promise<AccessHandle | undefined>;
   exists(source: string): Promise<boolean>;
-  /** Closed by then. A file that isn't there may be removed. */
+  /** Both files, closed by then. One that isn't there may be removed. */
   remove(source: string): Promise<void>;
 }
 
@@ -37,15 +43,34 @@ export class OpfsFiles implements StoreFiles {
   }
 
   async open(source: string): Promise<AccessHandle | undefined> {
+    try {
+      return await this.#open(nameOf(source));
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error;
+      throw unavailable(source, error);
+    }
+  }
+
+  async openBallast(source: string): Promise<AccessHandle | undefined> {
+    try {
+      return await this.#open(ballastOf(source));
+    } catch (error) {
+      // There are other ways to hold room.
+      if (!(error instanceof DOMException)) throw error;
+      return undefined;
+    }
+  }
+
+  async #open(name: string): Promise<AccessHandle | undefined> {
     let file: FileHandle;
     try {
       const folder = await this.#folder({ create: true });
-      file = await folder.getFileHandle(nameOf(source), { create: true });
+      file = await folder.getFileHandle(name, { create: true });
     } catch (error) {
-      if (!(error instanceof DOMException) && !(error instanceof TypeError)) throw error;
       // Chromium's private windows of old, Firefox's until recently.
-      if (error.name === 'SecurityError' || error instanceof TypeError) return undefined;
-      throw unavailable(source, error);
+      const isMissing = error instanceof DOMException && error.name === 'SecurityError';
+      if (isMissing || error instanceof TypeError) return undefined;
+      throw error;
     }
     // Outside of workers, and in older browsers.
     if (file.createSyncAccessHandle === undefined) return undefined;
@@ -56,7 +81,7 @@ export class OpfsFiles implements StoreFiles {
         if (!(error instanceof DOMException)) throw error;
         const isTaken =
           error.name === 'NoModificationAllowedError' || error.name === 'InvalidStateError';
-        if (!isTaken || waitedMs >= this.#timeoutMs) throw unavailable(source, error);
+        if (!isTaken || waitedMs >= this.#timeoutMs) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
@@ -75,10 +100,12 @@ export class OpfsFiles implements StoreFiles {
 
   async remove(source: string): Promise<void> {
     const folder = await this.#folder({ create: true });
-    try {
-      await folder.removeEntry(nameOf(source));
-    } catch (error) {
-      if (!(error instanceof DOMException) || error.name !== 'NotFoundError') throw error;
+    for (const name of [nameOf(source), ballastOf(source)]) {
+      try {
+        await folder.removeEntry(name);
+      } catch (error) {
+        if (!(error instanceof DOMException) || error.name !== 'NotFoundError') throw error;
+      }
     }
   }
 
@@ -90,6 +117,11 @@ export class OpfsFiles implements StoreFiles {
 
 function nameOf(source: string): string {
   return encodeURIComponent(source);
+}
+
+/** No other source's file is called that: where there is a "+" in one, it is encoded. */
+function ballastOf(source: string): string {
+  return `${nameOf(source)}+ballast`;
 }
 
 function unavailable(source: string, error: Error): StoreError {

@@ -3,14 +3,15 @@
 import { promisifyRequest } from 'idb-keyval';
 import { linuxerr } from '../../abi/errno.ts';
 import { type Clock, RealClock } from '../../lib/clock.ts';
-import { type Op, waitFor } from '../../lib/op.ts';
+import { type Op, waitFor, WaitQueue } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
 import type { IndexedDb } from '../records.ts';
 import type { Durability, StoreUsage } from '../store.ts';
 import { FORMAT_VERSION, type Superblock } from '../superblock.ts';
-import { Ballast, CLEANUP_MS } from './ballast.ts';
+import { type Ballast, CLEANUP_MS, settle } from './ballast.ts';
 import { type Estimate, OriginQuota } from './origin-quota.ts';
 import type { DeviceBatch, PageDevice, Portion } from './page-device.ts';
+import { RecordBallast } from './record-ballast.ts';
 
 /** Records from this size on are kept for a while: the next read may want another part. */
 const RECENT_SIZE_MIN = 128 * 1024;
@@ -32,6 +33,8 @@ export interface IdbDeviceOptions {
   /** Is there another copy, of which the superblock is to tell? */
   readonly isMirrored: boolean;
   readonly estimate: Estimate | undefined;
+  /** Default: records in the database. */
+  readonly ballast?: Ballast | undefined;
   readonly clock?: Clock | undefined;
   /** Called once it is closed. */
   readonly onClosed?: (() => Promise<void>) | undefined;
@@ -47,13 +50,15 @@ export class IdbDevice implements PageDevice {
   /** By address; oldest use first. */
   readonly #recent = new Map<number, Uint8Array>();
   #recentBytes = 0;
+  #isBallastChanging = false;
+  readonly #ballastChanged = new WaitQueue();
   /** Changes when a commit begins and when it ends: what was fetched before may be another's. */
   #version = 0;
 
   constructor(options: IdbDeviceOptions) {
     this.#options = options;
     this.#clock = options.clock ?? new RealClock();
-    this.#ballast = new Ballast(options.database, this.#clock);
+    this.#ballast = options.ballast ?? new RecordBallast(options.database);
     this.#quota = new OriginQuota(options.estimate);
     this.#superblock = options.superblock;
   }
@@ -133,8 +138,10 @@ export class IdbDevice implements PageDevice {
       });
     this.#version++;
     try {
-      const written = writes.reduce((sum, { bytes }) => sum + bytes.length + RECORD_OVERHEAD, 0);
-      yield* this.#withinQuota(write, written + superblock.length);
+      const records = writes.reduce((sum, { bytes }) => sum + bytes.length + RECORD_OVERHEAD, 0);
+      const written = records + superblock.length;
+      yield* this.#withinQuota(write, written);
+      this.#ballast.committed(written);
     } finally {
       this.#version++;
     }
@@ -155,16 +162,24 @@ export class IdbDevice implements PageDevice {
   /** Writes `bytes`. If there is no room, what was reserved is. Errors: ENOSPC, EIO. */
   *#withinQuota(write: () => Promise<void>, bytes: number): Op<void> {
     if (yield* fits(write)) return;
+    yield* this.#changeBallast(() => this.#makeRoom(write, bytes));
+  }
+
+  *#makeRoom(write: () => Promise<void>, bytes: number): Op<void> {
     if ((yield* this.#ballast.drop(bytes + SLACK)) && (yield* fits(write))) return;
-    yield* this.#ballast.settle(CLEANUP_MS);
+    yield* this.#settle(CLEANUP_MS);
     if (yield* fits(write)) return;
     // Browsers count a little differently: if a part is not enough, all of it may be.
     if (yield* this.#ballast.drop(Infinity)) {
-      yield* this.#ballast.settle(CLEANUP_MS);
+      yield* this.#settle(CLEANUP_MS);
       if (yield* fits(write)) return;
     }
-    yield* this.#ballast.settle(LAST_WAIT_MS);
+    yield* this.#settle(LAST_WAIT_MS);
     yield* waitFor(write());
+  }
+
+  #settle(ms: number): Op<void> {
+    return settle(this.#options.database, this.#clock, ms);
   }
 
   *addresses(from: number, limit: number): Op<number[]> {
@@ -185,8 +200,8 @@ export class IdbDevice implements PageDevice {
   *usage(): Op<StoreUsage> {
     yield* this.#ballast.load();
     const { used, available } = yield* this.#quota.usage();
-    const { bytes } = this.#ballast;
-    return { used: Math.max(0, used - bytes), available: available + bytes };
+    const { countedBytes } = this.#ballast;
+    return { used: Math.max(0, used - countedBytes), available: available + countedBytes };
   }
 
   get reservedBytes(): number {
@@ -194,12 +209,31 @@ export class IdbDevice implements PageDevice {
   }
 
   *reserve(bytes: number): Op<number> {
-    yield* this.#ballast.grow(bytes);
+    yield* this.#changeBallast(() => this.#grow(bytes));
     return this.#ballast.bytes;
   }
 
+  *#grow(bytes: number): Op<void> {
+    yield* this.#ballast.grow(bytes);
+    if (this.#ballast.bytes >= bytes) return;
+    yield* this.#settle(CLEANUP_MS);
+    yield* this.#ballast.grow(bytes);
+  }
+
   release(bytes: number): Op<boolean> {
-    return this.#ballast.drop(bytes);
+    return this.#changeBallast(() => this.#ballast.drop(bytes));
+  }
+
+  /** One at a time, and none while a commit makes room. */
+  *#changeBallast<T>(change: () => Op<T>): Op<T> {
+    while (this.#isBallastChanging) yield this.#ballastChanged;
+    this.#isBallastChanging = true;
+    try {
+      return yield* change();
+    } finally {
+      this.#isBallastChanging = false;
+      this.#ballastChanged.wakeAll();
+    }
   }
 
   *close(): Op<void> {
@@ -212,6 +246,7 @@ export class IdbDevice implements PageDevice {
       });
       yield* waitFor(written.catch(() => undefined));
     }
+    yield* this.#ballast.close();
     database.close();
     if (onClosed !== undefined) yield* waitFor(onClosed());
   }

@@ -25,12 +25,10 @@ export interface CatchUpOptions {
 
 /**
  * 'done'; 'large': nothing was done, the side is to be made anew; 'damaged': nothing was done, as
- * the newer side can't be read where the older has nothing.
- *
- * Errors: those of the older side's commit.
+ * the newer side can't be read where the older has nothing; 'failed': the older side can't be
+ * written, for want of room perhaps.
  */
-export function* catchUp(options: CatchUpOptions): Op<'done' | 'large' | 'damaged'> {
-  const { older, checksum } = options;
+export function* catchUp(options: CatchUpOptions): Op<'done' | 'large' | 'damaged' | 'failed'> {
   let batch: DeviceBatch | undefined;
   try {
     batch = yield* difference(options);
@@ -39,13 +37,23 @@ export function* catchUp(options: CatchUpOptions): Op<'done' | 'large' | 'damage
     return 'damaged';
   }
   if (batch === undefined) return 'large';
+  try {
+    yield* apply(batch, options);
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error;
+    return 'failed';
+  }
+  return 'done';
+}
+
+/** Errors: those of the older side's commit. */
+function* apply(batch: DeviceBatch, { older, checksum }: CatchUpOptions): Op<void> {
   if (!older.device.isTransactional) {
     // What it has now is written over, piece by piece.
     const superblock = encodeRootBlock({ ...older.block, isIncomplete: true }, checksum);
     yield* older.device.commit({ writes: [], frees: [], superblock }, 'strict');
   }
   yield* older.device.commit(batch, 'strict');
-  return 'done';
 }
 
 /**

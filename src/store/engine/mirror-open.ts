@@ -82,6 +82,7 @@ function* choose(options: OpenMirrorOptions, a: WholeSide, b: WholeSide): Op<Mir
   const isRecent = (isANewer ? kinship(ofB, ofA) : toB) === 'recent';
   if (!isRecent) return begin(options, { leader: newer, follower: 'stale' });
   const outcome = yield* catchUp({ newer, older, checksum: options.checksum });
+  // With 'failed', the background tries again, and says why it can't.
   if (outcome !== 'damaged') {
     return begin(options, { leader: newer, follower: outcome === 'done' ? 'whole' : 'stale' });
   }

@@ -50,6 +50,8 @@ const STEP_BYTES_DEFAULT = 4 << 20;
 const PAUSE_MS = 5;
 /** What the other side gives up when there is no room is so much more than is needed. */
 const ROOM_SLACK_BYTES = 256 * 1024;
+/** What is left is shared out anew when the leader has less for commits to come. */
+const SHARED_BELOW_BYTES = 2 << 20;
 /** Commits wait when the follower lacks more. */
 const BACKLOG_BYTES_MAX = 16 << 20;
 /** After a side failed it is tried again after so long, then after twice as long, and so on. */
@@ -433,17 +435,29 @@ export class MirroredDevice implements PageDevice {
     return { used: Math.max(0, used - held), available: Math.floor((available + held) / 2) };
   }
 
-  /** The least that both have, as far as both are written. */
+  /** The least that both have, less what the follower needs for what it gets yet. */
   get reservedBytes(): number {
     const leading = this.#leader.device.reservedBytes;
-    const isAlone = this.#state !== 'whole';
-    return isAlone ? leading : Math.min(leading, this.#follower.device.reservedBytes);
+    if (this.#state !== 'whole') return leading;
+    const { device, backlogBytes } = this.#follower;
+    return Math.max(0, Math.min(leading, device.reservedBytes - backlogBytes));
   }
 
   *reserve(bytes: number): Op<number> {
-    yield* this.#follower.drained();
-    yield* this.#leader.device.reserve(bytes);
-    if (this.#state === 'whole') yield* this.#follower.device.reserve(bytes);
+    const leader = this.#leader.device;
+    if (this.#state !== 'whole') return yield* leader.reserve(bytes);
+    const { device, backlogBytes } = this.#follower;
+    yield* device.reserve(bytes + backlogBytes);
+    yield* leader.reserve(bytes);
+    const surplus = device.reservedBytes - backlogBytes - leader.reservedBytes;
+    const isShort = leader.reservedBytes < Math.min(bytes, SHARED_BELOW_BYTES);
+    if (isShort && surplus > ROOM_SLACK_BYTES) {
+      // Both get the same of what is left. Not before: in Chromium a file takes twice as much.
+      const half = leader.reservedBytes + Math.floor(surplus / 2);
+      yield* device.release(surplus);
+      yield* leader.reserve(half);
+      yield* device.reserve(half + backlogBytes);
+    }
     return this.reservedBytes;
   }
 

@@ -20,6 +20,7 @@ import type { Durability, StoreUsage } from '../store.ts';
 import { StoreError } from '../store-error.ts';
 import { FORMAT_VERSION, unknownFormat } from '../superblock.ts';
 import type { Checksum } from './node-cache.ts';
+import { growFile, isQuotaError, resizeFile, sizeOf } from './file-size.ts';
 import { Reader, Writer } from './node.ts';
 import { decodeRootBlock } from './root-block.ts';
 import {
@@ -36,8 +37,8 @@ const UNITS_START = 2 * SLOT_SIZE;
 const SLOT_HEADER_SIZE = 20;
 /** So much is written at once, in bytes, where it is made of small places. */
 const GATHER_SIZE = 256 * 1024;
-/** Of what is to be reserved, so much less is tried if there is no room. */
-const RESERVE_STEP_BYTES = 256 * 1024;
+/** Of what is reserved, so much stays when the store is closed. */
+const KEPT_BYTES = 2 << 20;
 /** Of the slot: what the checksum doesn't cover. */
 const CHECKED_FROM = 8;
 
@@ -95,16 +96,8 @@ export class OpfsDevice implements PageDevice {
     const slots = [this.#readSlot(0), this.#readSlot(1)].filter((slot) => slot !== undefined);
     const [first, second] = slots.sort((a, b) => b.sequence - a.sequence);
     this.#slot = first ?? second;
-    this.#length = this.#askForLength();
+    this.#length = sizeOf(handle);
     this.#usedEnd = this.#findUsedEnd();
-  }
-
-  #askForLength(): number {
-    try {
-      return this.#handle.getSize();
-    } catch {
-      throw linuxerr.EIO;
-    }
   }
 
   #findUsedEnd(): number {
@@ -298,37 +291,27 @@ export class OpfsDevice implements PageDevice {
   /** A file that is made longer takes of the quota what it may be filled with. */
   *reserve(bytes: number): Op<number> {
     this.#checkOpen();
-    for (let wanted = bytes; wanted > this.reservedBytes; wanted -= RESERVE_STEP_BYTES) {
-      if (this.#lengthen(this.#usedEnd + wanted - this.#reusableBytes)) break;
-    }
+    const wanted = this.#usedEnd + bytes - this.#reusableBytes;
+    this.#length = growFile(this.#handle, this.#length, wanted);
     return this.reservedBytes;
-  }
-
-  /**
-   * False if there is no room. Chromium does nothing then, and doesn't say so: what is left is for
-   * the other side of a mirror. Errors: EIO.
-   */
-  #lengthen(size: number): boolean {
-    try {
-      this.#handle.truncate(size);
-      this.#length = this.#handle.getSize();
-      return true;
-    } catch (error) {
-      if (isQuotaError(error)) return false;
-      throw linuxerr.EIO;
-    }
   }
 
   *release(): Op<boolean> {
     this.#checkOpen();
     if (this.#bytesBehind === 0) return false;
-    return this.#lengthen(this.#usedEnd);
+    return this.#shorten(this.#usedEnd);
+  }
+
+  #shorten(size: number): boolean {
+    const isShort = resizeFile(this.#handle, size);
+    if (isShort) this.#length = size;
+    return isShort;
   }
 
   *close(): Op<void> {
     if (!this.#isOpen) return;
-    // What is reserved need not be held while nobody writes.
-    if (this.#bytesBehind > 0) this.#lengthen(this.#usedEnd);
+    // What is reserved need not be held while nobody writes, but for what removing takes.
+    if (this.#bytesBehind > KEPT_BYTES) this.#shorten(this.#usedEnd + KEPT_BYTES);
     this.#isOpen = false;
     this.#handle.close();
     this.#onClosed?.();
@@ -337,8 +320,4 @@ export class OpfsDevice implements PageDevice {
   #checkOpen(): void {
     if (!this.#isOpen) throw linuxerr.EIO;
   }
-}
-
-function isQuotaError(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'QuotaExceededError';
 }

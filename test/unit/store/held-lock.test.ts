@@ -41,6 +41,10 @@ class ExclusiveFiles implements StoreFiles {
     return Promise.resolve(this.#file);
   }
 
+  openBallast(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   exists(): Promise<boolean> {
     return Promise.resolve(this.#isThere);
   }

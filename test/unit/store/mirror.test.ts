@@ -9,11 +9,21 @@ import type { AccessHandle } from '../../../src/store/engine/opfs-device.ts';
 import type { StoreFiles } from '../../../src/store/opfs-files.ts';
 import { StoreError } from '../../../src/store/store-error.ts';
 import { CrashFile } from '../../crash/crash-file.ts';
-import { allItems, blocksOf, bytes, commit, countRequests, Origin } from './support.ts';
+import {
+  allItems,
+  blocksOf,
+  bytes,
+  commit,
+  COMMIT_TRIES,
+  countRequests,
+  failNextTransaction,
+  Origin,
+} from './support.ts';
 
 /** Files of OPFS in memory. */
 class FakeFiles implements StoreFiles {
   readonly files = new Map<string, CrashFile>();
+  readonly ballast = new CrashFile();
   refusal: StoreError | undefined;
   isMissing = false;
 
@@ -23,6 +33,10 @@ class FakeFiles implements StoreFiles {
     const file = this.files.get(source) ?? new CrashFile();
     this.files.set(source, file);
     return Promise.resolve(file);
+  }
+
+  openBallast(): Promise<AccessHandle | undefined> {
+    return Promise.resolve(this.isMissing ? undefined : this.ballast);
   }
 
   exists(source: string): Promise<boolean> {
@@ -127,6 +141,26 @@ describe('is restored', () => {
       for (const [key, value] of before) records.put(value, JSON.parse(key) as IDBValidKey);
     });
     expect(await origin.keys()).toEqual(['a', 'b']);
+    await origin.check();
+  });
+
+  test('a database for which there is no room, later', async () => {
+    const origin = new MirroredOrigin();
+    await origin.write('a');
+    const before = await origin.dump();
+    await origin.write('b');
+    await origin.tamper((records) => {
+      records.clear();
+      for (const [key, value] of before) records.put(value, JSON.parse(key) as IDBValidKey);
+    });
+    failNextTransaction('QuotaExceededError', COMMIT_TRIES);
+    const store = await origin.open();
+    expect(store.mirror).toMatchObject({ leader: 'OPFS', follower: 'IndexedDB' });
+    await commit(store, { items: [['c', bytes(10)]] });
+    await becomeWhole(store);
+    await runAsync(store.close());
+    origin.files.files.clear();
+    expect(await origin.keys()).toEqual(['a', 'b', 'c']);
     await origin.check();
   });
 

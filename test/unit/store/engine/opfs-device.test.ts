@@ -34,14 +34,25 @@ function open(): { file: LimitedFile; device: OpfsDevice } {
   return { file, device: new OpfsDevice({ handle: file, checksum, name: 'test' }) };
 }
 
-test('what could not be held is not said to be', () => {
+test('what can be held is, and what could not be held is not said to be', () => {
   const { file, device } = open();
   expect(runSync(device.reserve(1 << 20))).toBe(1 << 20);
-  file.limit = 2 << 20;
-  expect(runSync(device.reserve(4 << 20))).toBe(1 << 20);
-  expect(device.reservedBytes).toBe(1 << 20);
+  file.limit = file.getSize() + (1 << 20);
+  const held = runSync(device.reserve(4 << 20));
+  expect(held).toBeGreaterThan(1.7 * 2 ** 20);
+  expect(held).toBeLessThanOrEqual(2 << 20);
+  expect(file.getSize()).toBeLessThanOrEqual(file.limit);
+  expect(device.reservedBytes).toBe(held);
   runSync(device.release());
   expect(device.reservedBytes).toBe(0);
+});
+
+test('closed, the file keeps what is needed to remove something', () => {
+  const { file, device } = open();
+  runSync(device.reserve(8 << 20));
+  const before = file.getSize() - (8 << 20);
+  runSync(device.close());
+  expect(file.getSize()).toBe(before + (2 << 20));
 });
 
 test('a write that is cut short is one that failed, and the state before it stays', async () => {

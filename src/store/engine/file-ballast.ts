@@ -1,0 +1,146 @@
+// Ballast in a file of the origin private file system. One that is made longer takes of the quota
+// what it may be filled with, and nothing is written.
+//
+// What Chromium makes of that (and no other browser minds): it counts files in powers of two, from
+// 1 to 128 MiB, and gives back what it counted when the handle is closed, not before. So this is a
+// file of its own, and is given up as a whole. And IndexedDB remembers for half a minute how much
+// was left: a commit may take what the file has taken since. That doesn't fail, but what is held is
+// less by as much, until the file has been made anew.
+
+import type { Clock } from '../../lib/clock.ts';
+import { type Op, waitFor } from '../../lib/op.ts';
+import type { Ballast } from './ballast.ts';
+import { growFile, resizeFile, sizeOf } from './file-size.ts';
+import type { AccessHandle } from './opfs-device.ts';
+
+const MIB = 2 ** 20;
+/** The file is made longer by so much more than is asked for: commits take of it. */
+const SLACK_BYTES = MIB;
+/** Stays when the store is closed: what is needed to remove something where all is full. */
+const KEPT_BYTES = 2 * MIB;
+const DOUBLED_MAX = 128 * MIB;
+/** How long it takes until a commit is counted, generously. */
+const COUNTED_MS = 100;
+
+export interface FileBallastOptions {
+  /** Opens the file. Undefined if it can't be had. */
+  readonly open: () => Promise<AccessHandle | undefined>;
+  /** Ballast where there is no such file; and what was made before there was one. */
+  readonly records: Ballast;
+  readonly clock: Clock;
+}
+
+export class FileBallast implements Ballast {
+  readonly #options: FileBallastOptions;
+  /** Null: can't be had. Undefined: not asked for. */
+  #handle: AccessHandle | null | undefined;
+  #fileBytes = 0;
+  /** Of it, what commits may have taken. */
+  #usedBytes = 0;
+  /** Commits that may not be counted yet. */
+  #recent: { readonly endMs: number; readonly bytes: number }[] = [];
+
+  constructor(options: FileBallastOptions) {
+    this.#options = options;
+  }
+
+  get bytes(): number {
+    return this.#options.records.bytes + Math.max(0, this.#fileBytes - this.#usedBytes);
+  }
+
+  get countedBytes(): number {
+    return this.#options.records.countedBytes + this.#fileBytes;
+  }
+
+  committed(bytes: number): void {
+    this.#usedBytes += bytes;
+    this.#recent.push({ endMs: this.#options.clock.monotonicMs(), bytes });
+    this.#forgetCounted();
+  }
+
+  #forgetCounted(): void {
+    const since = this.#options.clock.monotonicMs() - COUNTED_MS;
+    while (this.#recent[0] !== undefined && this.#recent[0].endMs < since) this.#recent.shift();
+  }
+
+  *load(): Op<void> {
+    yield* this.#options.records.load();
+    yield* this.#open();
+  }
+
+  *#open(): Op<AccessHandle | null> {
+    if (this.#handle !== undefined) return this.#handle;
+    const handle = (yield* waitFor(this.#options.open())) ?? null;
+    this.#fileBytes = handle === null ? 0 : sizeOf(handle);
+    this.#handle = handle;
+    return handle;
+  }
+
+  *grow(bytes: number): Op<void> {
+    const { records } = this.#options;
+    yield* this.load();
+    const handle = yield* this.#open();
+    if (handle === null) {
+      yield* records.grow(bytes);
+      return;
+    }
+    if (this.bytes >= bytes) return;
+    const inFile = bytes - records.bytes;
+    const size = roundUp(inFile + SLACK_BYTES);
+    if (size > this.#fileBytes && resizeFile(handle, size)) {
+      this.#fileBytes = size;
+      this.#counted();
+    }
+    if (this.bytes < bytes) yield* this.#takeAnew(inFile);
+  }
+
+  /** What the file takes was counted with all that there is. */
+  #counted(): void {
+    this.#forgetCounted();
+    this.#usedBytes = this.#recent.reduce((sum, each) => sum + each.bytes, 0);
+  }
+
+  *#takeAnew(bytes: number): Op<void> {
+    this.#giveUp();
+    const handle = yield* this.#open();
+    if (handle === null) return;
+    this.#counted();
+    this.#fileBytes = growFile(handle, 0, roundUp(bytes + SLACK_BYTES + this.#usedBytes));
+  }
+
+  *drop(bytes: number): Op<boolean> {
+    const { records } = this.#options;
+    yield* this.load();
+    const fromRecords = Math.min(bytes, records.bytes);
+    const hasDropped = fromRecords > 0 && (yield* records.drop(fromRecords));
+    if (fromRecords === bytes) return hasDropped;
+    return this.#giveUp() || hasDropped;
+  }
+
+  /** The file, as a whole. False if there was nothing. Errors: EIO. */
+  #giveUp(): boolean {
+    const handle = this.#handle;
+    if (!handle || this.#fileBytes === 0) return false;
+    resizeFile(handle, 0);
+    handle.close();
+    this.#handle = undefined;
+    this.#fileBytes = 0;
+    return true;
+  }
+
+  *close(): Op<void> {
+    const handle = this.#handle;
+    this.#handle = null;
+    if (!handle) return;
+    if (this.#fileBytes > KEPT_BYTES) resizeFile(handle, KEPT_BYTES);
+    handle.close();
+  }
+}
+
+/** What Chromium counts a file as that is to be so long. */
+function roundUp(bytes: number): number {
+  if (bytes > DOUBLED_MAX) return Math.ceil(bytes / DOUBLED_MAX) * DOUBLED_MAX;
+  let size = MIB;
+  while (size < bytes) size *= 2;
+  return size;
+}
