@@ -13,7 +13,7 @@ import { type Exit, exitOf, ProgramExit, type SignalName } from '../src/wasi/exi
 import { importsFor, startFunctionOf } from '../src/wasi/instantiate.ts';
 import type { GuestImport, Wasi } from '../src/wasi/wasi.ts';
 import type { Task } from '../src/kernel/task.ts';
-import { nextMacrotask } from './macrotask.ts';
+import { nextMacrotask } from '../src/lib/macrotask.ts';
 
 /** JavaScript Promise Integration, which TypeScript's library doesn't know yet. */
 interface Jspi {

@@ -9,7 +9,7 @@ import { ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
 import { type Op, runAsync } from '../../src/lib/op.ts';
 import type { Media } from '../../src/store/media.ts';
 import type { Syscalls } from '../../src/syscalls/table.ts';
-import { nextMacrotask } from '../../worker/macrotask.ts';
+import { nextMacrotask } from '../../src/lib/macrotask.ts';
 import { makeTask } from '../support/kernels.ts';
 import { bootStored, removeStored } from './stored-kernel.ts';
 

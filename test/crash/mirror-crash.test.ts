@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { linuxerr } from '../../src/abi/errno.ts';
 import { assertDefined } from '../../src/lib/assert.ts';
+import { nextMacrotask } from '../../src/lib/macrotask.ts';
 import { runAsync } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../support/history/settings.ts';
@@ -16,7 +17,14 @@ vi.setConfig({ testTimeout: FUZZ_TIMEOUT });
 const event = fc.oneof(
   { weight: 6, arbitrary: fc.record({ what: fc.constant('nothing' as const) }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('reopen' as const) }) },
-  { weight: 2, arbitrary: fc.record({ what: fc.constant('crash' as const), ticks: fc.nat(12) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      what: fc.constant('crash' as const),
+      ticks: fc.nat(12),
+      turns: fc.nat(2),
+    }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -46,19 +54,23 @@ interface Model {
   failed: State[];
 }
 
-/** A crash so many turns after a commit began. Has it succeeded by then? */
+/**
+ * A crash so long after a commit began: turns of the event loop, and ticks of its microtasks. Has it
+ * succeeded by then?
+ */
 async function crashIn(
   world: World,
   commit: () => Promise<void>,
-  { ticks, random }: { readonly ticks: number; readonly random: () => number },
+  how: { readonly ticks: number; readonly turns: number; readonly random: () => number },
 ): Promise<boolean> {
   counts.crashes++;
   let isDone = false;
   const underWay = commit().then(() => (isDone = true));
-  for (let i = 0; i < ticks; i++) await Promise.resolve();
+  for (let i = 0; i < how.turns; i++) await nextMacrotask();
+  for (let i = 0; i < how.ticks; i++) await Promise.resolve();
   const wasDone = isDone;
   const image = world.memory.image;
-  const file = world.file.crash(random);
+  const file = world.file.crash(how.random);
   await underWay;
   await world.close();
   world.file = file;
@@ -82,9 +94,21 @@ async function failIn(
     expect([linuxerr.EIO, linuxerr.ENOSPC]).toContain(error);
     isDone = false;
   });
+  if (await becomesDegraded(world)) counts.degraded++;
   world.file.operationsLeft = Infinity;
-  if (world.device.mirrorStatus.state === 'degraded') counts.degraded++;
   return isDone;
+}
+
+/** Also if it is mended at once: the side that follows gets its turn later. */
+async function becomesDegraded(world: World): Promise<boolean> {
+  for (let turn = 0; turn < 2; turn++) {
+    for (let tick = 0; tick < 20; tick++) {
+      if (world.device.mirrorStatus.state === 'degraded') return true;
+      await Promise.resolve();
+    }
+    await nextMacrotask();
+  }
+  return false;
 }
 
 /** Makes one commit, and what happens then. Returns what the store may hold. */
@@ -103,7 +127,7 @@ async function run(
   const random = randomOf(seed);
   const commit = (): Promise<void> => runAsync(world.engine.commit(changes, options));
   if (event.what === 'crash') {
-    const wasDone = await crashIn(world, commit, { ticks: event.ticks, random });
+    const wasDone = await crashIn(world, commit, { ...event, random });
     return wasDone ? [after] : [before, after, ...failed];
   }
   if (event.what === 'failure') {

@@ -12,7 +12,7 @@ import { assert, assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Batch, Durability, Store } from '../../store/store.ts';
 import { ErrorSequence } from '../shared/error-sequence.ts';
-import { BLOCK_SIZE, type Chunk, popCount } from '../shared/file-data.ts';
+import { BLOCK_SIZE, type Chunk } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
 import { ChangedInodes } from './changed-inodes.ts';
 import { type DirtyTracker, type IdbfsData, isPartOfMore } from './idbfs-data.ts';
@@ -228,13 +228,9 @@ export class Changes implements CommitSource, DirtyTracker {
     return Math.min(committing, this.#discards.get(ino) ?? Infinity);
   }
 
-  dataDirtied(data: IdbfsData, bytes: number): void {
+  dataDirtied(data: IdbfsData, byBytes: number): void {
     this.#data.add(data);
-    this.#dataBytes += bytes;
-  }
-
-  dataCleaned(bytes: number): void {
-    this.#dataBytes -= bytes;
+    this.#dataBytes += byBytes;
   }
 
   /** The store's tree has become another one. Nothing is pending. */
@@ -310,7 +306,7 @@ export class Changes implements CommitSource, DirtyTracker {
     const writes: Write[] = [];
     for (const { data, chunk, mask } of chunks) {
       for (const run of data.runsOf(chunk, mask)) writes.push({ object: data.ino, run });
-      chunk.dirty = 0;
+      chunk.dirty = chunk.dirtyBytes = 0;
       chunk.committing = mask;
       chunk.isShared = true;
     }
@@ -409,9 +405,8 @@ export class Changes implements CommitSource, DirtyTracker {
     for (const { data, chunk, mask } of commit.chunks) {
       endCommit(chunk);
       if (data.chunks.get(chunk.index) !== chunk) continue;
-      const again = mask & chunk.written & ~chunk.dirty;
-      chunk.dirty |= again;
-      if (again !== 0) this.dataDirtied(data, popCount(again) * BLOCK_SIZE);
+      chunk.dirty |= mask & chunk.written;
+      data.onDirtied(chunk);
     }
     for (const [object, from] of commit.discards) {
       this.#discards.set(object, Math.min(from, this.#discards.get(object) ?? Infinity));

@@ -10,8 +10,8 @@ export interface DirtyTracker {
   dataCut(ino: number, from: number): void;
   /** Whole blocks became holes. */
   dataPunched(ino: number, from: number, to: number): void;
-  dataDirtied(data: IdbfsData, bytes: number): void;
-  dataCleaned(bytes: number): void;
+  /** So many bytes more are to be written, or less. */
+  dataDirtied(data: IdbfsData, byBytes: number): void;
 }
 
 /** Of larger files several chunks share what is noted of their blocks: 4 GiB. */
@@ -181,20 +181,28 @@ export class IdbfsData extends FileData {
 
   protected override onRemoved(chunk: Chunk): void {
     this.#cache.remove(chunk);
-    this.onClean(chunk, popCount(chunk.dirty));
+    this.#count(chunk, 0);
   }
 
   protected override onResized(_chunk: Chunk, byBytes: number): void {
     this.#cache.resized(byBytes);
   }
 
-  protected override onDirty(_chunk: Chunk, blocks: number): void {
-    this.#tracker.dataDirtied(this, blocks * BLOCK_SIZE);
+  override onDirtied(chunk: Chunk): void {
+    this.#count(chunk, bytesToWrite(chunk));
   }
 
-  protected override onClean(_chunk: Chunk, blocks: number): void {
-    this.#tracker.dataCleaned(blocks * BLOCK_SIZE);
+  #count(chunk: Chunk, bytes: number): void {
+    if (chunk.dirtyBytes === bytes) return;
+    this.#tracker.dataDirtied(this, bytes - chunk.dirtyBytes);
+    chunk.dirtyBytes = bytes;
   }
+}
+
+/** What a commit writes for a chunk, at most: a file's only block takes what is in it. */
+function bytesToWrite({ index, dirty, bytes }: Chunk): number {
+  if (index === 0 && dirty === 1 && bytes.length <= SMALL_FILE_MAX) return bytes.length;
+  return popCount(dirty) * BLOCK_SIZE;
 }
 
 /** Do others have parts of the same memory? */

@@ -30,6 +30,8 @@ export class Chunk {
   absent = 0;
   /** Bit n: block n differs from the store. */
   dirty = 0;
+  /** What the dirty blocks were counted as last, in bytes. */
+  dirtyBytes = 0;
   /** Bit n: block n is being committed. */
   committing = 0;
   /** Used since the cache's clock hand last passed. */
@@ -222,11 +224,8 @@ export class FileData {
     chunk.absent &= ~mask;
     this.blockCount += popCount(mask & ~chunk.written);
     chunk.written |= mask;
-    if ((mask & ~chunk.dirty) !== 0) {
-      const added = mask & ~chunk.dirty;
-      chunk.dirty |= mask;
-      this.onDirty(chunk, popCount(added));
-    }
+    chunk.dirty |= mask;
+    this.onDirtied(chunk);
   }
 
   #resize(chunk: Chunk, capacity: number): void {
@@ -279,9 +278,8 @@ export class FileData {
     const dropped = popCount(chunk.written & ~kept);
     chunk.written &= kept;
     chunk.absent &= kept;
-    const lostDirty = chunk.dirty & ~kept;
     chunk.dirty &= kept;
-    if (lostDirty !== 0) this.onClean(chunk, popCount(lostDirty));
+    this.onDirtied(chunk);
     if (chunk.base + chunk.bytes.length > at) {
       this.#prepare(chunk, at);
       const lastBlock = 1 << Math.floor(at / BLOCK_SIZE);
@@ -328,11 +326,10 @@ export class FileData {
     const start = index * CHUNK_SIZE;
     const mask = blockMask(from - start, to - start);
     const dropped = popCount(chunk.written & mask);
-    const lostDirty = chunk.dirty & mask;
     chunk.written &= ~mask;
     chunk.absent &= ~mask;
     chunk.dirty &= ~mask;
-    if (lostDirty !== 0) this.onClean(chunk, popCount(lostDirty));
+    this.onDirtied(chunk);
     this.#prepare(chunk, 0);
     chunk.bytes.fill(0, from - start, to - start);
     this.blockCount -= dropped;
@@ -382,11 +379,8 @@ export class FileData {
     // Nothing keeps the old bytes.
   }
 
-  protected onDirty(_chunk: Chunk, _blocks: number): void {
-    // Nothing to write back.
-  }
-
-  protected onClean(_chunk: Chunk, _blocks: number): void {
+  /** Other blocks of a chunk may be dirty than before, or more in them. */
+  protected onDirtied(_chunk: Chunk): void {
     // Nothing to write back.
   }
 }

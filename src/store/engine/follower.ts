@@ -5,6 +5,7 @@
 import { LinuxError } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { nextMacrotask } from '../../lib/macrotask.ts';
 import { type Op, runAsync, WaitQueue } from '../../lib/op.ts';
 import type { Durability } from '../store.ts';
 import type { DeviceBatch, PageDevice, Place, UnitRange } from './page-device.ts';
@@ -87,6 +88,8 @@ export class Follower {
   async #run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
+    // Whoever syncs need not wait until all of it is on its way here as well.
+    await nextMacrotask();
     try {
       while (this.#waiting.length > 0) {
         const next = this.#take();

@@ -148,10 +148,13 @@ function nodeBytes({ keys, values }: TreeNode): number {
 
 /**
  * The bytes of a node, and the node as it would be decoded from them: whoever made it may use its
- * values' memory for something else.
+ * values' memory for something else. `sizeBytes`: what it takes, if that is known.
  */
-export function encodeNode(node: TreeNode): { bytes: Uint8Array<ArrayBuffer>; node: TreeNode } {
-  const writer = new Writer(nodeBytes(node));
+export function encodeNode(
+  node: TreeNode,
+  sizeBytes = nodeBytes(node),
+): { bytes: Uint8Array<ArrayBuffer>; node: TreeNode } {
+  const writer = new Writer(sizeBytes);
   writer.u8(TAG);
   writer.u8(node.level);
   writer.u16(node.keys.length);

@@ -81,7 +81,7 @@ export function editTree(
     return { level: draft.level, keys: draft.keys, values } as TreeNode;
   };
   const writeDraft = (draft: Draft): Child => {
-    const { bytes, node } = encodeNode(toNode(draft));
+    const { bytes, node } = encodeNode(toNode(draft), draft.sizeBytes);
     const address = write.allocate(unitsOf(bytes.length));
     const { generation } = write;
     const child = { address, sizeBytes: bytes.length, checksum: write.checksum(bytes), generation };
@@ -89,7 +89,7 @@ export function editTree(
     return child;
   };
   const isInline = top.sizeBytes <= ROOT_SIZE_INLINE;
-  const newRoot = isInline ? encodeNode(toNode(top)).node : writeDraft(top);
+  const newRoot = isInline ? encodeNode(toNode(top), top.sizeBytes).node : writeDraft(top);
   return { root: newRoot, written, freed: edit.freed };
 }
 
@@ -246,14 +246,13 @@ function splitEntries(
   let size = NODE_HEADER_BYTES;
   for (let i = 0; i < values.length; i++) {
     const entry = sizes[i] ?? 0;
-    // What comes first in a node shares nothing with what is before it.
-    const first = entryBytes('', keys[i] ?? '', placeholder(assertDefined(values[i])));
     if (i > start && (size + entry > NODE_SIZE_MAX || size >= target)) {
       drafts.push(draftOf(level, keys.slice(start, i), values.slice(start, i), size));
       start = i;
       size = NODE_HEADER_BYTES;
-    }
-    size += i === start ? first : entry;
+      // What comes first in a node shares nothing with what is before it.
+      size += entryBytes('', keys[i] ?? '', placeholder(assertDefined(values[i])));
+    } else size += entry;
   }
   if (start < values.length)
     drafts.push(draftOf(level, keys.slice(start), values.slice(start), size));
