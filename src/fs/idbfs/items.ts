@@ -149,7 +149,7 @@ export function encodeFilesystem(nextIno: number): Uint8Array {
 }
 
 export function encodeName(ino: number, cookie: number): Uint8Array {
-  return nameCodec.encode({ ino, cookie });
+  return nameCodec.encodeIn(arena, { ino, cookie });
 }
 
 export function decodeName(bytes: Uint8Array): { ino: number; cookie: number } {

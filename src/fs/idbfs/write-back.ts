@@ -130,15 +130,16 @@ export class WriteBack {
    */
   changed(): void {
     this.#isLogged = false;
-    this.#schedule();
+    this.#schedule(false);
   }
 
   /** The same of an access time, for which there is more time. */
   accessed(): void {
-    this.#schedule({ isLazy: true });
+    this.#schedule(true);
   }
 
-  #schedule({ isLazy = false } = {}): void {
+  /** `isLazy`: for access times. */
+  #schedule(isLazy: boolean): void {
     if (this.#isClosed) return;
     if (this.#isOverLimit && !this.#isStarting) {
       this.#isStarting = true;
@@ -303,6 +304,6 @@ export class WriteBack {
     this.#endedCount = number;
     this.#ended.wakeAll();
     this.#options.onEnded();
-    if (this.#isDue) this.#schedule({ isLazy: !this.#isUrgent });
+    if (this.#isDue) this.#schedule(!this.#isUrgent);
   }
 }

@@ -386,7 +386,9 @@ export class Engine implements Store {
     for (const [tree, root] of plan.roots) tree.root = root;
     this.#meta.root = meta.root;
     for (const place of space.frees) this.#cache.remove(place);
-    for (const { child, node } of [...plan.nodes, ...meta.written]) this.#cache.insert(child, node);
+    for (const { child, node, bytes } of [...plan.nodes, ...meta.written]) {
+      this.#cache.insert(child, node ?? bytes);
+    }
     plan.done();
     this.subvolumes.releaseSoon();
   }

@@ -10,7 +10,8 @@ export type Checksum = (bytes: Uint8Array) => number;
 
 interface CachedNode {
   readonly child: Child;
-  readonly node: TreeNode;
+  /** The bytes are decoded when they are asked for. */
+  node: TreeNode | Uint8Array;
   isRecent: boolean;
 }
 
@@ -50,7 +51,11 @@ export class NodeCache {
     if (cached?.child.checksum !== child.checksum) return undefined;
     if (cached.child.generation !== child.generation) return undefined;
     cached.isRecent = true;
-    return cached.node;
+    if (!(cached.node instanceof Uint8Array)) return cached.node;
+    this.#bytes -= cachedBytes(cached);
+    const node = (cached.node = decodeNode(cached.node));
+    this.#bytes += cachedBytes(cached);
+    return node;
   }
 
   /**
@@ -98,10 +103,12 @@ export class NodeCache {
     return node;
   }
 
-  insert(child: Child, node: TreeNode): void {
+  /** A node, or its bytes. */
+  insert(child: Child, node: TreeNode | Uint8Array): void {
     this.remove(child);
-    this.#nodes.set(child.address, { child, node, isRecent: true });
-    this.#bytes += child.sizeBytes * DECODED_FACTOR;
+    const cached = { child, node, isRecent: true };
+    this.#nodes.set(child.address, cached);
+    this.#bytes += cachedBytes(cached);
     this.#evict();
   }
 
@@ -109,7 +116,7 @@ export class NodeCache {
     const cached = this.#nodes.get(address);
     if (cached === undefined) return;
     this.#nodes.delete(address);
-    this.#bytes -= cached.child.sizeBytes * DECODED_FACTOR;
+    this.#bytes -= cachedBytes(cached);
   }
 
   #evict(): void {
@@ -127,4 +134,8 @@ export class NodeCache {
       this.#nodes.set(address, cached);
     }
   }
+}
+
+function cachedBytes({ child, node }: CachedNode): number {
+  return node instanceof Uint8Array ? child.sizeBytes : child.sizeBytes * DECODED_FACTOR;
 }

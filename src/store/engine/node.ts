@@ -154,12 +154,30 @@ export function encodeNode(
   node: TreeNode,
   sizeBytes = nodeBytes(node),
 ): { bytes: Uint8Array<ArrayBuffer>; node: TreeNode } {
+  const values: (LeafValue | Child)[] = [];
+  const bytes = writeNode(node, sizeBytes, (writer, value) => {
+    values.push(lastWritten(writer, value));
+  });
+  const { level, keys } = node;
+  return { bytes, node: { level, keys, values } as TreeNode };
+}
+
+/** The bytes alone, for less. */
+export function nodeToBytes(node: TreeNode, sizeBytes: number): Uint8Array<ArrayBuffer> {
+  return writeNode(node, sizeBytes, () => undefined);
+}
+
+function writeNode(
+  node: TreeNode,
+  sizeBytes: number,
+  onWritten: (writer: Writer, value: LeafValue | Child) => void,
+): Uint8Array<ArrayBuffer> {
   const writer = new Writer(sizeBytes);
   writer.u8(TAG);
   writer.u8(node.level);
   writer.u16(node.keys.length);
   let previous = '';
-  const values = node.values.map((value: LeafValue | Child, i) => {
+  node.values.forEach((value: LeafValue | Child, i) => {
     const key = node.keys[i] ?? '';
     const shared = sharedUnits(previous, key);
     const wide = isWide(key, shared);
@@ -168,12 +186,12 @@ export function encodeNode(
     writer.u8(kindOf(value));
     writer.u16(valueBytes(value));
     writer.units(key, shared, wide);
+    writeValue(writer, value);
+    onWritten(writer, value);
     previous = key;
-    return writeValue(writer, value);
   });
   assert(writer.offset === writer.bytes.length, 'node size');
-  const { level, keys } = node;
-  return { bytes: writer.bytes, node: { level, keys, values } as TreeNode };
+  return writer.bytes;
 }
 
 function kindOf(value: LeafValue | Child): number {
@@ -182,16 +200,21 @@ function kindOf(value: LeafValue | Child): number {
   return value instanceof InlineData ? KIND.inline : KIND.child;
 }
 
-function writeValue(writer: Writer, value: LeafValue | Child): LeafValue | Child {
-  if (value instanceof Uint8Array) return writer.copy(value);
-  if (value instanceof InlineData) return new InlineData(writer.copy(value.bytes));
-  if (value instanceof Extent) {
+function writeValue(writer: Writer, value: LeafValue | Child): void {
+  if (value instanceof Uint8Array) writer.copy(value);
+  else if (value instanceof InlineData) writer.copy(value.bytes);
+  else if (value instanceof Extent) {
     writer.u48(value.address);
     writer.u16(value.recordUnits);
     writer.u16(value.firstUnit);
     for (const checksum of value.checksums) writer.u32(checksum);
   } else writeChild(writer, value);
-  return value;
+}
+
+/** The value that was written last, on the writer's memory. */
+function lastWritten(writer: Writer, value: LeafValue | Child): LeafValue | Child {
+  if (value instanceof Uint8Array) return writer.last(value.length);
+  return value instanceof InlineData ? new InlineData(writer.last(value.bytes.length)) : value;
 }
 
 export function writeChild(writer: Writer, child: Child): void {
@@ -299,11 +322,14 @@ export class Writer {
     }
   }
 
-  /** Returns the place that the bytes were copied to. */
-  copy(bytes: Uint8Array): Uint8Array {
+  copy(bytes: Uint8Array): void {
     this.bytes.set(bytes, this.offset);
     this.offset += bytes.length;
-    return this.bytes.subarray(this.offset - bytes.length, this.offset);
+  }
+
+  /** What was written last, as a view. */
+  last(sizeBytes: number): Uint8Array {
+    return this.bytes.subarray(this.offset - sizeBytes, this.offset);
   }
 }
 

@@ -93,7 +93,7 @@ function* leftOver(device: PageDevice, uses: Uses): Op<Place[]> {
 /** What a tree uses. */
 class Uses {
   readonly #medium: Medium;
-  readonly #written: ReadonlyMap<Child, TreeNode>;
+  readonly #written: ReadonlyMap<Child, Written>;
   readonly #units = new UnitSet();
   /** Addresses at which something begins. */
   readonly starts = new UnitSet();
@@ -102,14 +102,14 @@ class Uses {
 
   constructor(medium: Medium, written: readonly Written[]) {
     this.#medium = medium;
-    this.#written = new Map(written.map(({ child, node }) => [child, node]));
+    this.#written = new Map(written.map((each) => [each.child, each]));
   }
 
   *child(child: Child): Op<void> {
     this.#use(child);
     const known = this.#written.get(child);
     if (known !== undefined) {
-      yield* this.node(known);
+      yield* this.node(known.node ?? decodeNode(known.bytes));
       return;
     }
     const { device, checksum } = this.#medium;

@@ -11,6 +11,7 @@ import {
   type LeafValue,
   NODE_HEADER_BYTES,
   NODE_SIZE_MAX,
+  nodeToBytes,
   type InnerNode,
   type TreeNode,
 } from './node.ts';
@@ -25,6 +26,9 @@ export type Change = readonly [key: string, value: LeafValue | undefined];
 const NODE_SIZE_MIN = NODE_SIZE_MAX / 4;
 /** A root up to this size is kept in the superblock. */
 const ROOT_SIZE_INLINE = 12 * 1024;
+
+/** Leaves of edits with more changes are not kept as nodes. */
+const KEPT_CHANGES_MAX = 1024;
 
 /** A node to be written. */
 interface Draft {
@@ -48,8 +52,9 @@ export interface EditParts {
 
 export interface Written {
   readonly child: Child;
-  readonly node: TreeNode;
   readonly bytes: Uint8Array;
+  /** What the bytes are. Undefined: there are many, and they may never be read. */
+  readonly node: TreeNode | undefined;
 }
 
 /** What a commit does to a tree. */
@@ -80,8 +85,14 @@ export function editTree(
     const values = draft.values.map((value) => (isDraft(value) ? writeDraft(value) : value));
     return { level: draft.level, keys: draft.keys, values } as TreeNode;
   };
+  const encodeDraft = (draft: Draft): Pick<Written, 'bytes' | 'node'> => {
+    // The next commit needs inner nodes, and leaves where little has changed.
+    const isKept = draft.level > 0 || changes.length <= KEPT_CHANGES_MAX;
+    if (isKept) return encodeNode(toNode(draft), draft.sizeBytes);
+    return { bytes: nodeToBytes(toNode(draft), draft.sizeBytes), node: undefined };
+  };
   const writeDraft = (draft: Draft): Child => {
-    const { bytes, node } = encodeNode(toNode(draft), draft.sizeBytes);
+    const { bytes, node } = encodeDraft(draft);
     const address = write.allocate(unitsOf(bytes.length));
     const { generation } = write;
     const child = { address, sizeBytes: bytes.length, checksum: write.checksum(bytes), generation };
