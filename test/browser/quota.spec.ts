@@ -74,8 +74,8 @@ const start = (page: Page, media: 'mirrored' | 'indexeddb'): Promise<void> =>
     { media },
   ] as const);
 
-// What is kept twice has half the room. In a profile Chromium counts files in powers of two: what is
-// held, and so available, may be half of what is left.
+// What is kept twice has half the room. In a profile Chromium counts files in powers of two: what
+// is held, and so available, may be half of what is left.
 for (const [where, media, roomMib, availableMib, moreMib] of [
   ['private window', 'indexeddb', 24, 4, 4],
   ['private window', 'mirrored', 12, 4, 4],
@@ -83,7 +83,8 @@ for (const [where, media, roomMib, availableMib, moreMib] of [
   ['profile', 'mirrored', 8, 2, 2],
 ] as const) {
   const test = where === 'profile' ? testInProfile : privateTest;
-  test(`in a ${where} on ${media}, writes fail with ENOSPC, what was synced stays, removing makes room`, async ({
+  const given = `in a ${where} on ${media}`;
+  test(`${given}, writes fail with ENOSPC, what was synced stays, removing makes room`, async ({
     page,
   }) => {
     await openKernelPage(page);
@@ -124,7 +125,7 @@ for (const [where, media, roomMib, availableMib, moreMib] of [
     expect(found).toBe(moreMib * MIB);
   });
 
-  test(`in a ${where} on ${media}, a program is told, and what it wrote until then can be synced`, async ({
+  test(`${given}, a program is told, and what it wrote until then can be synced`, async ({
     page,
   }) => {
     await openKernelPage(page);

@@ -55,8 +55,8 @@ interface Model {
 }
 
 /**
- * A crash so long after a commit began: turns of the event loop, and ticks of its microtasks. Has it
- * succeeded by then?
+ * A crash so long after a commit began: turns of the event loop, and ticks of its microtasks. Has
+ * it succeeded by then?
  */
 async function crashIn(
   world: World,

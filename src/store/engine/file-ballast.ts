@@ -16,6 +16,7 @@ import type { AccessHandle } from './opfs-device.ts';
 const MIB = 2 ** 20;
 /** The file is made longer by so much more than is asked for: commits take of it. */
 const SLACK_BYTES = MIB;
+const AHEAD_BYTES_MAX = 32 * MIB;
 /** Stays when the store is closed: what is needed to remove something where all is full. */
 const KEPT_BYTES = 2 * MIB;
 const DOUBLED_MAX = 128 * MIB;
@@ -105,7 +106,9 @@ export class FileBallast implements Ballast {
     const handle = yield* this.#open();
     if (handle === null) return;
     this.#counted();
-    this.#fileBytes = growFile(handle, 0, roundUp(bytes + SLACK_BYTES + this.#usedBytes));
+    // Who has written much lately needs that much again, before long.
+    const slack = SLACK_BYTES + this.#usedBytes + Math.min(this.#usedBytes, AHEAD_BYTES_MAX);
+    this.#fileBytes = growFile(handle, 0, roundUp(bytes + slack));
   }
 
   *drop(bytes: number): Op<boolean> {

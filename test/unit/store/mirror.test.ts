@@ -70,6 +70,17 @@ class MirroredOrigin extends Origin {
     await runAsync(store.close());
   }
 
+  /** Items 'a' and 'b', of which the database has only the first. */
+  async writeTwice(): Promise<void> {
+    await this.write('a');
+    const before = await this.dump();
+    await this.write('b');
+    await this.tamper((records) => {
+      records.clear();
+      for (const [key, value] of before) records.put(value, JSON.parse(key) as IDBValidKey);
+    });
+  }
+
   async keys(options: Parameters<Origin['open']>[0] = {}): Promise<string[]> {
     const store = await this.open(options);
     const items = await allItems(store);
@@ -133,26 +144,14 @@ describe('is restored', () => {
 
   test('a database that was rolled back to an older copy', async () => {
     const origin = new MirroredOrigin();
-    await origin.write('a');
-    const before = await origin.dump();
-    await origin.write('b');
-    await origin.tamper((records) => {
-      records.clear();
-      for (const [key, value] of before) records.put(value, JSON.parse(key) as IDBValidKey);
-    });
+    await origin.writeTwice();
     expect(await origin.keys()).toEqual(['a', 'b']);
     await origin.check();
   });
 
   test('a database for which there is no room, later', async () => {
     const origin = new MirroredOrigin();
-    await origin.write('a');
-    const before = await origin.dump();
-    await origin.write('b');
-    await origin.tamper((records) => {
-      records.clear();
-      for (const [key, value] of before) records.put(value, JSON.parse(key) as IDBValidKey);
-    });
+    await origin.writeTwice();
     failNextTransaction('QuotaExceededError', COMMIT_TRIES);
     const store = await origin.open();
     expect(store.mirror).toMatchObject({ leader: 'OPFS', follower: 'IndexedDB' });

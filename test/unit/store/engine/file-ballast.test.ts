@@ -112,7 +112,7 @@ test('where there is less than that, about as much as there is', async () => {
   expect(quota.left).toBe(MIB);
 });
 
-test('what commits have taken without being asked is not counted on, until it is held anew', async () => {
+test('what commits took without being asked is not counted on, until it is held anew', async () => {
   const { quota, clock, ballast } = make(15 * MIB);
   await runAsync(ballast.grow(6 * MIB));
   expect(ballast.bytes).toBe(8 * MIB);
@@ -132,13 +132,24 @@ test('a commit that may not be counted yet is made up for', async () => {
   await runAsync(ballast.grow(2 * MIB));
   ballast.committed(4 * MIB);
   await runAsync(ballast.grow(2 * MIB));
-  expect(ballast.bytes).toBe(4 * MIB);
+  expect(ballast.bytes).toBe(12 * MIB);
   clock.advance(1000);
-  await runAsync(ballast.grow(5 * MIB));
-  expect(ballast.bytes).toBe(8 * MIB);
+  await runAsync(ballast.grow(15 * MIB));
+  expect(ballast.bytes).toBe(16 * MIB);
 });
 
-test('closed, it keeps what is needed to remove something, and the next one finds that', async () => {
+test('it is 128 MiB long at most, however much is written', async () => {
+  const { quota, clock, ballast } = make(1000 * MIB);
+  for (let i = 0; i < 100; i++) {
+    await runAsync(ballast.grow(18 * MIB));
+    expect(ballast.bytes).toBeGreaterThanOrEqual(18 * MIB);
+    ballast.committed(8 * MIB);
+    clock.advance(30);
+  }
+  expect(quota.left).toBe((1000 - 128) * MIB);
+});
+
+test('closed, it keeps what removing takes, and the next one finds that', async () => {
   const { quota, records, clock, ballast } = make(100 * MIB);
   await runAsync(ballast.grow(20 * MIB));
   await runAsync(ballast.close());
@@ -150,7 +161,7 @@ test('closed, it keeps what is needed to remove something, and the next one find
   expect(next.bytes).toBe(2 * MIB);
 });
 
-test('without a file it is in records; those from before it are given up first', async () => {
+test('without a file it is in records; those from before are given up first', async () => {
   const { quota, records, clock, ballast } = make(100 * MIB);
   const none = (): Promise<undefined> => Promise.resolve(undefined);
   const without = new FileBallast({ open: none, records, clock });
