@@ -10,6 +10,7 @@ import { IdbDevice } from './engine/idb-device.ts';
 import { openMirror } from './engine/mirror-open.ts';
 import type { MirroredDevice } from './engine/mirrored-device.ts';
 import type { Checksum } from './engine/node-cache.ts';
+import type { Ballast } from './engine/ballast.ts';
 import { FileBallast } from './engine/file-ballast.ts';
 import { type AccessHandle, OpfsDevice } from './engine/opfs-device.ts';
 import type { PageDevice } from './engine/page-device.ts';
@@ -54,8 +55,10 @@ export interface Medium {
 export async function openMedia(options: MediaOptions): Promise<Medium> {
   const file = await openFile(options);
   let database: Database | undefined;
+  let ballast: Ballast | undefined;
   const abandon = (): void => {
     if (file !== undefined) void runAsync(file.close());
+    if (ballast !== undefined) void runAsync(ballast.close());
     database?.close();
   };
   try {
@@ -73,7 +76,9 @@ export async function openMedia(options: MediaOptions): Promise<Medium> {
     });
     database = opened.database;
     const superblock = await prepare(opened, options);
-    const device = deviceOn(database, superblock, options, file !== undefined);
+    ballast = ballastFor(database, options);
+    const parts = { database, superblock, ballast, hasFile: file !== undefined };
+    const device = deviceOn(parts, options);
     if (file !== undefined) return { device: await mirrorOf(file, device, options), abandon };
     if (superblock.isMirrored === true && onDataLoss !== 'accept') throw fileIsMissing(source);
     return { device, abandon };
@@ -115,27 +120,26 @@ async function prepare(
   return await upgradeFormat1(superblock, { database, KeyRange, checksum });
 }
 
-function deviceOn(
-  database: Database,
-  superblock: Superblock,
-  options: MediaOptions,
-  hasFile: boolean,
-): IdbDevice {
-  const { files, source } = options;
-  const records = new RecordBallast(database);
+function ballastFor(database: Database, { files, source, clock }: MediaOptions): Ballast {
   const open = (): Promise<AccessHandle | undefined> =>
     files?.openBallast(source) ?? Promise.resolve(undefined);
-  return new IdbDevice({
-    database,
-    KeyRange: options.idb.KeyRange,
-    superblock,
-    superblockKey: SUPERBLOCK_KEY,
-    isMirrored: hasFile && options.media === 'mirrored',
-    estimate: options.estimate,
-    ballast: new FileBallast({ open, records, clock: options.clock }),
-    clock: options.clock,
-    onClosed: options.onClosed,
-  });
+  return new FileBallast({ open, records: new RecordBallast(database), clock });
+}
+
+function deviceOn(
+  parts: {
+    readonly database: Database;
+    readonly superblock: Superblock;
+    readonly ballast: Ballast;
+    readonly hasFile: boolean;
+  },
+  { idb: { KeyRange }, media, estimate, clock, onClosed }: MediaOptions,
+): IdbDevice {
+  const { hasFile, ...rest } = parts;
+  const isMirrored = hasFile && media === 'mirrored';
+  const superblockKey = SUPERBLOCK_KEY;
+  const options = { KeyRange, superblockKey, isMirrored, estimate, clock, onClosed };
+  return new IdbDevice({ ...rest, ...options });
 }
 
 async function mirrorOf(

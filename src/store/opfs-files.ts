@@ -19,7 +19,7 @@ export interface StoreFiles {
    */
   openBallast(source: string): Promise<AccessHandle | undefined>;
   exists(source: string): Promise<boolean>;
-  /** Both files, closed by then. One that isn't there may be removed. */
+  /** The first of the two, closed by then. A file that isn't there may be removed. */
   remove(source: string): Promise<void>;
 }
 
@@ -100,12 +100,10 @@ export class OpfsFiles implements StoreFiles {
 
   async remove(source: string): Promise<void> {
     const folder = await this.#folder({ create: true });
-    for (const name of [nameOf(source), ballastOf(source)]) {
-      try {
-        await folder.removeEntry(name);
-      } catch (error) {
-        if (!(error instanceof DOMException) || error.name !== 'NotFoundError') throw error;
-      }
+    try {
+      await folder.removeEntry(nameOf(source));
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== 'NotFoundError') throw error;
     }
   }
 

@@ -229,7 +229,7 @@ export class Changes implements CommitSource, DirtyTracker {
   }
 
   dataDirtied(data: IdbfsData, byBytes: number): void {
-    this.#data.add(data);
+    if (byBytes > 0) this.#data.add(data);
     this.#dataBytes += byBytes;
   }
 

@@ -83,7 +83,10 @@ export class IdbfsData extends FileData {
   override takesBlock(offset: number): boolean {
     const index = Math.floor(offset / CHUNK_SIZE);
     const block = Math.floor((offset - index * CHUNK_SIZE) / BLOCK_SIZE);
-    return ((this.chunks.get(index)?.dirty ?? 0) & (1 << block)) === 0;
+    const chunk = this.chunks.get(index);
+    if (chunk === undefined || (chunk.dirty & (1 << block)) === 0) return true;
+    // What counts as less than a block may become one.
+    return chunk.dirtyBytes < BLOCK_SIZE;
   }
 
   override countTaken(from: number, to: number): number {
@@ -199,7 +202,7 @@ export class IdbfsData extends FileData {
   }
 }
 
-/** What a commit writes for a chunk, at most: a file's only block takes what is in it. */
+/** What a commit writes for a chunk, at most: a first block with little in it takes that. */
 function bytesToWrite({ index, dirty, bytes }: Chunk): number {
   if (index === 0 && dirty === 1 && bytes.length <= SMALL_FILE_MAX) return bytes.length;
   return popCount(dirty) * BLOCK_SIZE;

@@ -10,7 +10,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { type Op, waitFor } from '../../lib/op.ts';
 import type { Ballast } from './ballast.ts';
-import { growFile, resizeFile, sizeOf } from './file-size.ts';
+import { closeFile, countedSize, growFile, resizeFile, sizeOf } from './file-size.ts';
 import type { AccessHandle } from './opfs-device.ts';
 
 const MIB = 2 ** 20;
@@ -19,7 +19,6 @@ const SLACK_BYTES = MIB;
 const AHEAD_BYTES_MAX = 32 * MIB;
 /** Stays when the store is closed: what is needed to remove something where all is full. */
 const KEPT_BYTES = 2 * MIB;
-const DOUBLED_MAX = 128 * MIB;
 /** How long it takes until a commit is counted, generously. */
 const COUNTED_MS = 100;
 
@@ -35,6 +34,9 @@ export class FileBallast implements Ballast {
   readonly #options: FileBallastOptions;
   /** Null: can't be had. Undefined: not asked for. */
   #handle: AccessHandle | null | undefined;
+  /** One handle at a time can be had. */
+  #opening: Promise<void> | undefined;
+  #isClosed = false;
   #fileBytes = 0;
   /** Of it, what commits may have taken. */
   #usedBytes = 0;
@@ -71,28 +73,42 @@ export class FileBallast implements Ballast {
 
   *#open(): Op<AccessHandle | null> {
     if (this.#handle !== undefined) return this.#handle;
-    const handle = (yield* waitFor(this.#options.open())) ?? null;
-    this.#fileBytes = handle === null ? 0 : sizeOf(handle);
-    this.#handle = handle;
-    return handle;
+    yield* waitFor((this.#opening ??= this.#openFile()));
+    return this.#handle ?? null;
+  }
+
+  async #openFile(): Promise<void> {
+    try {
+      const handle = await this.#options.open();
+      if (this.#isClosed) handle?.close();
+      else this.#use(handle);
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
+  #use(handle: AccessHandle | undefined): void {
+    this.#handle = handle ?? null;
+    this.#fileBytes = handle === undefined ? 0 : sizeOf(handle);
   }
 
   *grow(bytes: number): Op<void> {
     const { records } = this.#options;
     yield* this.load();
     const handle = yield* this.#open();
+    if (this.#isClosed) return;
     if (handle === null) {
       yield* records.grow(bytes);
       return;
     }
+    if (records.bytes > 0) yield* records.drop(records.bytes);
     if (this.bytes >= bytes) return;
-    const inFile = bytes - records.bytes;
-    const size = roundUp(inFile + SLACK_BYTES);
-    if (size > this.#fileBytes && resizeFile(handle, size)) {
+    const size = countedSize(bytes + SLACK_BYTES);
+    if (size > this.#fileBytes && resizeFile(handle, size) === 'done') {
       this.#fileBytes = size;
       this.#counted();
     }
-    if (this.bytes < bytes) yield* this.#takeAnew(inFile);
+    if (this.bytes < bytes) yield* this.#takeAnew(bytes);
   }
 
   /** What the file takes was counted with all that there is. */
@@ -108,42 +124,35 @@ export class FileBallast implements Ballast {
     this.#counted();
     // Who has written much lately needs that much again, before long.
     const slack = SLACK_BYTES + this.#usedBytes + Math.min(this.#usedBytes, AHEAD_BYTES_MAX);
-    this.#fileBytes = growFile(handle, 0, roundUp(bytes + slack));
+    this.#fileBytes = growFile(handle, 0, countedSize(bytes + slack)).size;
   }
 
   *drop(bytes: number): Op<boolean> {
-    const { records } = this.#options;
+    // Also where the database is gone.
+    if (this.#giveUp()) return true;
     yield* this.load();
-    const fromRecords = Math.min(bytes, records.bytes);
-    const hasDropped = fromRecords > 0 && (yield* records.drop(fromRecords));
-    if (fromRecords === bytes) return hasDropped;
-    return this.#giveUp() || hasDropped;
+    return this.#giveUp() || (yield* this.#options.records.drop(bytes));
   }
 
   /** The file, as a whole. False if there was nothing. Errors: EIO. */
   #giveUp(): boolean {
     const handle = this.#handle;
     if (!handle || this.#fileBytes === 0) return false;
-    resizeFile(handle, 0);
-    handle.close();
-    this.#handle = undefined;
-    this.#fileBytes = 0;
+    try {
+      resizeFile(handle, 0);
+    } finally {
+      handle.close();
+      this.#handle = undefined;
+      this.#fileBytes = 0;
+    }
     return true;
   }
 
   *close(): Op<void> {
     const handle = this.#handle;
+    this.#isClosed = true;
     this.#handle = null;
     if (!handle) return;
-    if (this.#fileBytes > KEPT_BYTES) resizeFile(handle, KEPT_BYTES);
-    handle.close();
+    closeFile(handle, Math.min(this.#fileBytes, KEPT_BYTES));
   }
-}
-
-/** What Chromium counts a file as that is to be so long. */
-function roundUp(bytes: number): number {
-  if (bytes > DOUBLED_MAX) return Math.ceil(bytes / DOUBLED_MAX) * DOUBLED_MAX;
-  let size = MIB;
-  while (size < bytes) size *= 2;
-  return size;
 }

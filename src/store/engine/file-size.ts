@@ -1,36 +1,70 @@
-// How much longer a file can be made before the quota is used up.
+// How long a file can be made before the quota is used up, and what it is counted as.
 
-import { linuxerr } from '../../abi/errno.ts';
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import type { AccessHandle } from './opfs-device.ts';
 
+const MIB = 2 ** 20;
+const DOUBLED_MAX = 128 * MIB;
 /** How exactly what is left of the quota is found, in bytes. */
 const STEP_BYTES = 256 * 1024;
 
-/** True if the file is so long then; false: there is no room. Errors: EIO. */
-export function resizeFile(handle: AccessHandle, size: number): boolean {
+/**
+ * 'refused': there is no room. 'ignored': there is none either, but nothing says so. That is how
+ * Chromium's private windows do it, where files are in memory, and count as what they are.
+ */
+export type Resized = 'done' | 'refused' | 'ignored';
+
+/** Errors: EIO. */
+export function resizeFile(handle: AccessHandle, size: number): Resized {
   try {
     handle.truncate(size);
   } catch (error) {
     if (!isQuotaError(error)) throw linuxerr.EIO;
-    return false;
+    return 'refused';
   }
-  // In Chromium's private windows a file for which there is no room just stays as it is.
-  return sizeOf(handle) === size;
+  return sizeOf(handle) === size ? 'done' : 'ignored';
+}
+
+export interface Grown {
+  readonly size: number;
+  readonly last: Resized;
 }
 
 /**
  * Makes a file of `from` bytes as long as `to`; if there is not so much room, about as long as it
- * can be. Returns how long it is. Errors: EIO.
+ * can be. Errors: EIO.
  */
-export function growFile(handle: AccessHandle, from: number, to: number): number {
-  if (to <= from || resizeFile(handle, to)) return Math.max(from, to);
+export function growFile(handle: AccessHandle, from: number, to: number): Grown {
+  if (to <= from) return { size: from, last: 'done' };
+  let last = resizeFile(handle, to);
+  if (last === 'done') return { size: to, last };
   let [fits, tooLong] = [from, to];
   while (tooLong - fits > STEP_BYTES) {
     const between = Math.floor((fits + tooLong) / 2);
-    if (resizeFile(handle, between)) fits = between;
-    else tooLong = between;
+    const resized = resizeFile(handle, between);
+    if (resized === 'done') fits = between;
+    else [tooLong, last] = [between, resized];
   }
-  return fits;
+  return { size: fits, last };
+}
+
+/** Closes a file that is to be so long then, if that can be had. */
+export function closeFile(handle: AccessHandle, size: number): void {
+  try {
+    if (sizeOf(handle) !== size) resizeFile(handle, size);
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error;
+  } finally {
+    handle.close();
+  }
+}
+
+/** What Chromium counts a file as that is so long, in bytes. */
+export function countedSize(bytes: number): number {
+  if (bytes > DOUBLED_MAX) return Math.ceil(bytes / DOUBLED_MAX) * DOUBLED_MAX;
+  let size = MIB;
+  while (size < bytes) size *= 2;
+  return size;
 }
 
 /** In bytes. Errors: EIO. */

@@ -21,6 +21,7 @@ const RECENT_BYTES_MAX = 4 << 20;
 const RECORD_OVERHEAD = 256;
 /** Before a commit is given up, the browser gets time to clean up, in milliseconds. */
 const LAST_WAIT_MS = 200;
+const SETTLE_INTERVAL_MS = 1000;
 /** Of the ballast, so much more is given up than a commit needs, in bytes. */
 const SLACK = 256 * 1024;
 
@@ -51,6 +52,9 @@ export class IdbDevice implements PageDevice {
   readonly #recent = new Map<number, Uint8Array>();
   #recentBytes = 0;
   #isBallastChanging = false;
+  /** Until then, and without a commit, there is nothing more for the browser to clean up. */
+  #nextSettleMs = 0;
+  #settledVersion = 0;
   readonly #ballastChanged = new WaitQueue();
   /** Changes when a commit begins and when it ends: what was fetched before may be another's. */
   #version = 0;
@@ -215,7 +219,11 @@ export class IdbDevice implements PageDevice {
 
   *#grow(bytes: number): Op<void> {
     yield* this.#ballast.grow(bytes);
-    if (this.#ballast.bytes >= bytes) return;
+    const now = this.#clock.monotonicMs();
+    const isSettled = this.#version === this.#settledVersion && now < this.#nextSettleMs;
+    if (this.#ballast.bytes >= bytes || isSettled) return;
+    this.#settledVersion = this.#version;
+    this.#nextSettleMs = now + SETTLE_INTERVAL_MS;
     yield* this.#settle(CLEANUP_MS);
     yield* this.#ballast.grow(bytes);
   }

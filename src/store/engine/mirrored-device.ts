@@ -13,6 +13,7 @@ import type { ScrubReport } from '../store-view.ts';
 import { Apart } from './apart.ts';
 import { CLEANUP_MS } from './ballast.ts';
 import { Follower } from './follower.ts';
+import { reserveOnBoth, roomOnBoth } from './mirror-room.ts';
 import type { Checksum } from './node-cache.ts';
 import type { DeviceBatch, PageDevice, Place, Portion } from './page-device.ts';
 import { Resilver } from './resilver.ts';
@@ -50,8 +51,6 @@ const STEP_BYTES_DEFAULT = 4 << 20;
 const PAUSE_MS = 5;
 /** What the other side gives up when there is no room is so much more than is needed. */
 const ROOM_SLACK_BYTES = 256 * 1024;
-/** What is left is shared out anew when the leader has less for commits to come. */
-const SHARED_BELOW_BYTES = 2 << 20;
 /** Commits wait when the follower lacks more. */
 const BACKLOG_BYTES_MAX = 16 << 20;
 /** After a side failed it is tried again after so long, then after twice as long, and so on. */
@@ -289,13 +288,25 @@ export class MirroredDevice implements PageDevice {
     this.#reason = reason;
     if (this.#isClosed) return;
     this.#run(runAsync(this.#isPresent()).then(() => undefined));
-    if (!this.#follower.device.isOpen) return;
+    if (!this.#follower.device.isOpen) {
+      this.#run(runAsync(this.#releaseAll()));
+      return;
+    }
     this.#cancelRetry?.();
     this.#cancelRetry = this.#options.clock.setTimer(this.#retryMs, () => {
       this.#cancelRetry = undefined;
       this.#retryMs = Math.min(RETRY_MS_MAX, this.#retryMs * 2);
       this.#startResilver();
     });
+  }
+
+  /** What is held for a side that is gone, the other one may have. */
+  *#releaseAll(): Op<void> {
+    try {
+      yield* this.#follower.device.release(Infinity);
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error;
+    }
   }
 
   // Resilvering.
@@ -435,29 +446,15 @@ export class MirroredDevice implements PageDevice {
     return { used: Math.max(0, used - held), available: Math.floor((available + held) / 2) };
   }
 
-  /** The least that both have, less what the follower needs for what it gets yet. */
   get reservedBytes(): number {
-    const leading = this.#leader.device.reservedBytes;
-    if (this.#state !== 'whole') return leading;
-    const { device, backlogBytes } = this.#follower;
-    return Math.max(0, Math.min(leading, device.reservedBytes - backlogBytes));
+    const { device } = this.#leader;
+    return this.#state === 'whole' ? roomOnBoth(device, this.#follower) : device.reservedBytes;
   }
 
   *reserve(bytes: number): Op<number> {
-    const leader = this.#leader.device;
-    if (this.#state !== 'whole') return yield* leader.reserve(bytes);
-    const { device, backlogBytes } = this.#follower;
-    yield* device.reserve(bytes + backlogBytes);
-    yield* leader.reserve(bytes);
-    const surplus = device.reservedBytes - backlogBytes - leader.reservedBytes;
-    const isShort = leader.reservedBytes < Math.min(bytes, SHARED_BELOW_BYTES);
-    if (isShort && surplus > ROOM_SLACK_BYTES) {
-      // Both get the same of what is left. Not before: in Chromium a file takes twice as much.
-      const half = leader.reservedBytes + Math.floor(surplus / 2);
-      yield* device.release(surplus);
-      yield* leader.reserve(half);
-      yield* device.reserve(half + backlogBytes);
-    }
+    const { device } = this.#leader;
+    if (this.#state === 'whole') yield* reserveOnBoth(device, this.#follower, bytes);
+    else yield* device.reserve(bytes);
     return this.reservedBytes;
   }
 

@@ -46,16 +46,18 @@ export class NodeCache {
   }
 
   get(child: Child): TreeNode | undefined {
+    const cached = this.#find(child);
+    if (cached === undefined) return undefined;
+    cached.isRecent = true;
+    if (cached.node instanceof Uint8Array) cached.node = decodeNode(cached.node);
+    return cached.node;
+  }
+
+  #find(child: Child): CachedNode | undefined {
     const cached = this.#nodes.get(child.address);
     // Another node may have been written to the address since.
     if (cached?.child.checksum !== child.checksum) return undefined;
-    if (cached.child.generation !== child.generation) return undefined;
-    cached.isRecent = true;
-    if (!(cached.node instanceof Uint8Array)) return cached.node;
-    this.#bytes -= cachedBytes(cached);
-    const node = (cached.node = decodeNode(cached.node));
-    this.#bytes += cachedBytes(cached);
-    return node;
+    return cached.child.generation === child.generation ? cached : undefined;
   }
 
   /**
@@ -73,7 +75,7 @@ export class NodeCache {
       yield underWay;
     }
     const isWanted = (other: Child): boolean =>
-      this.get(other) === undefined && !this.#loading.has(other.address);
+      this.#find(other) === undefined && !this.#loading.has(other.address);
     const wanted = [child, ...others.filter(isWanted)];
     const ended = new WaitQueue();
     for (const { address } of wanted) this.#loading.set(address, ended);
@@ -106,9 +108,9 @@ export class NodeCache {
   /** A node, or its bytes. */
   insert(child: Child, node: TreeNode | Uint8Array): void {
     this.remove(child);
-    const cached = { child, node, isRecent: true };
-    this.#nodes.set(child.address, cached);
-    this.#bytes += cachedBytes(cached);
+    this.#nodes.set(child.address, { child, node, isRecent: true });
+    // Bytes, too, count as what they may become.
+    this.#bytes += child.sizeBytes * DECODED_FACTOR;
     this.#evict();
   }
 
@@ -116,7 +118,7 @@ export class NodeCache {
     const cached = this.#nodes.get(address);
     if (cached === undefined) return;
     this.#nodes.delete(address);
-    this.#bytes -= cachedBytes(cached);
+    this.#bytes -= cached.child.sizeBytes * DECODED_FACTOR;
   }
 
   #evict(): void {
@@ -134,8 +136,4 @@ export class NodeCache {
       this.#nodes.set(address, cached);
     }
   }
-}
-
-function cachedBytes({ child, node }: CachedNode): number {
-  return node instanceof Uint8Array ? child.sizeBytes : child.sizeBytes * DECODED_FACTOR;
 }

@@ -20,7 +20,7 @@ import type { Durability, StoreUsage } from '../store.ts';
 import { StoreError } from '../store-error.ts';
 import { FORMAT_VERSION, unknownFormat } from '../superblock.ts';
 import type { Checksum } from './node-cache.ts';
-import { growFile, isQuotaError, resizeFile, sizeOf } from './file-size.ts';
+import { closeFile, countedSize, growFile, isQuotaError, resizeFile, sizeOf } from './file-size.ts';
 import { Reader, Writer } from './node.ts';
 import { decodeRootBlock } from './root-block.ts';
 import {
@@ -83,6 +83,8 @@ export class OpfsDevice implements PageDevice {
   #reusableBytes = 0;
   readonly #arena = new Arena();
   readonly #gathered = new Uint8Array(GATHER_SIZE);
+  /** The browser counts the file as what it is long: file-size.ts. */
+  #isCountedExactly = false;
   #isOpen = true;
   /** Of a commit that failed: it may be there, and must not come up after a crash. */
   #failedSlot: number | undefined;
@@ -288,32 +290,35 @@ export class OpfsDevice implements PageDevice {
     return Math.max(0, this.#length - this.#usedEnd);
   }
 
+  reserveCost(bytes: number): number {
+    const wanted = this.#usedEnd + bytes - this.#reusableBytes;
+    if (this.#isCountedExactly) return Math.max(0, wanted - this.#length);
+    return Math.max(0, countedSize(wanted) - countedSize(this.#length));
+  }
+
   /** A file that is made longer takes of the quota what it may be filled with. */
   *reserve(bytes: number): Op<number> {
     this.#checkOpen();
     const wanted = this.#usedEnd + bytes - this.#reusableBytes;
-    this.#length = growFile(this.#handle, this.#length, wanted);
+    const { size, last } = growFile(this.#handle, this.#length, wanted);
+    this.#length = size;
+    if (last === 'ignored') this.#isCountedExactly = true;
     return this.reservedBytes;
   }
 
   *release(): Op<boolean> {
     this.#checkOpen();
     if (this.#bytesBehind === 0) return false;
-    return this.#shorten(this.#usedEnd);
-  }
-
-  #shorten(size: number): boolean {
-    const isShort = resizeFile(this.#handle, size);
-    if (isShort) this.#length = size;
-    return isShort;
+    if (resizeFile(this.#handle, this.#usedEnd) !== 'done') return false;
+    this.#length = this.#usedEnd;
+    return true;
   }
 
   *close(): Op<void> {
     if (!this.#isOpen) return;
     // What is reserved need not be held while nobody writes, but for what removing takes.
-    if (this.#bytesBehind > KEPT_BYTES) this.#shorten(this.#usedEnd + KEPT_BYTES);
     this.#isOpen = false;
-    this.#handle.close();
+    closeFile(this.#handle, Math.min(this.#length, this.#usedEnd + KEPT_BYTES));
     this.#onClosed?.();
   }
 

@@ -129,8 +129,11 @@ export interface PageDevice {
   /** As Store.reservedBytes. */
   readonly reservedBytes: number;
 
-  /** As Store.reserve(). Not during a commit. */
+  /** As Store.reserve(). Of a device that leads, or is alone, not during a commit. */
   reserve(bytes: number): Op<number>;
+
+  /** What of the quota it may take to reserve `bytes`, at most. Missing: so much. */
+  reserveCost?(bytes: number): number;
 
   /**
    * Gives up so much of what is reserved: another device of the origin needs it. False if there is

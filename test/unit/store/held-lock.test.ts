@@ -8,16 +8,13 @@ import type { Engine } from '../../../src/store/engine/engine.ts';
 import type { AccessHandle } from '../../../src/store/engine/opfs-device.ts';
 import type { StoreFiles } from '../../../src/store/opfs-files.ts';
 import type { HeldSourceLock } from '../../../src/store/source-lock.ts';
-import { StoreError } from '../../../src/store/store-error.ts';
-import { CrashFile } from '../../crash/crash-file.ts';
+import { ExclusiveFile } from '../../crash/exclusive-file.ts';
 import { allItems, bytes, commit, Origin } from './support.ts';
 
 /** What happened, in its order. */
 let log: string[];
 
-class ExclusiveFile extends CrashFile {
-  isOpen = false;
-
+class NotingFile extends ExclusiveFile {
   override write(buffer: Uint8Array, options: { at: number }): number {
     log.push('write');
     return super.write(buffer, options);
@@ -25,24 +22,23 @@ class ExclusiveFile extends CrashFile {
 
   override close(): void {
     if (this.isOpen) log.push('close');
-    this.isOpen = false;
+    super.close();
   }
 }
 
-/** One file, which one has open at a time. */
+/** Files of one store, which one has open at a time. */
 class ExclusiveFiles implements StoreFiles {
-  readonly #file = new ExclusiveFile();
+  readonly #file = new NotingFile();
+  readonly #ballast = new ExclusiveFile();
   #isThere = false;
 
   open(): Promise<AccessHandle> {
-    if (this.#file.isOpen) return Promise.reject(new StoreError('unavailable', 'in use'));
     this.#isThere = true;
-    this.#file.isOpen = true;
-    return Promise.resolve(this.#file);
+    return Promise.resolve().then(() => this.#file.open());
   }
 
-  openBallast(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  openBallast(): Promise<AccessHandle> {
+    return Promise.resolve().then(() => this.#ballast.open());
   }
 
   exists(): Promise<boolean> {
@@ -91,6 +87,7 @@ test('gives its file to who took the lock, and writes nothing any more', async (
   const lock = heldLock();
   const robbed = await open(lock);
   await commit(robbed, { items: [['a', bytes(10)]] }, 'strict');
+  await runAsync(robbed.reserve(1000));
   await expect(open(heldLock())).rejects.toMatchObject({ reason: 'unavailable' });
   lock.onLost();
   expect(robbed.isOpen).toBe(false);
@@ -98,6 +95,7 @@ test('gives its file to who took the lock, and writes nothing any more', async (
   await expect(commit(robbed, { items: [['b', bytes(10)]] })).rejects.toBe(linuxerr.EIO);
   expect(log.at(-1)).toBe('close');
   const thief = await open(heldLock());
+  expect(await runAsync(thief.reserve(1000))).toBeGreaterThanOrEqual(1000);
   expect(Object.keys(Object.fromEntries(await allItems(thief)))).toEqual(['a']);
   await commit(thief, { items: [['c', bytes(10)]] }, 'strict');
   // To the end, nothing of the other one gets there.

@@ -9,6 +9,7 @@ import type { AccessHandle } from '../../../src/store/engine/opfs-device.ts';
 import type { StoreFiles } from '../../../src/store/opfs-files.ts';
 import { StoreError } from '../../../src/store/store-error.ts';
 import { CrashFile } from '../../crash/crash-file.ts';
+import { ExclusiveFile } from '../../crash/exclusive-file.ts';
 import {
   allItems,
   blocksOf,
@@ -23,7 +24,7 @@ import {
 /** Files of OPFS in memory. */
 class FakeFiles implements StoreFiles {
   readonly files = new Map<string, CrashFile>();
-  readonly ballast = new CrashFile();
+  readonly ballast = new ExclusiveFile();
   refusal: StoreError | undefined;
   isMissing = false;
 
@@ -36,7 +37,7 @@ class FakeFiles implements StoreFiles {
   }
 
   openBallast(): Promise<AccessHandle | undefined> {
-    return Promise.resolve(this.isMissing ? undefined : this.ballast);
+    return Promise.resolve(this.isMissing ? undefined : this.ballast.open());
   }
 
   exists(source: string): Promise<boolean> {
@@ -155,6 +156,7 @@ describe('is restored', () => {
     failNextTransaction('QuotaExceededError', COMMIT_TRIES);
     const store = await origin.open();
     expect(store.mirror).toMatchObject({ leader: 'OPFS', follower: 'IndexedDB' });
+    expect(store.mirror?.state).not.toBe('whole');
     await commit(store, { items: [['c', bytes(10)]] });
     await becomeWhole(store);
     await runAsync(store.close());

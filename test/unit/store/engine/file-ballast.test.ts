@@ -31,7 +31,8 @@ class Quota {
       this.left -= rounded - counted;
       counted = rounded;
     };
-    this.openCount++;
+    // As in the browser, one has it at a time.
+    expect(this.openCount++).toBe(0);
     return Promise.resolve({
       read: file.read.bind(file),
       write: file.write.bind(file),
@@ -161,7 +162,7 @@ test('closed, it keeps what removing takes, and the next one finds that', async 
   expect(next.bytes).toBe(2 * MIB);
 });
 
-test('without a file it is in records; those from before are given up first', async () => {
+test('without a file it is in records, which are given up once there is one', async () => {
   const { quota, records, clock, ballast } = make(100 * MIB);
   const none = (): Promise<undefined> => Promise.resolve(undefined);
   const without = new FileBallast({ open: none, records, clock });
@@ -169,9 +170,24 @@ test('without a file it is in records; those from before are given up first', as
   expect(without.bytes).toBe(3 * MIB);
   expect(records.bytes).toBe(3 * MIB);
   await runAsync(ballast.grow(6 * MIB));
-  expect(ballast.bytes).toBe(7 * MIB);
-  await runAsync(ballast.drop(2 * MIB));
-  expect([records.bytes, quota.left]).toEqual([MIB, 96 * MIB]);
-  await runAsync(ballast.drop(2 * MIB));
-  expect([records.bytes, quota.left]).toEqual([0, 100 * MIB]);
+  expect([records.bytes, quota.left, ballast.bytes]).toEqual([0, 92 * MIB, 8 * MIB]);
+  await runAsync(without.grow(3 * MIB));
+  await runAsync(without.drop(2 * MIB));
+  expect(without.bytes).toBe(MIB);
+});
+
+test('who asks for it at the same time gets the same', async () => {
+  const { quota, ballast } = make(100 * MIB);
+  await Promise.all([runAsync(ballast.load()), runAsync(ballast.grow(2 * MIB))]);
+  expect(ballast.bytes).toBe(4 * MIB);
+  expect(quota.openCount).toBe(1);
+});
+
+test('closed while it is being opened, it is closed', async () => {
+  const { quota, ballast } = make(100 * MIB);
+  const growing = runAsync(ballast.grow(2 * MIB));
+  await runAsync(ballast.close());
+  await growing;
+  expect(quota.openCount).toBe(0);
+  expect(ballast.bytes).toBe(0);
 });
