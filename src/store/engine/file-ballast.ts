@@ -17,8 +17,6 @@ const MIB = 2 ** 20;
 /** The file is made longer by so much more than is asked for: commits take of it. */
 const SLACK_BYTES = MIB;
 const AHEAD_BYTES_MAX = 32 * MIB;
-/** Stays when the store is closed: what is needed to remove something where all is full. */
-const KEPT_BYTES = 2 * MIB;
 /** How long it takes until a commit is counted, generously. */
 const COUNTED_MS = 100;
 
@@ -94,7 +92,7 @@ export class FileBallast implements Ballast {
 
   *grow(bytes: number): Op<void> {
     const { records } = this.#options;
-    yield* this.load();
+    yield* records.load();
     const handle = yield* this.#open();
     if (this.#isClosed) return;
     if (handle === null) {
@@ -153,6 +151,6 @@ export class FileBallast implements Ballast {
     this.#isClosed = true;
     this.#handle = null;
     if (!handle) return;
-    closeFile(handle, Math.min(this.#fileBytes, KEPT_BYTES));
+    closeFile(handle, 0);
   }
 }

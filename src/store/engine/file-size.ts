@@ -5,6 +5,8 @@ import type { AccessHandle } from './opfs-device.ts';
 
 const MIB = 2 ** 20;
 const DOUBLED_MAX = 128 * MIB;
+/** Behind what is in use, so much stays when a file is closed: it is what removing takes. */
+const KEPT_BYTES = 2 * MIB;
 /** How exactly what is left of the quota is found, in bytes. */
 const STEP_BYTES = 256 * 1024;
 
@@ -48,10 +50,11 @@ export function growFile(handle: AccessHandle, from: number, to: number): Grown 
   return { size: fits, last };
 }
 
-/** Closes a file that is to be so long then, if that can be had. */
-export function closeFile(handle: AccessHandle, size: number): void {
+/** Closes a file of which so many bytes are in use: what it holds besides is given up. */
+export function closeFile(handle: AccessHandle, usedBytes: number): void {
+  const kept = usedBytes + KEPT_BYTES;
   try {
-    if (sizeOf(handle) !== size) resizeFile(handle, size);
+    if (sizeOf(handle) > kept) resizeFile(handle, kept);
   } catch (error) {
     if (!(error instanceof LinuxError)) throw error;
   } finally {

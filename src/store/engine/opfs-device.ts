@@ -37,8 +37,6 @@ const UNITS_START = 2 * SLOT_SIZE;
 const SLOT_HEADER_SIZE = 20;
 /** So much is written at once, in bytes, where it is made of small places. */
 const GATHER_SIZE = 256 * 1024;
-/** Of what is reserved, so much stays when the store is closed. */
-const KEPT_BYTES = 2 << 20;
 /** Of the slot: what the checksum doesn't cover. */
 const CHECKED_FROM = 8;
 
@@ -316,9 +314,9 @@ export class OpfsDevice implements PageDevice {
 
   *close(): Op<void> {
     if (!this.#isOpen) return;
-    // What is reserved need not be held while nobody writes, but for what removing takes.
     this.#isOpen = false;
-    closeFile(this.#handle, Math.min(this.#length, this.#usedEnd + KEPT_BYTES));
+    // What is reserved need not be held while nobody writes.
+    closeFile(this.#handle, this.#usedEnd);
     this.#onClosed?.();
   }
 
