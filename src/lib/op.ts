@@ -202,7 +202,8 @@ export class Mutex {
   /** An Op that holds one takes only those of higher rank: test/interleaving sees to it. */
   readonly rank: number;
   #held = false;
-  readonly #queue: (() => void)[] = [];
+  /** Who waits. There are many mutexes that nobody ever waits for. */
+  #queue: (() => void)[] | undefined;
 
   constructor(rank = 0) {
     this.rank = rank;
@@ -228,7 +229,8 @@ export class Mutex {
       granted = true;
       if (wakeUp !== undefined) queueMicrotask(wakeUp);
     };
-    this.#queue.push(grant);
+    const queue = (this.#queue ??= []);
+    queue.push(grant);
     const wait: Wait = {
       subscribe: (wake) => {
         let live = true;
@@ -244,14 +246,14 @@ export class Mutex {
       while (!this.#isGranted(granted)) yield wait;
     } catch (error) {
       if (granted) this.unlock();
-      else this.#queue.splice(this.#queue.indexOf(grant), 1);
+      else queue.splice(queue.indexOf(grant), 1);
       throw error;
     }
   }
 
   /** Gives the mutex to the longest waiting Op, or frees it. */
   unlock(): void {
-    const next = this.#queue.shift();
+    const next = this.#queue?.shift();
     if (next === undefined) this.#held = false;
     else next();
   }

@@ -1,6 +1,8 @@
 // Records: fixed layouts of fields as bytes, from a table of their fields in order. Little-endian.
 
 import type { Arena } from './arena.ts';
+import { assertDefined } from './assert.ts';
+import { encodeUtf8, utf8Length } from './text.ts';
 
 /**
  * Kinds of fields: an unsigned integer of 8, 16, 32 or 64 bits (a number: exact up to 2^53), or an
@@ -19,9 +21,6 @@ const SIZES: Readonly<Record<FieldKind, number>> = { u8: 1, u16: 2, u32: 4, u64:
 
 export class RecordCodec<const Table extends FieldTable> {
   readonly #table: Table;
-  /** Of the table: reading it field by field takes longer. */
-  readonly #names: readonly string[];
-  readonly #kinds: readonly FieldKind[];
   /** Where a record is made before it is copied: a view of each would cost more. */
   readonly #draft: Uint8Array<ArrayBuffer>;
   readonly #draftView: DataView;
@@ -30,8 +29,6 @@ export class RecordCodec<const Table extends FieldTable> {
 
   constructor(table: Table) {
     this.#table = table;
-    this.#names = table.map(([name]) => name);
-    this.#kinds = table.map(([, kind]) => kind);
     this.size = table.reduce((sum, [, kind]) => sum + SIZES[kind], 0);
     this.#draft = new Uint8Array(this.size);
     this.#draftView = new DataView(this.#draft.buffer);
@@ -56,12 +53,25 @@ export class RecordCodec<const Table extends FieldTable> {
     return bytes;
   }
 
+  /** The same with text that follows, as UTF-8. */
+  encodeTextIn(arena: Arena, values: RecordValues<Table>, text: string): Uint8Array {
+    const length = utf8Length(text);
+    if (length > text.length) return this.encodeIn(arena, values, encodeUtf8(text));
+    this.#fillDraft(values);
+    const bytes = arena.take(this.size + length);
+    bytes.set(this.#draft);
+    for (let i = 0; i < length; i++) bytes[this.size + i] = text.charCodeAt(i);
+    return bytes;
+  }
+
   #fillDraft(values: RecordValues<Table>): void {
     const view = this.#draftView;
     let at = 0;
-    for (let i = 0; i < this.#names.length; i++) {
-      const value = values[this.#names[i] as keyof typeof values];
-      const kind = this.#kinds[i] ?? 'f64';
+    for (let i = 0; i < this.#table.length; i++) {
+      // Taking it apart as [name, kind] would go through its iterator.
+      const field = assertDefined(this.#table[i]);
+      const value = values[field[0] as keyof typeof values];
+      const kind = field[1];
       if (kind === 'u8') view.setUint8(at, value);
       else if (kind === 'u16') view.setUint16(at, value, true);
       else if (kind === 'u32') view.setUint32(at, value, true);

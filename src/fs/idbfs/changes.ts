@@ -85,6 +85,8 @@ const NOTHING_COMMITTED: Omit<Commit, 'inodes' | 'nextIno' | 'bytes'> = {
 /** What an item that changed counts as, in bytes: about what it takes in the store. */
 const ITEM_BYTES = 64;
 const INODE_BYTES = 128;
+/** What an inode takes in memory until it is committed, with its names and items, about. */
+const CHANGED_INODE_BYTES = 1024;
 /** What an inode takes in memory that has to stay there for its access time, about, in bytes. */
 const ACCESSED_INODE_BYTES = 512;
 /** A commit writes so much of nodes at most for access times, in bytes. */
@@ -140,6 +142,10 @@ export class Changes implements CommitSource, DirtyTracker {
     return this.#accessed.size * ACCESSED_INODE_BYTES;
   }
 
+  get inodeBytes(): number {
+    return (this.#inodes.size + (this.#commit?.inodes.size ?? 0)) * CHANGED_INODE_BYTES;
+  }
+
   /** Inodes that the next commit would write or remove. */
   get inodeCount(): number {
     return this.#inodes.size + this.#accessed.size + this.#discards.size;
@@ -157,8 +163,10 @@ export class Changes implements CommitSource, DirtyTracker {
 
   inodeChanged(inode: Inode): void {
     if (inode.nlink === 0 && inode.refs === 0) return;
-    this.#accessed.delete(inode);
-    this.#inodes.add(inode);
+    if (!this.#inodes.has(inode)) {
+      this.#accessed.delete(inode);
+      this.#inodes.add(inode);
+    }
     this.#owner.changed();
   }
 

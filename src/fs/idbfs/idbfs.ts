@@ -441,13 +441,23 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     // What is reserved is what is pending.
   }
 
+  override mustThrottle(bytes: number): boolean {
+    this.checkWritable();
+    return this.#writeBack.isFarBehind || !this.#reserve.hasRoom(bytes);
+  }
+
   override *throttle(bytes: number): Op<void> {
     this.checkWritable();
     yield* this.#writeBack.throttle();
     if (!this.#reserve.hasRoom(bytes)) yield* this.#reserve.makeRoom(bytes);
   }
 
+  override isShortOfRoom(bytes: number): boolean {
+    return this.#writeBack.hasTooManyInodes || !this.#reserve.hasRoom(bytes);
+  }
+
   override *makeRoom(bytes: number): Op<void> {
+    if (this.#writeBack.hasTooManyInodes) yield* this.#writeBack.throttleInodes();
     if (!this.#reserve.hasRoom(bytes)) yield* this.#reserve.makeRoom(bytes);
   }
 

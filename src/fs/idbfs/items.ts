@@ -157,7 +157,7 @@ export function decodeName(bytes: Uint8Array): { ino: number; cookie: number } {
 }
 
 export function encodePosition(entry: { ino: number; type: number; name: string }): Uint8Array {
-  return positionCodec.encodeIn(arena, entry, encodeUtf8(entry.name));
+  return positionCodec.encodeTextIn(arena, entry, entry.name);
 }
 
 export function decodePosition(bytes: Uint8Array): { ino: number; type: number; name: string } {

@@ -26,6 +26,8 @@ export interface CommitSource {
   readonly nodeBytes: number;
   /** Memory that is kept because of access times that have changed. Nobody waits for those. */
   readonly accessedBytes: number;
+  /** Memory of inodes that can't be given up before they are committed. */
+  readonly inodeBytes: number;
   /** Bytes a commit under way is writing. */
   readonly committingBytes: number;
   /**
@@ -56,8 +58,10 @@ export interface WriteBackOptions {
 
 /** A commit that failed is tried again after twice the time each, up to this, in milliseconds. */
 const RETRY_MAX_MS = 30_000;
-/** Writers wait when this many times the dirty limit is unwritten. */
+/** Writers wait when this many times the dirty limit is unwritten, or kept in memory for it. */
 const HARD_LIMIT_FACTOR = 4;
+/** Inodes that take this many times the dirty limit of memory start a commit. */
+const INODE_MEMORY_FACTOR = 2;
 /** A few nodes are written by any commit: they start none. In bytes. */
 const NODE_BYTES_MIN = 1 << 20;
 /** Access times are committed with what else changes, at the latest after this many intervals. */
@@ -141,7 +145,7 @@ export class WriteBack {
   /** `isLazy`: for access times. */
   #schedule(isLazy: boolean): void {
     if (this.#isClosed) return;
-    if (this.#isOverLimit && !this.#isStarting) {
+    if (!this.#isStarting && this.#isOverLimit) {
       this.#isStarting = true;
       // Not at once: the operation that changes something may not have changed all of it yet, and a
       // commit takes a state between two operations. Microtasks run when none is under way.
@@ -207,9 +211,10 @@ export class WriteBack {
     const mayStart = !this.#isRunning && this.#failure === undefined;
     if (!mayStart) return false;
     if (this.#isAccessedOverLimit) return true;
-    const { dirtyBytes, nodeBytes } = this.#source;
+    const { dirtyBytes, nodeBytes, inodeBytes } = this.#source;
     const { dirtyLimit } = this.#options;
-    return dirtyBytes >= dirtyLimit || nodeBytes >= Math.max(dirtyLimit, NODE_BYTES_MIN);
+    if (dirtyBytes >= dirtyLimit || inodeBytes >= INODE_MEMORY_FACTOR * dirtyLimit) return true;
+    return nodeBytes >= Math.max(dirtyLimit, NODE_BYTES_MIN);
   }
 
   /**
@@ -237,16 +242,33 @@ export class WriteBack {
     if (this.#failure !== undefined && this.#failure.number >= number) throw this.#failure.error;
   }
 
-  /**
-   * Waits while far too much is unwritten. Errors: that of a commit that failed while it waited.
-   */
+  /** Is far too much unwritten? */
+  get isFarBehind(): boolean {
+    const { dirtyBytes, committingBytes } = this.#source;
+    return dirtyBytes + committingBytes > this.#options.dirtyLimit * HARD_LIMIT_FACTOR;
+  }
+
+  /** Waits while it is. Errors: that of a commit that failed while it waited. */
   *throttle(): Op<void> {
-    const limit = this.#options.dirtyLimit * HARD_LIMIT_FACTOR;
-    while (this.#source.dirtyBytes + this.#source.committingBytes > limit) {
+    while (this.isFarBehind) {
       if (!this.#isRunning) this.#start();
       const number = this.#startedCount;
       while (this.#endedCount < number) yield this.#ended;
       if (this.#failure !== undefined) throw this.#failure.error;
+    }
+  }
+
+  /** Do inodes that can't be given up take far too much memory? False if waiting doesn't help. */
+  get hasTooManyInodes(): boolean {
+    const limit = this.#options.dirtyLimit * HARD_LIMIT_FACTOR;
+    return this.#source.inodeBytes > limit && this.#failure === undefined;
+  }
+
+  /** Waits while there are too many. */
+  *throttleInodes(): Op<void> {
+    while (this.hasTooManyInodes) {
+      if (!this.#isRunning) this.#start();
+      yield this.#ended;
     }
   }
 

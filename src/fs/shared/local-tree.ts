@@ -55,6 +55,8 @@ export abstract class LocalTree implements InodeOwner {
   /** Makes room for `blocks` more blocks. Returns how many there is room for. */
   abstract reserveBlocks(blocks: number): number;
   abstract releaseBlocks(blocks: number): void;
+  /** Has a change of `bytes` to wait, in throttle()? Errors: as checkWritable(). */
+  abstract mustThrottle(bytes: number): boolean;
   /**
    * Called before a change of `bytes`: waits while too much is unwritten, and until there is room
    * for them if waiting helps. Errors: as checkWritable(); that of a commit that failed meanwhile.
@@ -91,6 +93,11 @@ export abstract class LocalTree implements InodeOwner {
 
   checkWritable(): void {
     // Memory doesn't fail.
+  }
+
+  /** Is there no room for something new that takes `bytes`? */
+  isShortOfRoom(_bytes: number): boolean {
+    return false;
   }
 
   /** Called before something is made: waits until there is room for it, if waiting helps. */
@@ -195,12 +202,18 @@ export abstract class LocalTree implements InodeOwner {
 
   /** The directory of the last component, which is searchable. */
   *resolveParent(rp: ResolvingPath): Op<LocalDentry> {
-    let dentry = this.walk(rp, true);
+    let dentry = this.parentAtOnce(rp);
     while (dentry === undefined) {
       yield* this.loadNext(rp);
-      dentry = this.walk(rp, true);
+      dentry = this.parentAtOnce(rp);
     }
-    if (!rp.isDone) checkSearchable(rp, dentry);
+    return dentry;
+  }
+
+  /** The same, or undefined where a child has to be loaded first, as of walk(). */
+  parentAtOnce(rp: ResolvingPath): LocalDentry | undefined {
+    const dentry = this.walk(rp, true);
+    if (dentry !== undefined && !rp.isDone) checkSearchable(rp, dentry);
     return dentry;
   }
 

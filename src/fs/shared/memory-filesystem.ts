@@ -135,6 +135,10 @@ export abstract class MemoryFilesystem extends LocalFilesystem {
     return undefined;
   }
 
+  override mustThrottle(): boolean {
+    return false;
+  }
+
   override *throttle(): Op<void> {
     // There is no write-back to wait for.
   }

@@ -14,6 +14,7 @@ import {
   O_TRUNC,
 } from '../../abi/fcntl.ts';
 import { IN_OPEN } from '../../abi/inotify.ts';
+import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { FileDescription } from '../../vfs/file-description.ts';
 import type { OpenOptions } from '../../vfs/options.ts';
@@ -29,15 +30,24 @@ import { RegularFileDescription } from './regular-file-description.ts';
 /** O_TMPFILE includes O_DIRECTORY. */
 const TMPFILE = O_TMPFILE & ~O_DIRECTORY;
 
-export function* openLocal(
+/** No generator itself: most of what is opened needs one. */
+export function openLocal(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  options: OpenOptions,
+): Op<FileDescription> {
+  const run = (options.flags & O_CREAT) !== 0 ? openOrCreate : openExisting;
+  return run(fs, rp, options);
+}
+
+function* openExisting(
   fs: LocalTree,
   rp: ResolvingPath,
   options: OpenOptions,
 ): Op<FileDescription> {
   const { flags } = options;
-  // Nothing may wait between the look for a name and its creation.
-  if ((flags & (O_CREAT | TMPFILE)) !== 0) yield* fs.makeRoom(CREATION_BYTES);
-  if ((flags & O_CREAT) !== 0) return yield* openOrCreate(fs, rp, options);
+  // Nothing may wait between the look for a directory and the creation of what has no name in it.
+  if ((flags & TMPFILE) !== 0) yield* fs.makeRoom(CREATION_BYTES);
   let dentry = fs.walk(rp, false);
   while (dentry === undefined) {
     yield* fs.loadNext(rp);
@@ -62,13 +72,17 @@ function* openOrCreate(
   options: OpenOptions,
 ): Op<FileDescription> {
   const { flags } = options;
+  // Nothing may wait between the look for a name and its creation.
+  if (fs.isShortOfRoom(CREATION_BYTES)) yield* fs.makeRoom(CREATION_BYTES);
   for (;;) {
-    const parent = yield* fs.resolveParent(rp);
+    // The usual case costs no generators.
+    const parent = fs.parentAtOnce(rp) ?? (yield* fs.resolveParent(rp));
     const name = rp.component;
     if (name !== '' && !isDots(name)) {
       if (rp.mustBeDir) throw linuxerr.EISDIR;
       checkName(name, parent);
-      const existing = yield* fs.child(parent, name);
+      let existing = assertDefined(parent.children).get(name);
+      if (existing === undefined && !parent.isComplete) existing = yield* fs.child(parent, name);
       if (existing === undefined) {
         return told(fs, createAndOpen(fs, rp, parent, options), IN_OPEN);
       }

@@ -155,7 +155,7 @@ export class RegularFileDescription extends LocalFileDescription {
       while (count < wanted) {
         const from = offset + count;
         const to = Math.min(offset + wanted, from + PIECE_SIZE);
-        yield* this.fs.throttle(to - from);
+        if (this.fs.mustThrottle(to - from)) yield* this.fs.throttle(to - from);
         const isHere = this.#data.firstMissing(from, to, true) < 0;
         const end = isHere ? to : yield* this.#load({ from, to, isOverwritten: true });
         const piece = bytes.subarray(count, end - offset);

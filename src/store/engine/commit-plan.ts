@@ -67,8 +67,9 @@ export function* editOf(
   return { edit: editTree(parts, changes, context), nodes };
 }
 
-function byKey([a]: Change, [b]: Change): number {
-  return a < b ? -1 : 1;
+// Taking them apart as ([a], [b]) would go through their iterators.
+function byKey(a: Change, b: Change): number {
+  return a[0] < b[0] ? -1 : 1;
 }
 
 /** A batch of a store's. `sharedUpTo`: see planReplaced(). */

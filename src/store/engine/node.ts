@@ -24,7 +24,7 @@
 // what was written is checked against the checksum in its parent, before it comes here.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { assert } from '../../lib/assert.ts';
+import { assert, assertDefined } from '../../lib/assert.ts';
 import type { Place } from './page-device.ts';
 
 const TAG = 0x42;
@@ -177,7 +177,8 @@ function writeNode(
   writer.u8(node.level);
   writer.u16(node.keys.length);
   let previous = '';
-  node.values.forEach((value: LeafValue | Child, i) => {
+  for (let i = 0; i < node.values.length; i++) {
+    const value = assertDefined(node.values[i]);
     const key = node.keys[i] ?? '';
     const shared = sharedUnits(previous, key);
     const wide = isWide(key, shared);
@@ -189,7 +190,7 @@ function writeNode(
     writeValue(writer, value);
     onWritten(writer, value);
     previous = key;
-  });
+  }
   assert(writer.offset === writer.bytes.length, 'node size');
   return writer.bytes;
 }

@@ -146,8 +146,10 @@ interface ObjectChange {
   /** In units. */
   readonly ranges: Range[];
   readonly runs: Run[];
-  readonly lost: Range[];
 }
+
+/** Where there are so many, those to objects that are new are told from others first. */
+const MANY_WRITES = 64;
 
 /** Plans what a batch does to the objects. New records are placed by `allocate`. */
 export function* planObjects(
@@ -156,47 +158,62 @@ export function* planObjects(
   write: { readonly allocate: (units: number) => number; readonly checksum: Checksum },
 ): Op<ObjectsEdit> {
   const plan = new Plan(write);
-  for (const [object, change] of changesByObject(batch)) {
-    for (const { from, to } of merged(change.ranges)) {
+  const lastObject = yield* lastObjectIn(tree, batch);
+  for (const [object, { ranges, runs }] of changesByObject(batch, lastObject)) {
+    for (const { from, to } of merged(ranges)) {
       for (const piece of yield* piecesOf(tree, object, from, to))
         plan.cut(object, piece, { from, to });
     }
-    plan.write(object, change.runs);
-    for (const range of change.lost) plan.lose(object, range);
+    plan.write(object, runs);
   }
+  for (const { object, ...range } of lostOf(batch)) plan.lose(object, range);
   return plan.finish();
 }
 
-function changesByObject({ discards, writes, lost = [] }: Batch): Map<number, ObjectChange> {
+/** In the tree there is nothing of objects behind this. */
+function* lastObjectIn(tree: Tree, { writes }: Batch): Op<number> {
+  if (writes.length < MANY_WRITES) return Infinity;
+  const last = yield* tree.lastKey();
+  return last === undefined ? -1 : numberFromKey(last, 0);
+}
+
+function lostOf({ lost = [] }: Batch): (Range & { readonly object: number })[] {
+  return lost.map(({ object, from, to }) => ({
+    object,
+    from: from / UNIT_SIZE,
+    to: to / UNIT_SIZE,
+  }));
+}
+
+/** Of objects behind `lastObject`, which are new, the ranges don't matter. */
+function changesByObject(batch: Batch, lastObject: number): Map<number, ObjectChange> {
   const objects = new Map<number, ObjectChange>();
   const changeOf = (object: number): ObjectChange => {
     let change = objects.get(object);
-    if (change === undefined) objects.set(object, (change = { ranges: [], runs: [], lost: [] }));
+    if (change === undefined) objects.set(object, (change = { ranges: [], runs: [] }));
     return change;
   };
-  for (const { object, from, to } of discards) {
+  for (const { object, from, to } of batch.discards) {
+    if (object > lastObject) continue;
     changeOf(object).ranges.push({
       from: from / UNIT_SIZE,
       to: Math.min(to / UNIT_SIZE, UNITS_END),
     });
   }
-  for (const { object, from, to } of lost) {
-    const range = { from: from / UNIT_SIZE, to: to / UNIT_SIZE };
-    changeOf(object).ranges.push(range);
-    changeOf(object).lost.push(range);
-  }
-  for (const { object, run } of writes) {
+  for (const { object, ...range } of lostOf(batch)) changeOf(object).ranges.push(range);
+  for (const { object, run } of batch.writes) {
     if (run.bytes.length === 0) continue;
-    const from = run.offset / UNIT_SIZE;
     const change = changeOf(object);
-    change.ranges.push({ from, to: from + Math.ceil(run.bytes.length / UNIT_SIZE) });
     change.runs.push(run);
+    if (object > lastObject) continue;
+    const from = run.offset / UNIT_SIZE;
+    change.ranges.push({ from, to: from + Math.ceil(run.bytes.length / UNIT_SIZE) });
   }
   return objects;
 }
 
 function merged(ranges: readonly Range[]): Range[] {
-  if (ranges.length === 1) return [...ranges];
+  if (ranges.length <= 1) return [...ranges];
   const result: { from: number; to: number }[] = [];
   for (const { from, to } of ranges.toSorted((a, b) => a.from - b.from)) {
     const last = result.at(-1);
@@ -437,5 +454,5 @@ function* blocksOf(stretches: readonly Stretch[]): Generator<Block, undefined> {
 function usedBytes(bytes: Uint8Array): Uint8Array {
   let end = bytes.length;
   while (end > 0 && bytes[end - 1] === 0) end--;
-  return bytes.subarray(0, end);
+  return end === bytes.length ? bytes : bytes.subarray(0, end);
 }

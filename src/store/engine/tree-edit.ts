@@ -81,9 +81,10 @@ export function editTree(
   if (top === undefined) return { root: EMPTY_ROOT, written: [], freed: edit.freed };
   if (!isDraft(top)) return { root: top, written: [], freed: edit.freed };
   const written: Written[] = [];
-  const toNode = (draft: Draft): TreeNode => {
-    const values = draft.values.map((value) => (isDraft(value) ? writeDraft(value) : value));
-    return { level: draft.level, keys: draft.keys, values } as TreeNode;
+  const toNode = ({ level, keys, values }: Draft): TreeNode => {
+    if (level === 0) return { level, keys, values } as TreeNode;
+    const children = values.map((value) => (isDraft(value) ? writeDraft(value) : value));
+    return { level, keys, values: children } as TreeNode;
   };
   const encodeDraft = (draft: Draft): Pick<Written, 'bytes' | 'node'> => {
     // The next commit needs inner nodes, and leaves where little has changed.
@@ -245,11 +246,14 @@ function splitEntries(
 ): Draft[] {
   const sizes: number[] = [];
   let total = NODE_HEADER_BYTES;
-  values.forEach((value, i) => {
-    const size = entryBytes(keys[i - 1] ?? '', keys[i] ?? '', placeholder(value));
+  let previous = '';
+  for (let i = 0; i < values.length; i++) {
+    const key = keys[i] ?? '';
+    const size = entryBytes(previous, key, placeholder(level, assertDefined(values[i])));
     sizes.push(size);
     total += size;
-  });
+    previous = key;
+  }
   const count = Math.ceil(total / NODE_SIZE_MAX);
   const target = growsAtEnd ? NODE_SIZE_MAX : total / count;
   const drafts: Draft[] = [];
@@ -262,7 +266,7 @@ function splitEntries(
       start = i;
       size = NODE_HEADER_BYTES;
       // What comes first in a node shares nothing with what is before it.
-      size += entryBytes('', keys[i] ?? '', placeholder(assertDefined(values[i])));
+      size += entryBytes('', keys[i] ?? '', placeholder(level, assertDefined(values[i])));
     } else size += entry;
   }
   if (start < values.length)
@@ -282,8 +286,8 @@ function draftOf(
 const SOME_CHILD: Child = { address: 0, sizeBytes: 0, checksum: 0, generation: 0 };
 
 /** Something of the same size. */
-function placeholder(value: LeafValue | Child | Draft): LeafValue | Child {
-  return isDraft(value) ? SOME_CHILD : value;
+function placeholder(level: number, value: LeafValue | Child | Draft): LeafValue | Child {
+  return level > 0 ? SOME_CHILD : (value as LeafValue);
 }
 
 /** `key`: where what the drafts cover begins, if that is known. */

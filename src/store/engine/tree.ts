@@ -40,6 +40,9 @@ export interface EntryRange {
   readonly filter?: ((value: LeafValue) => boolean) | undefined;
 }
 
+/** No key that begins with the number of an object or an inode is above it. */
+const KEYS_END = '\uffff\uffff\uffff\uffff';
+
 export const EMPTY_ROOT: TreeNode = { level: 0, keys: [], values: [] };
 
 /** Leaves read at once where one after the other is wanted. */
@@ -140,6 +143,18 @@ export class Tree {
     const index = leaf.keys[at] === key ? at : at - 1;
     const [found, value] = [leaf.keys[index], leaf.values[index]];
     return found === undefined || value === undefined ? undefined : { key: found, value };
+  }
+
+  /** The largest key; undefined if there is none. */
+  *lastKey(): Op<string | undefined> {
+    let last: string | undefined;
+    yield* this.walk(KEYS_END, {
+      visit(leaf) {
+        last = leaf.keys.at(-1);
+        return undefined;
+      },
+    });
+    return last;
   }
 
   /**
