@@ -8,6 +8,7 @@ import { Idbfs } from '../fs/idbfs/idbfs.ts';
 import type { Devices } from '../fs/shared/devices.ts';
 import { Tmpfs, type TmpfsOptions } from '../fs/tmpfs/tmpfs.ts';
 import type { Clock } from '../lib/clock.ts';
+import { nextMacrotask } from '../lib/macrotask.ts';
 import { openSharedSource } from '../fs/relayfs/shared-source.ts';
 import type { Tabs } from '../fs/relayfs/tabs.ts';
 import { type Op, runAsync, waitFor } from '../lib/op.ts';
@@ -163,7 +164,8 @@ export class FilesystemTypes {
     const { clock, devices } = this.#options;
     const store = yield* this.#openTree(source, options, lock);
     try {
-      return yield* Idbfs.mount({ ...options, store, dev, clock, devices });
+      const nextTurn = nextMacrotask;
+      return yield* Idbfs.mount({ ...options, store, dev, clock, devices, nextTurn });
     } catch (error) {
       yield* store.close();
       throw error;

@@ -161,6 +161,10 @@ class SharedStore implements Store {
     return this.#tree.mirror;
   }
 
+  get forgetsWrites(): boolean {
+    return this.#tree.forgetsWrites === true;
+  }
+
   get reservedBytes(): number {
     return this.#room.partOf(this);
   }

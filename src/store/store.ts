@@ -114,6 +114,8 @@ export interface Store {
 
   /** Commits fail with EROFS. Missing: they don't. */
   readonly isReadOnly?: boolean;
+  /** Bytes that a commit was given may change once it has ended. Missing: they are used further. */
+  readonly forgetsWrites?: boolean;
   /** The other trees that share what is alike with this one. Missing: it can have none. */
   readonly subvolumes?: Subvolumes | undefined;
   /** The name of this one among them. Missing: it is the main tree. */

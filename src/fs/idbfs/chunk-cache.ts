@@ -5,11 +5,14 @@
 import { Arena } from '../../lib/arena.ts';
 import type { Chunk } from '../shared/file-data.ts';
 import type { IdbfsData } from './idbfs-data.ts';
+import type { LargeWrites } from './large-writes.ts';
 
 /** What a chunk takes besides its bytes, roughly: a hole takes that, too. */
 const CHUNK_OVERHEAD = 256;
 
 export class ChunkCache {
+  /** Undefined: the store goes on using what it was given. */
+  readonly largeWrites: LargeWrites | undefined;
   /** In bytes. */
   readonly limit: number;
   /** For small parts of chunks. */
@@ -17,8 +20,9 @@ export class ChunkCache {
   readonly #owners = new Map<Chunk, IdbfsData>();
   #bytes = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, largeWrites?: LargeWrites) {
     this.limit = limit;
+    this.largeWrites = largeWrites;
   }
 
   /** Bytes of all chunks in memory. */

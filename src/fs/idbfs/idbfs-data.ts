@@ -105,6 +105,7 @@ export class IdbfsData extends FileData {
   evict(chunk: Chunk): void {
     this.chunks.delete(chunk.index);
     this.#cache.remove(chunk);
+    this.#cache.largeWrites?.giveUp(chunk.bytes);
   }
 
   /** Forgets everything in memory, committed or not. */
@@ -164,6 +165,10 @@ export class IdbfsData extends FileData {
       block = end;
     }
     return runs;
+  }
+
+  protected override copyOfChunks(source: Uint8Array): Uint8Array {
+    return this.#cache.largeWrites?.copyOf(source) ?? super.copyOfChunks(source);
   }
 
   protected override copyOf(source: Uint8Array, from: number, to: number): Uint8Array {

@@ -15,7 +15,6 @@ import { type Op, startOp } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
 import type { StoreView } from '../../store/store-view.ts';
 import type { Subvolumes } from '../../store/subvolumes.ts';
-import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
 import type { CommitObserver, ExportedFilesystem, InodeHint, Notes } from '../../vfs/exported.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
 import { CREATION_BYTES } from '../shared/create.ts';
@@ -33,11 +32,8 @@ import { findInode } from './find-inode.ts';
 import { IdbfsData } from './idbfs-data.ts';
 import {
   cookieKey,
-  cookieKeysEnd,
-  cookieOf,
   decodeInode,
   decodeName,
-  decodePosition,
   encodeName,
   encodePosition,
   inodeKey,
@@ -48,6 +44,8 @@ import {
   orphanRange,
   ROOT_INO,
 } from './items.ts';
+import { ItemsCursor } from './items-cursor.ts';
+import { LargeWrites } from './large-writes.ts';
 import { DEFAULTS, type IdbfsLimits, type IdbfsOptions } from './options.ts';
 import { SpaceReserve } from './space-reserve.ts';
 import { type FilesystemStart, fillInode, readStart } from './start.ts';
@@ -102,6 +100,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     this.#limits = options.limits ?? DEFAULTS.limits;
     this.#chunks = new ChunkCache(
       Math.max(this.#limits.cacheSizeMin, options.cacheSize ?? DEFAULTS.cacheSize),
+      options.store.forgetsWrites === true ? new LargeWrites() : undefined,
     );
     this.#dentries = new DentryCache(this.#limits.dentries, (dentry) => {
       this.#forget(dentry);
@@ -129,12 +128,14 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
       clock: options.clock,
       dirtyLimit,
       commit: () => this.#writeBack.flush('relaxed'),
+      progress: () => this.#writeBack.progress(),
       isFailing: () => this.#writeBack.isFailing,
     });
     this.#writeBack = new WriteBack(this.#changes, {
       clock: options.clock,
       intervalMs: options.commitInterval ?? DEFAULTS.commitInterval,
       dirtyLimit,
+      nextTurn: options.nextTurn,
       isFull: () => this.#reserve.isFull,
       onExhausted: () => {
         this.#reserve.exhausted();
@@ -159,6 +160,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     });
     for (const inode of inodes) this.#dropIfUnused(inode);
     this.#chunks.evict();
+    if (!this.#changes.hasChanges) this.#chunks.largeWrites?.end();
     this.#dentries.evict();
   }
 
@@ -391,26 +393,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   }
 
   override openCursor(dir: LocalDentry): DirectoryCursor {
-    return { list: (position, sink) => this.#list(dir.inode.ino, position, sink) };
-  }
-
-  *#list(dir: number, position: number, sink: DirectoryEntrySink): Op<number> {
-    const limit = this.#limits.listingBatch;
-    let reached = position;
-    for (;;) {
-      const items = yield* this.#changes.items.scan({
-        from: cookieKey(dir, reached + 1),
-        to: cookieKeysEnd(dir),
-        limit,
-      });
-      for (const { key, value } of items) {
-        const cookie = cookieOf(key);
-        const { name, ino, type } = decodePosition(value);
-        if (!sink({ name, ino, type, cookie })) return reached;
-        reached = cookie;
-      }
-      if (items.length < limit) return reached;
-    }
+    return new ItemsCursor(this.#changes.items, dir.inode.ino, this.#limits.listingBatch);
   }
 
   // Extended attributes.
@@ -443,7 +426,9 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
 
   override mustThrottle(bytes: number): boolean {
     this.checkWritable();
-    return this.#writeBack.isFarBehind || !this.#reserve.hasRoom(bytes);
+    if (this.#writeBack.isFarBehind) return true;
+    this.#writeBack.startIfDue();
+    return !this.#reserve.hasRoom(bytes);
   }
 
   override *throttle(bytes: number): Op<void> {

@@ -12,6 +12,11 @@ export interface IdbfsOptions extends LocalOptions {
   readonly dirtyLimit?: number | undefined;
   /** Milliseconds from a change to its commit. Default: 1000. */
   readonly commitInterval?: number | undefined;
+  /**
+   * Lets the event loop run once. Writers who had to wait for a commit wait for that as well, so
+   * that the next commit gets to the medium before they go on. Default: they go on at once.
+   */
+  readonly nextTurn?: (() => Promise<void>) | undefined;
   /** Tests set these low, so that they reach what lies beyond. */
   readonly limits?: IdbfsLimits | undefined;
   /** Files without a name stay until removeOrphans(): another tab may have them open. */

@@ -47,6 +47,8 @@ export interface SpaceReserveOptions {
   readonly dirtyLimit: number;
   /** Commits what is pending. Errors: ENOSPC, EIO. */
   readonly commit: () => Op<void>;
+  /** Waits for the commit that is under way, or else for one. Errors: the same. */
+  readonly progress: () => Op<void>;
   /** Did the last commit fail? */
   readonly isFailing: () => boolean;
 }
@@ -112,11 +114,14 @@ export class SpaceReserve {
       if (yield* this.#holdMore(bytes)) continue;
       const isPending = this.#pending.hasChanges || this.#pending.committingBytes > 0;
       if (this.hasRoom(bytes) || !isPending) return;
-      const wasLimited = this.#isLimited;
+      if (!this.#isLimited) {
+        if (!(yield* succeeds(this.#options.progress()))) return;
+        continue;
+      }
       // What it removes is room for others.
-      if (!(yield* this.#commit())) return;
+      if (!(yield* succeeds(this.#options.commit()))) return;
       yield* this.#hold(this.#goal);
-      if (wasLimited && this.#isLimited) return;
+      if (this.#isLimited) return;
     }
   }
 
@@ -144,17 +149,6 @@ export class SpaceReserve {
     } finally {
       this.#holdCount--;
       this.#held.wakeAll();
-    }
-  }
-
-  /** False if it failed: whoever syncs is told. */
-  *#commit(): Op<boolean> {
-    try {
-      yield* this.#options.commit();
-      return true;
-    } catch (error) {
-      if (!isOfMedium(error)) throw error;
-      return false;
     }
   }
 
@@ -203,7 +197,7 @@ export class SpaceReserve {
     if (!this.#isLimited || this.#options.isFailing()) return;
     const cost = this.#pending.inodeCount * CHANGE_BYTES_MAX;
     const left = Math.max(METADATA_RESERVE, this.#store.reservedBytes - this.#pendingBytes);
-    if (cost >= left / 2) yield* this.#commit();
+    if (cost >= left / 2) yield* succeeds(this.#options.commit());
   }
 
   /** What is pending is in use; the part for removals is free, but not available. */
@@ -226,6 +220,17 @@ export class SpaceReserve {
       namelen: NAME_MAX,
       flags: 0,
     };
+  }
+}
+
+/** False if a commit failed: whoever syncs is told. */
+function* succeeds(commit: Op<void>): Op<boolean> {
+  try {
+    yield* commit;
+    return true;
+  } catch (error) {
+    if (!isOfMedium(error)) throw error;
+    return false;
   }
 }
 

@@ -7,7 +7,7 @@
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { type Clock, timespecToMs } from '../../lib/clock.ts';
-import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
+import { type Op, startOp, waitFor, WaitQueue } from '../../lib/op.ts';
 import type { Durability } from '../../store/store.ts';
 import type { CommitStatus, Health } from '../../vfs/filesystem.ts';
 import { reasonOf } from './health.ts';
@@ -50,6 +50,8 @@ export interface WriteBackOptions {
   readonly dirtyLimit: number;
   /** Is there no room for more? */
   readonly isFull: () => boolean;
+  /** As of a mount: IdbfsOptions. */
+  readonly nextTurn?: (() => Promise<void>) | undefined;
   /** A commit found no room. */
   readonly onExhausted: () => void;
   /** A commit has ended, well or badly: the status is what came of it. */
@@ -62,6 +64,7 @@ const RETRY_MAX_MS = 30_000;
 const HARD_LIMIT_FACTOR = 4;
 /** Inodes that take this many times the dirty limit of memory start a commit. */
 const INODE_MEMORY_FACTOR = 2;
+const INODE_MEMORY_MIN = 1 << 20;
 /** A few nodes are written by any commit: they start none. In bytes. */
 const NODE_BYTES_MIN = 1 << 20;
 /** Access times are committed with what else changes, at the latest after this many intervals. */
@@ -213,7 +216,8 @@ export class WriteBack {
     if (this.#isAccessedOverLimit) return true;
     const { dirtyBytes, nodeBytes, inodeBytes } = this.#source;
     const { dirtyLimit } = this.#options;
-    if (dirtyBytes >= dirtyLimit || inodeBytes >= INODE_MEMORY_FACTOR * dirtyLimit) return true;
+    const inodeLimit = Math.max(INODE_MEMORY_FACTOR * dirtyLimit, INODE_MEMORY_MIN);
+    if (dirtyBytes >= dirtyLimit || inodeBytes >= inodeLimit) return true;
     return nodeBytes >= Math.max(dirtyLimit, NODE_BYTES_MIN);
   }
 
@@ -250,17 +254,30 @@ export class WriteBack {
 
   /** Waits while it is. Errors: that of a commit that failed while it waited. */
   *throttle(): Op<void> {
-    while (this.isFarBehind) {
-      if (!this.#isRunning) this.#start();
-      const number = this.#startedCount;
-      while (this.#endedCount < number) yield this.#ended;
-      if (this.#failure !== undefined) throw this.#failure.error;
-    }
+    while (this.isFarBehind) yield* this.progress();
+  }
+
+  /** Starts a commit if it is time to: for whoever changes much without pausing. */
+  startIfDue(): void {
+    if (this.#isOverLimit && !this.#isClosed) this.#start();
+  }
+
+  /**
+   * Waits for the commit under way, or for one. If the next has begun then, it gets to the medium
+   * before whoever waited goes on. Errors: that of the commit, if it failed.
+   */
+  *progress(): Op<void> {
+    if (!this.#isRunning) this.#start();
+    const number = this.#startedCount;
+    while (this.#endedCount < number) yield this.#ended;
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const { nextTurn } = this.#options;
+    if (this.#isRunning && nextTurn !== undefined) yield* waitFor(nextTurn());
   }
 
   /** Do inodes that can't be given up take far too much memory? False if waiting doesn't help. */
   get hasTooManyInodes(): boolean {
-    const limit = this.#options.dirtyLimit * HARD_LIMIT_FACTOR;
+    const limit = Math.max(this.#options.dirtyLimit * HARD_LIMIT_FACTOR, 2 * INODE_MEMORY_MIN);
     return this.#source.inodeBytes > limit && this.#failure === undefined;
   }
 
@@ -324,6 +341,7 @@ export class WriteBack {
 
   #finish(number: number): void {
     this.#endedCount = number;
+    this.startIfDue();
     this.#ended.wakeAll();
     this.#options.onEnded();
     if (this.#isDue) this.#schedule(!this.#isUrgent);

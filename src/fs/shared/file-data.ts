@@ -141,7 +141,7 @@ export class FileData {
       const at = position - index * CHUNK_SIZE;
       const wholeBytes = Math.floor((source.length - done) / CHUNK_SIZE) * CHUNK_SIZE;
       if (at === 0 && wholeBytes > CHUNK_SIZE) {
-        this.#writeChunks(index, source.slice(done, done + wholeBytes));
+        this.#writeChunks(index, this.copyOfChunks(source.subarray(done, done + wholeBytes)));
         done += wholeBytes;
         continue;
       }
@@ -158,6 +158,11 @@ export class FileData {
       this.#noteWritten(chunk, mask);
       done += count;
     }
+  }
+
+  /** A copy of `source`, to be that of several chunks. */
+  protected copyOfChunks(source: Uint8Array): Uint8Array {
+    return source.slice();
   }
 
   /** A copy of bytes [from, to) of `source`, to be a chunk's. */

@@ -145,6 +145,10 @@ export class Engine implements Store {
     return this.#device.mirrorStatus;
   }
 
+  get forgetsWrites(): boolean {
+    return this.#device.forgetsWrites === true;
+  }
+
   /** Memory that cached nodes take now. */
   get cacheBytes(): number {
     return this.#cache.bytes;

@@ -47,6 +47,8 @@ export class IdbDevice implements PageDevice {
   readonly #clock: Clock;
   readonly #ballast: Ballast;
   readonly #quota: OriginQuota;
+  /** What is put is copied at once. */
+  readonly forgetsWrites = true;
   #superblock: Superblock;
   /** By address; oldest use first. */
   readonly #recent = new Map<number, Uint8Array>();

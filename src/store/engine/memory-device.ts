@@ -32,6 +32,7 @@ export interface DeviceImage {
 }
 
 export class MemoryDevice implements PageDevice {
+  readonly forgetsWrites = true;
   readonly isTransactional: boolean;
   readonly #yields: boolean;
   readonly #capacityBytes: number;

@@ -61,6 +61,9 @@ export interface PageDevice {
    */
   readonly isTransactional: boolean;
 
+  /** Bytes of a batch may change once its commit has ended. Missing: they are used further. */
+  readonly forgetsWrites?: boolean;
+
   /** Of a device that is two. */
   readonly mirrorStatus?: MirrorStatus;
 

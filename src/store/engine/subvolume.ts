@@ -51,6 +51,10 @@ export class Subvolume extends TreeReader implements Store {
     return this.#options.store.mirror;
   }
 
+  get forgetsWrites(): boolean {
+    return this.#options.store.forgetsWrites === true;
+  }
+
   get reservedBytes(): number {
     return this.#options.store.reservedBytes;
   }

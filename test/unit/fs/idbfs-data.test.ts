@@ -31,7 +31,11 @@ const offset = fc.oneof(
   fc.nat(SIZE_MAX / 4096).map((block) => block * 4096),
   fc.nat(SIZE_MAX / 32_768).map((chunk) => chunk * 32_768),
 );
-const length = fc.oneof(fc.nat(10_000), fc.constantFrom(4096, 32_768, 65_536), fc.nat(600_000));
+const length = fc.oneof(
+  fc.nat(10_000),
+  fc.constantFrom(4096, 32_768, 65_536, 1 << 20, 2 << 20),
+  fc.nat(600_000),
+);
 const step = fc.oneof(
   fc.record({ call: fc.constant('write'), offset, length, seed: fc.nat(250) }),
   fc.record({

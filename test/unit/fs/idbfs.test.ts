@@ -114,6 +114,23 @@ describe('commits', () => {
     expect(store.commits).toEqual(['strict', 'relaxed']);
   });
 
+  test('who waits for a commit goes on when the next has had its turn at the medium', async () => {
+    const store = new NotingStore({ yields: true });
+    const turns: number[] = [];
+    const nextTurn = (): Promise<void> => {
+      turns.push(store.commits.length);
+      return settle();
+    };
+    const options = { store, clock: new FakeClock(), dirtyLimit: 100_000, nextTurn };
+    const { sys } = await runAsync(openIdbfs(options));
+    const fd = await runAsync(sys.openat(AT_FDCWD, '/f', O_CREAT | O_RDWR, 0o644));
+    for (let i = 0; i < 10; i++) await runAsync(sys.pwrite(fd, new Uint8Array(200_000), i * 2e5));
+    expect(turns.length).toBeGreaterThan(0);
+    // The one it waited for was not the last that had begun.
+    for (const [i, commits] of turns.entries()) expect(commits).toBeGreaterThan(i + 1);
+    await runAsync(sys.fsync(fd));
+  });
+
   test('sync after a relaxed commit is a barrier, and after a strict one nothing', async () => {
     const { sys, store, clock } = setUp({ commitInterval: 1 });
     create(sys, '/f');
