@@ -183,7 +183,7 @@ const MEASURE = {
         lightning: many / 10,
         'zenfs-indexeddb': many / 50,
       };
-      const options = { rounds: isQuick ? 2 : 7, counts };
+      const options = { rounds: isQuick ? 2 : 11, counts };
       return page
         .evaluate((each) => globalThis.bench.smallFiles(each), options)
         .then((times) => ({ counts, times }));
@@ -197,7 +197,7 @@ const MEASURE = {
         ? { sequentialMib: 32, randomMib: 16, blocks: 500, reads, fsyncs: 50 }
         : { sequentialMib: 256, randomMib: 64, blocks: 2000, reads, fsyncs: 500 };
       const subjects = ['mirrored', 'indexeddb', 'raw indexeddb', 'raw opfs'];
-      const options = { subjects, sizes, rounds: isQuick ? 1 : 5 };
+      const options = { subjects, sizes, rounds: isQuick ? 1 : 9 };
       const times = await page.evaluate((each) => globalThis.bench.storage(each), options);
       return { sizes, times };
     }),

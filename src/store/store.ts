@@ -186,9 +186,9 @@ export interface Store {
 
   /**
    * Applies a batch atomically. Commits happen in the order of the calls. The batch's bytes must
-   * not change until the commit has ended, and those of long runs never again: a copy that follows
-   * may be written from them later. get, scan and read may show the batch as soon as this is
-   * called and do show it once it has succeeded.
+   * not change until the commit has ended, and those of long runs never again unless the store
+   * `forgetsWrites`: a copy that follows may be written from them later. get, scan and read may
+   * show the batch as soon as this is called and do show it once it has succeeded.
    *
    * Errors (nothing of the batch is applied; after a crash that comes before the next commit
    * succeeds, all of it may be: a medium that fails can't say how much it has written):

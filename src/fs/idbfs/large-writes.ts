@@ -10,10 +10,13 @@ export class LargeWrites {
   /** How much of a piece's memory has been given up, in bytes. */
   readonly #givenUp = new WeakMap<ArrayBufferLike, number>();
   #kept: Uint8Array[] = [];
+  /** Something was written, and there may be more. */
+  #isWriting = false;
 
   /** Undefined: it is not worth it. */
   copyOf(source: Uint8Array): Uint8Array | undefined {
     if (source.length !== PIECE_BYTES) return undefined;
+    this.#isWriting = true;
     const bytes = this.#kept.pop() ?? new Uint8Array(PIECE_BYTES);
     bytes.set(source);
     this.#givenUp.set(bytes.buffer, 0);
@@ -22,6 +25,7 @@ export class LargeWrites {
 
   /** Nothing is written for now. */
   end(): void {
+    this.#isWriting = false;
     this.#kept = [];
   }
 
@@ -33,6 +37,7 @@ export class LargeWrites {
     this.#givenUp.set(bytes.buffer, now);
     if (now < PIECE_BYTES) return;
     this.#givenUp.delete(bytes.buffer);
-    if (this.#kept.length < KEPT_MAX) this.#kept.push(new Uint8Array(bytes.buffer));
+    if (this.#isWriting && this.#kept.length < KEPT_MAX)
+      this.#kept.push(new Uint8Array(bytes.buffer));
   }
 }

@@ -114,7 +114,7 @@ export class SpaceReserve {
       if (yield* this.#holdMore(bytes)) continue;
       const isPending = this.#pending.hasChanges || this.#pending.committingBytes > 0;
       if (this.hasRoom(bytes) || !isPending) return;
-      if (!this.#isLimited) {
+      if (!this.#isLimited && this.#pendingBytes > 0) {
         if (!(yield* succeeds(this.#options.progress()))) return;
         continue;
       }

@@ -151,12 +151,10 @@ export class WriteBack {
     if (!this.#isStarting && this.#isOverLimit) {
       this.#isStarting = true;
       // Not at once: the operation that changes something may not have changed all of it yet, and a
-      // commit takes a state between two operations. Microtasks run when none is under way.
+      // commit takes a state that is whole. Microtasks run when no operation is at it.
       queueMicrotask(() => {
         this.#isStarting = false;
-        if (!this.#isOverLimit) return;
-        if (this.#isAccessedOverLimit) this.#wantsAccessed = true;
-        this.#start();
+        this.startIfDue();
       });
     }
     if (!this.#source.isOpen) return;
@@ -257,9 +255,14 @@ export class WriteBack {
     while (this.isFarBehind) yield* this.progress();
   }
 
-  /** Starts a commit if it is time to: for whoever changes much without pausing. */
+  /**
+   * Starts a commit if so much has changed that it is time to. Whoever calls it has nothing half
+   * changed: a large write may have written some of its pieces.
+   */
   startIfDue(): void {
-    if (this.#isOverLimit && !this.#isClosed) this.#start();
+    if (!this.#isOverLimit || this.#isClosed) return;
+    if (this.#isAccessedOverLimit) this.#wantsAccessed = true;
+    this.#start();
   }
 
   /**
@@ -267,9 +270,7 @@ export class WriteBack {
    * before whoever waited goes on. Errors: that of the commit, if it failed.
    */
   *progress(): Op<void> {
-    if (!this.#isRunning) this.#start();
-    const number = this.#startedCount;
-    while (this.#endedCount < number) yield this.#ended;
+    yield* this.#runningEnds();
     if (this.#failure !== undefined) throw this.#failure.error;
     const { nextTurn } = this.#options;
     if (this.#isRunning && nextTurn !== undefined) yield* waitFor(nextTurn());
@@ -283,10 +284,14 @@ export class WriteBack {
 
   /** Waits while there are too many. */
   *throttleInodes(): Op<void> {
-    while (this.hasTooManyInodes) {
-      if (!this.#isRunning) this.#start();
-      yield this.#ended;
-    }
+    while (this.hasTooManyInodes) yield* this.#runningEnds();
+  }
+
+  /** The commit under way has ended, or one that starts now. */
+  *#runningEnds(): Op<void> {
+    if (!this.#isRunning) this.#start();
+    const number = this.#startedCount;
+    while (this.#endedCount < number) yield this.#ended;
   }
 
   /** Commits what is left, strictly, and stops. Errors: as flush. */

@@ -170,11 +170,17 @@ export function* planObjects(
   return plan.finish();
 }
 
-/** In the tree there is nothing of objects behind this. */
+/** In the tree there is nothing of objects behind this, as far as that is looked at. */
 function* lastObjectIn(tree: Tree, { writes }: Batch): Op<number> {
   if (writes.length < MANY_WRITES) return Infinity;
-  const last = yield* tree.lastKey();
-  return last === undefined ? -1 : numberFromKey(last, 0);
+  try {
+    const last = yield* tree.lastKey();
+    return last === undefined ? -1 : numberFromKey(last, 0);
+  } catch (error) {
+    // What is damaged there may be none of this commit's business.
+    if (error !== linuxerr.EIO) throw error;
+    return Infinity;
+  }
 }
 
 function lostOf({ lost = [] }: Batch): (Range & { readonly object: number })[] {

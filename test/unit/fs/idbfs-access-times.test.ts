@@ -6,7 +6,7 @@ import { AT_FDCWD, O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR } from '../../../src/a
 import { linuxerr } from '../../../src/abi/errno.ts';
 import type { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
-import { type Op, runSync } from '../../../src/lib/op.ts';
+import { type Op, runSync, WaitQueue } from '../../../src/lib/op.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import type { Batch, Durability } from '../../../src/store/store.ts';
 import type { Syscalls } from '../../../src/syscalls/table.ts';
@@ -16,9 +16,12 @@ class CountingStore extends MemoryStore {
   /** Number of items of each commit. */
   readonly commits: number[] = [];
   fails = false;
+  /** Commits wait at it. */
+  gate: WaitQueue | undefined;
 
   override *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
     if (this.fails) throw linuxerr.EIO;
+    if (this.gate !== undefined) yield this.gate;
     this.commits.push(batch.items.size);
     yield* super.commit(batch, options);
   }
@@ -154,20 +157,44 @@ test('many of them are written in portions, of which a failure loses none', asyn
   }
 });
 
-test('so many that they fill the memory are written at once', async () => {
-  const setup = open();
-  const { sys, store } = setup;
-  makeTree(setup, 300);
-  const files = 300 * 70;
+/** Reads the first files, which changes their access times. */
+async function readFiles(sys: Syscalls, count: number): Promise<void> {
   const byte = new Uint8Array(1);
-  for (let i = 0; i < files; i++) {
+  for (let i = 0; i < count; i++) {
     const path = `/d${Math.floor(i / 70)}/f${i % 70}`;
     const fd = runSync(sys.openat(AT_FDCWD, path, O_RDONLY, 0));
     runSync(sys.read(fd, byte));
     runSync(sys.close(fd));
     if (i % 100 === 0) await settle();
   }
+}
+
+test('so many that they fill the memory are written at once', async () => {
+  const setup = open();
+  const { sys, store } = setup;
+  makeTree(setup, 300);
+  const files = 300 * 70;
+  await readFiles(sys, files);
   const written = store.commits.reduce((sum, items) => sum + items, 0);
   expect(written).toBeGreaterThan(16_000);
   expect(written).toBeLessThan(files);
+});
+
+test('so many of them while a commit is under way are written by the next', async () => {
+  const setup = open();
+  const { sys, clock, store } = setup;
+  makeTree(setup, 300);
+  const gate = new WaitQueue();
+  store.gate = gate;
+  runSync(sys.mkdirat(AT_FDCWD, '/new', 0o755, 0));
+  clock.advance(2000);
+  await settle();
+  await readFiles(sys, 17_000);
+  expect(store.commits).toEqual([]);
+  store.gate = undefined;
+  gate.wakeAll();
+  for (let i = 0; i < 20; i++) await settle();
+  expect(store.commits.reduce((sum, items) => sum + items, 0)).toBeGreaterThan(16_000);
+  // The one that was under way, portions, and what was left.
+  expect(store.commits.length).toBeLessThan(8);
 });

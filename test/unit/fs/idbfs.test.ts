@@ -127,8 +127,26 @@ describe('commits', () => {
     for (let i = 0; i < 10; i++) await runAsync(sys.pwrite(fd, new Uint8Array(200_000), i * 2e5));
     expect(turns.length).toBeGreaterThan(0);
     // The one it waited for was not the last that had begun.
-    for (const [i, commits] of turns.entries()) expect(commits).toBeGreaterThan(i + 1);
+    for (const [i, commits] of turns.entries()) expect(commits).toBeGreaterThan(i + 2);
     await runAsync(sys.fsync(fd));
+  });
+
+  test('who makes far more files than were committed waits', async () => {
+    const store = new NotingStore({ yields: true });
+    const options = { store, clock: new FakeClock(), dirtyLimit: 500_000 };
+    const { sys, filesystem } = await runAsync(openIdbfs(options));
+    let most = 0;
+    function* createMany(): Op<void> {
+      for (let i = 0; i < 6000; i++) {
+        yield* sys.close(yield* sys.openat(AT_FDCWD, `/f${i}`, O_CREAT | O_RDWR, 0o644));
+        most = Math.max(most, filesystem.commitStatus.dirtyBytes);
+      }
+    }
+    await runAsync(createMany());
+    // 2 MiB of memory: 2048 inodes.
+    expect(most).toBeGreaterThan(1024 * 128);
+    expect(most).toBeLessThan(2100 * 512);
+    expect(store.commits.length).toBeLessThan(30);
   });
 
   test('sync after a relaxed commit is a barrier, and after a strict one nothing', async () => {
