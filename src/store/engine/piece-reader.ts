@@ -93,9 +93,10 @@ export class PieceReader {
 
   /** The same memory each time: it is in the processor's cache. */
   #scratchFor(sizeBytes: number): Uint8Array {
-    this.#scratchUsed += sizeBytes;
-    if (this.#scratchUsed > this.#scratch.length) this.#scratch = new Uint8Array(this.#scratchUsed);
-    return this.#scratch.subarray(this.#scratchUsed - sizeBytes, this.#scratchUsed);
+    const used = (this.#scratchUsed += sizeBytes);
+    if (used > this.#scratch.length) this.#scratch = new Uint8Array(used);
+    if (this.#scratch.length === sizeBytes) return this.#scratch;
+    return this.#scratch.subarray(used - sizeBytes, used);
   }
 
   /** The same from another copy, if there is one. */
@@ -107,6 +108,8 @@ export class PieceReader {
   }
 
   #isWhole(bytes: Uint8Array, { checksums }: Extent, firstUnit: number): boolean {
+    // Most are one unit, of which a view of its own would cost a tenth of the checksum.
+    if (bytes.length === UNIT_SIZE) return this.#checksum(bytes) === checksums[firstUnit];
     for (let at = 0; at < bytes.length; at += UNIT_SIZE) {
       const checksum = this.#checksum(bytes.subarray(at, at + UNIT_SIZE));
       if (checksum !== checksums[firstUnit + at / UNIT_SIZE]) return false;
