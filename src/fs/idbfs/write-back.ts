@@ -60,9 +60,9 @@ export interface WriteBackOptions {
 
 /** A commit that failed is tried again after twice the time each, up to this, in milliseconds. */
 const RETRY_MAX_MS = 30_000;
-/** Writers wait when this many times the dirty limit is unwritten, or kept in memory for it. */
+/** Writers wait when this many times the dirty limit is unwritten. */
 const HARD_LIMIT_FACTOR = 4;
-/** Inodes that take this many times the dirty limit of memory start a commit. */
+/** Inodes that take this many times the dirty limit of memory start a commit; twice that: wait. */
 const INODE_MEMORY_FACTOR = 2;
 const INODE_MEMORY_MIN = 1 << 20;
 /** A few nodes are written by any commit: they start none. In bytes. */
@@ -214,8 +214,7 @@ export class WriteBack {
     if (this.#isAccessedOverLimit) return true;
     const { dirtyBytes, nodeBytes, inodeBytes } = this.#source;
     const { dirtyLimit } = this.#options;
-    const inodeLimit = Math.max(INODE_MEMORY_FACTOR * dirtyLimit, INODE_MEMORY_MIN);
-    if (dirtyBytes >= dirtyLimit || inodeBytes >= inodeLimit) return true;
+    if (dirtyBytes >= dirtyLimit || inodeBytes >= this.#inodeLimit) return true;
     return nodeBytes >= Math.max(dirtyLimit, NODE_BYTES_MIN);
   }
 
@@ -278,8 +277,11 @@ export class WriteBack {
 
   /** Do inodes that can't be given up take far too much memory? False if waiting doesn't help. */
   get hasTooManyInodes(): boolean {
-    const limit = Math.max(this.#options.dirtyLimit * HARD_LIMIT_FACTOR, 2 * INODE_MEMORY_MIN);
-    return this.#source.inodeBytes > limit && this.#failure === undefined;
+    return this.#source.inodeBytes > 2 * this.#inodeLimit && this.#failure === undefined;
+  }
+
+  get #inodeLimit(): number {
+    return Math.max(INODE_MEMORY_FACTOR * this.#options.dirtyLimit, INODE_MEMORY_MIN);
   }
 
   /** Waits while there are too many. */
