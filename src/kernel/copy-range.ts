@@ -2,11 +2,11 @@
 // do_sendfile().
 
 import { linuxerr } from '../abi/errno.ts';
-import { O_APPEND, O_NONBLOCK, SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts';
+import { O_APPEND, SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts';
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../abi/limits.ts';
-import { POLLERR, POLLOUT } from '../abi/poll.ts';
 import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, type Stat } from '../abi/stat.ts';
+import { PIPE_CAPACITY } from '../fs/shared/pipe.ts';
 import type { Op } from '../lib/op.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 
@@ -77,11 +77,14 @@ export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<n
   if (isAppended && target.file.isSeekable) throw linuxerr.EINVAL;
   const stat = yield* source.file.stat();
   if (target.file.isSeekable && isType(stat, S_IFIFO)) throw linuxerr.EINVAL;
-  if (!target.file.isSeekable) checkRoom(target.file);
+  const isIntoPipe = !target.file.isSeekable && isType(yield* target.file.stat(), S_IFIFO);
+  // Before what is to be sent is looked at, even if that is nothing. Linux: splice_file_to_pipe().
+  if (isIntoPipe) yield* target.file.waitForRoom();
   try {
     if (count === 0) return 0;
     if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
     const wanted = Math.min(count, RW_COUNT_MAX);
+    if (isIntoPipe) return yield* fillPipe(source, target.file, wanted);
     const isOneOffset = source.file === target.file && source.offset === OWN_OFFSET;
     return yield* isOneOffset ? copyOntoItself(source.file, wanted) : copy(source, target, wanted);
   } finally {
@@ -90,14 +93,17 @@ export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<n
   }
 }
 
-/**
- * Before what is to be sent is looked at, even if that is nothing. Errors: EPIPE, EAGAIN. Linux:
- * splice_file_to_pipe(), wait_for_space().
- */
-function checkRoom(file: FileDescription): void {
-  const ready = file.readiness(POLLOUT | POLLERR);
-  if ((ready & POLLERR) !== 0) throw linuxerr.EPIPE;
-  if ((ready & POLLOUT) === 0 && (file.statusFlags & O_NONBLOCK) !== 0) throw linuxerr.EAGAIN;
+/** Once, with what fits: whoever sends more asks again. */
+function* fillPipe(source: CopyEnd, target: FileDescription, count: number): Op<number> {
+  const buffer = new Uint8Array(Math.min(count, PIPE_CAPACITY));
+  const offset = yield* positionOf(source);
+  const read = yield* source.file.readQuietly(buffer, offset);
+  const done = read === 0 ? 0 : yield* target.splice(buffer.subarray(0, read), offset);
+  if (done === 0) return 0;
+  if (source.offset === OWN_OFFSET) yield* source.file.seek(offset + done, SEEK_SET);
+  source.file.notifyCopied(IN_ACCESS);
+  target.notifyCopied(IN_MODIFY);
+  return done;
 }
 
 /** Linux: do_sendfile() takes both offsets before it moves either. */

@@ -250,6 +250,22 @@ export abstract class FileDescription implements LockOwner {
   }
 
   /**
+   * Of a pipe: waits until it takes something. Errors: EPIPE if nobody reads; EAGAIN if it is full
+   * and open with O_NONBLOCK; what interrupts the wait.
+   */
+  waitForRoom(): Op<void> {
+    throw linuxerr.EINVAL;
+  }
+
+  /**
+   * Of a pipe: takes what fits of `bytes`, which were at `offset` of a file, and tells no watch.
+   * Linux: splice(2).
+   */
+  splice(_bytes: Uint8Array, _offset: number): Op<number> {
+    throw linuxerr.EINVAL;
+  }
+
+  /**
    * Moves the offset and returns it.
    *
    * Errors:

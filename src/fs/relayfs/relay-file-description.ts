@@ -165,6 +165,14 @@ export class RelayFileDescription extends FileDescription {
     return offset === undefined ? this.#write(bytes, true) : this.#writeAt(bytes, offset, true);
   }
 
+  override *waitForRoom(): Op<void> {
+    yield* this.#call('waitForRoom');
+  }
+
+  override splice(bytes: Uint8Array, offset: number): Op<number> {
+    return this.#call('splice', bytes, offset);
+  }
+
   *#write(bytes: Uint8Array, isQuiet: boolean): Op<number> {
     if (this.wire.kind === 'stream') {
       return yield* this.#inPieces(bytes, (piece, _done, isSilent) =>

@@ -307,6 +307,14 @@ export class ServedCalls implements Calls, Posts {
     );
   }
 
+  waitForRoom(id: number): Op<void> {
+    return this.#with(id, ({ file }) => file.waitForRoom());
+  }
+
+  splice(id: number, bytes: Uint8Array, offset: number): Op<number> {
+    return this.#with(id, ({ file }) => file.splice(bytes, offset));
+  }
+
   seek(id: number, offset: number, whence: number): Op<number> {
     return this.#exclusively(id, ({ file }) => file.seek(offset, whence));
   }

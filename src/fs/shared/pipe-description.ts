@@ -85,6 +85,15 @@ export class PipeDescription extends LocalFileDescription {
     return count;
   }
 
+  override waitForRoom(): Op<void> {
+    return this.#pipe.waitForRoom(() => this.#mode.isNonBlocking);
+  }
+
+  /** Changes no times: Linux's pipe_write() does, its splice doesn't. */
+  override *splice(bytes: Uint8Array, offset: number): Op<number> {
+    return this.#pipe.splice(bytes, offset);
+  }
+
   protected override allocateImpl(): Op<void> {
     throw linuxerr.ESPIPE;
   }

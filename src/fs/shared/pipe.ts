@@ -3,6 +3,7 @@
 //
 // Room is counted as Linux does, in slots of a page: a small write joins the last slot if all of it
 // fits there, anything else begins a new one. So a write of up to PIPE_BUF bytes is never divided.
+// What sendfile() brings comes in pages of its file, each in a slot that nothing joins.
 
 import { linuxerr } from '../../abi/errno.ts';
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
@@ -11,11 +12,15 @@ import { type Op, type Wait, WaitQueue } from '../../lib/op.ts';
 
 const SLOT_SIZE = 4096;
 const SLOTS_MAX = 16;
+/** Bytes that an empty pipe takes. */
+export const PIPE_CAPACITY = SLOT_SIZE * SLOTS_MAX;
 
 interface Slot {
   readonly bytes: Uint8Array;
   start: number;
   end: number;
+  /** A page of a file: what is written next begins another slot. */
+  readonly isPage: boolean;
   /** Of O_DIRECT: a read takes it whole, and what doesn't fit is lost. */
   readonly isPacket: boolean;
 }
@@ -134,8 +139,8 @@ export class Pipe {
       }
       const { isNonBlocking, isPacket } = mode();
       if (this.#slots.length < SLOTS_MAX) {
-        const piece = bytes.slice(done, done + SLOT_SIZE);
-        this.#put(piece, isPacket);
+        const piece = bytes.subarray(done, done + SLOT_SIZE);
+        this.#put(piece, { isPage: false, isPacket });
         done += piece.length;
         continue;
       }
@@ -153,22 +158,52 @@ export class Pipe {
     return done;
   }
 
+  /**
+   * Waits for room. Errors: EPIPE if nobody reads; EAGAIN if nothing fits and it must not wait;
+   * what interrupts the wait. Linux: fs/splice.c wait_for_space().
+   */
+  *waitForRoom(isNonBlocking: () => boolean): Op<void> {
+    for (;;) {
+      if (this.#readers === 0) throw linuxerr.EPIPE;
+      if (this.#slots.length < SLOTS_MAX) return;
+      if (isNonBlocking()) throw linuxerr.EAGAIN;
+      yield this.#changed;
+    }
+  }
+
+  /**
+   * Takes what fits of `bytes`, which were at `offset` of a file, page by page, and returns how
+   * many. Linux: mm/filemap.c filemap_splice_read(), splice_folio_into_pipe().
+   */
+  splice(bytes: Uint8Array, offset: number): number {
+    // Asked for is as much as the free slots would hold if each were filled.
+    const wanted = Math.min(bytes.length, (SLOTS_MAX - this.#slots.length) * SLOT_SIZE);
+    let done = 0;
+    while (done < wanted && this.#slots.length < SLOTS_MAX) {
+      const toPageEnd = SLOT_SIZE - ((offset + done) % SLOT_SIZE);
+      const piece = bytes.subarray(done, Math.min(done + toPageEnd, wanted));
+      this.#put(piece, { isPage: true, isPacket: false });
+      done += piece.length;
+    }
+    return done;
+  }
+
   /** What of a write goes into the last slot: what is left over of whole slots, or nothing. */
   #join(bytes: Uint8Array, isPacket: boolean): number {
     const length = bytes.length % SLOT_SIZE;
     const last = this.#slots.at(-1);
     if (this.#readers === 0 || last === undefined || length === 0) return 0;
-    if (last.isPacket || isPacket || last.end + length > SLOT_SIZE) return 0;
+    if (last.isPage || last.isPacket || isPacket || last.end + length > SLOT_SIZE) return 0;
     last.bytes.set(bytes.subarray(0, length), last.end);
     last.end += length;
     this.#changed.wakeAll();
     return length;
   }
 
-  #put(piece: Uint8Array, isPacket: boolean): void {
+  #put(piece: Uint8Array, kind: Pick<Slot, 'isPage' | 'isPacket'>): void {
     const bytes = new Uint8Array(SLOT_SIZE);
     bytes.set(piece);
-    this.#slots.push({ bytes, start: 0, end: piece.length, isPacket });
+    this.#slots.push({ bytes, start: 0, end: piece.length, ...kind });
     this.#changed.wakeAll();
   }
 

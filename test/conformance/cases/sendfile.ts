@@ -1,6 +1,7 @@
 // sendfile(2).
 
-import type { Case } from '../case.ts';
+import { type Case, type Context, USER } from '../case.ts';
+import type { Subject } from '../subject.ts';
 import {
   O_APPEND,
   O_CREAT,
@@ -13,10 +14,21 @@ import {
   SEEK_CUR,
   SEEK_SET,
 } from '../../../src/abi/fcntl.ts';
+import { S_IFIFO } from '../../../src/abi/stat.ts';
 import { equal, expectError, isLater, isTrue } from '../check.ts';
 import { openBoth, TEXT } from '../copying.ts';
 
 const CAPACITY = 65_536;
+
+/** A FIFO that another process reads: one that waits can't. */
+async function openFifo(t: Context): Promise<{ writer: number; other: Subject; reader: number }> {
+  const other = await t.as(USER);
+  const path = t.path('fifo');
+  await t.umask(0);
+  await t.mknod(path, S_IFIFO | 0o666);
+  const reader = await other.open(path, O_RDONLY | O_NONBLOCK);
+  return { writer: await t.open(path, O_WRONLY), other, reader };
+}
 
 export const sendfileCases: readonly Case[] = [
   {
@@ -73,6 +85,90 @@ export const sendfileCases: readonly Case[] = [
       equal(await t.sendfile(writer, source, 0, 2 * CAPACITY), CAPACITY);
       await expectError('EAGAIN', t.sendfile(writer, source, 0, 1));
       equal(await t.fionread(reader), CAPACITY);
+    },
+  },
+  {
+    title: 'sendfile into a pipe puts each page of the source into a slot of its own',
+    origin: 'Linux: mm/filemap.c splice_folio_into_pipe()',
+    async run(t) {
+      const source = await t.open(t.path('source'), O_RDWR | O_CREAT);
+      await t.write(source, new Uint8Array(2 * CAPACITY));
+      for (const [offset, used, count] of [
+        [1, 0, CAPACITY - 1],
+        [4095, 0, CAPACITY - 4095],
+        [1, CAPACITY - 4096, 4095],
+        [4096, 1, CAPACITY - 4096],
+      ] as const) {
+        const [reader, writer] = await t.pipe(O_NONBLOCK);
+        await t.write(writer, new Uint8Array(used));
+        equal(await t.sendfile(writer, source, offset, 2 * CAPACITY), count);
+        equal(await t.fionread(reader), used + count);
+      }
+    },
+  },
+  {
+    title: 'what is written behind a page that sendfile put into a pipe takes another slot',
+    origin: 'Linux: fs/pipe.c pipe_write(), PIPE_BUF_FLAG_CAN_MERGE',
+    async run(t) {
+      const [source] = await openBoth(t);
+      const [reader, writer] = await t.pipe(O_NONBLOCK);
+      await t.write(writer, new Uint8Array(CAPACITY - 4096));
+      equal(await t.sendfile(writer, source, 0, 4), 4);
+      await expectError('EAGAIN', t.write(writer, 'more'));
+      await t.read(reader, CAPACITY - 4096);
+      await t.write(writer, 'more');
+      equal(await t.readText(reader), '0123more');
+    },
+  },
+  {
+    title: 'sendfile into a pipe returns what went in at once, and moves the source by that',
+    origin: 'Linux: fs/splice.c splice_file_to_pipe()',
+    async run(t) {
+      const source = await t.open(t.path('source'), O_RDWR | O_CREAT);
+      await t.write(source, new Uint8Array(2 * CAPACITY));
+      await t.lseek(source, 100, SEEK_SET);
+      const { writer, other, reader } = await openFifo(t);
+      equal(await t.sendfile(writer, source, -1, 2 * CAPACITY), CAPACITY - 100);
+      equal(await t.lseek(source, 0, SEEK_CUR), CAPACITY);
+      const sending = t.sendfile(writer, source, -1, 2 * CAPACITY);
+      isTrue(await t.isBlocked(sending), 'sendfile waits');
+      await other.read(reader, 4096);
+      equal(await sending, 4096);
+      equal(await t.lseek(source, 0, SEEK_CUR), CAPACITY + 4096);
+    },
+  },
+  {
+    title: 'sendfile of nothing into a full pipe waits for room',
+    origin: 'Linux: fs/splice.c wait_for_space()',
+    async run(t) {
+      const [source] = await openBoth(t);
+      for (const [offset, count] of [
+        [1000, 10],
+        [0, 0],
+      ] as const) {
+        const { writer, other, reader } = await openFifo(t);
+        await t.write(writer, new Uint8Array(CAPACITY));
+        const sending = t.sendfile(writer, source, offset, count);
+        isTrue(await t.isBlocked(sending), 'sendfile waits');
+        await other.read(reader, CAPACITY);
+        equal(await sending, 0);
+        await t.unlink(t.path('fifo'));
+      }
+    },
+  },
+  {
+    title: 'sendfile into a FIFO changes none of its times',
+    origin: 'Linux: fs/splice.c, fs/pipe.c pipe_write()',
+    async run(t) {
+      const [source] = await openBoth(t);
+      const path = t.path('fifo');
+      await t.mknod(path, S_IFIFO | 0o600);
+      const fifo = await t.open(path, O_RDWR);
+      const before = await t.fstat(fifo);
+      await t.tick();
+      equal(await t.sendfile(fifo, source, 0, 4), 4);
+      const after = await t.fstat(fifo);
+      equal([after.mtime, after.ctime], [before.mtime, before.ctime]);
     },
   },
   {
