@@ -9,6 +9,7 @@ import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, type Stat } from '../abi/st
 import { PIPE_CAPACITY } from '../fs/shared/pipe.ts';
 import type { Op } from '../lib/op.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
+import type { SpliceTarget } from '../vfs/splice-target.ts';
 
 /** The description's own offset, which then moves. */
 export const OWN_OFFSET = -1;
@@ -77,14 +78,14 @@ export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<n
   if (isAppended && target.file.isSeekable) throw linuxerr.EINVAL;
   const stat = yield* source.file.stat();
   if (target.file.isSeekable && isType(stat, S_IFIFO)) throw linuxerr.EINVAL;
-  const isIntoPipe = !target.file.isSeekable && isType(yield* target.file.stat(), S_IFIFO);
+  const pipe = target.file.spliceTarget;
   // Before what is to be sent is looked at, even if that is nothing. Linux: splice_file_to_pipe().
-  if (isIntoPipe) yield* target.file.waitForRoom();
+  if (pipe !== undefined) yield* pipe.waitForRoom();
   try {
     if (count === 0) return 0;
     if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
     const wanted = Math.min(count, RW_COUNT_MAX);
-    if (isIntoPipe) return yield* fillPipe(source, target.file, wanted);
+    if (pipe !== undefined) return yield* fillPipe(source, target.file, pipe, wanted);
     const isOneOffset = source.file === target.file && source.offset === OWN_OFFSET;
     return yield* isOneOffset ? copyOntoItself(source.file, wanted) : copy(source, target, wanted);
   } finally {
@@ -94,11 +95,16 @@ export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<n
 }
 
 /** Once, with what fits: whoever sends more asks again. */
-function* fillPipe(source: CopyEnd, target: FileDescription, count: number): Op<number> {
+function* fillPipe(
+  source: CopyEnd,
+  target: FileDescription,
+  pipe: SpliceTarget,
+  count: number,
+): Op<number> {
   const buffer = new Uint8Array(Math.min(count, PIPE_CAPACITY));
   const offset = yield* positionOf(source);
   const read = yield* source.file.readQuietly(buffer, offset);
-  const done = read === 0 ? 0 : yield* target.splice(buffer.subarray(0, read), offset);
+  const done = read === 0 ? 0 : yield* pipe.splice(buffer.subarray(0, read), offset);
   if (done === 0) return 0;
   if (source.offset === OWN_OFFSET) yield* source.file.seek(offset + done, SEEK_SET);
   source.file.notifyCopied(IN_ACCESS);

@@ -44,23 +44,12 @@ import type { Op, Wait } from '../lib/op.ts';
 import type { Credentials } from '../auth/credentials.ts';
 import { checkAllocateMode } from './allocate-mode.ts';
 import { decRefVd, incRefVd, type VirtualDentry } from './dentry.ts';
+import type { DirectoryEntrySink } from './directory-entry.ts';
 import type { LockConflict, LockOwner, RangeRequest } from './file-locks.ts';
 import { notifyWithParent } from './watches.ts';
 import type { SetStat, SetXattr } from './options.ts';
 import { checkXattr } from './permissions.ts';
-
-/** One directory entry. */
-export interface DirectoryEntry {
-  readonly name: string;
-  readonly ino: number;
-  /** DT_ constant. */
-  readonly type: number;
-  /** Position after this entry: where a listing that stops here goes on. */
-  readonly cookie: number;
-}
-
-/** Takes an entry; false if it has no room for it, which ends the listing before the entry. */
-export type DirectoryEntrySink = (entry: DirectoryEntry) => boolean;
+import type { SpliceTarget } from './splice-target.ts';
 
 const CREATION_FLAGS = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
 const SETTABLE_FLAGS = O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK;
@@ -249,20 +238,9 @@ export abstract class FileDescription implements LockOwner {
     return offset === undefined ? this.writeImpl(bytes) : this.pwriteImpl(bytes, offset);
   }
 
-  /**
-   * Of a pipe: waits until it takes something. Errors: EPIPE if nobody reads; EAGAIN if it is full
-   * and open with O_NONBLOCK; what interrupts the wait.
-   */
-  waitForRoom(): Op<void> {
-    throw linuxerr.EINVAL;
-  }
-
-  /**
-   * Of a pipe: takes what fits of `bytes`, which were at `offset` of a file, and tells no watch.
-   * Linux: splice(2).
-   */
-  splice(_bytes: Uint8Array, _offset: number): Op<number> {
-    throw linuxerr.EINVAL;
+  /** Of a pipe that is written to: what sendfile() gives pages to. */
+  get spliceTarget(): SpliceTarget | undefined {
+    return undefined;
   }
 
   /**

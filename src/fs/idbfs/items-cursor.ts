@@ -1,7 +1,7 @@
 // ItemsCursor: lists a directory from the items of its entries, in the order of their positions.
 
 import type { Op } from '../../lib/op.ts';
-import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
+import type { DirectoryEntrySink } from '../../vfs/directory-entry.ts';
 import type { DirectoryCursor } from '../shared/directory-description.ts';
 import { cookieKey, cookieKeysEnd, cookieOf, decodePosition } from './items.ts';
 import type { PendingItems } from './pending-items.ts';

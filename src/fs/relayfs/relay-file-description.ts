@@ -16,7 +16,9 @@ import type { Stat } from '../../abi/stat.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import { Mutex, type Op, type Wait, WaitQueue } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
-import { type DirectoryEntrySink, FileDescription } from '../../vfs/file-description.ts';
+import type { DirectoryEntrySink } from '../../vfs/directory-entry.ts';
+import { FileDescription } from '../../vfs/file-description.ts';
+import type { SpliceTarget } from '../../vfs/splice-target.ts';
 import {
   type LockConflict,
   type LockOwner,
@@ -165,12 +167,12 @@ export class RelayFileDescription extends FileDescription {
     return offset === undefined ? this.#write(bytes, true) : this.#writeAt(bytes, offset, true);
   }
 
-  override *waitForRoom(): Op<void> {
-    yield* this.#call('waitForRoom');
-  }
-
-  override splice(bytes: Uint8Array, offset: number): Op<number> {
-    return this.#call('splice', bytes, offset);
+  override get spliceTarget(): SpliceTarget | undefined {
+    if (this.wire.kind !== 'stream') return undefined;
+    return {
+      waitForRoom: () => this.#call('waitForRoom'),
+      splice: (bytes, offset) => this.#call('splice', bytes, offset),
+    };
   }
 
   *#write(bytes: Uint8Array, isQuiet: boolean): Op<number> {

@@ -2,6 +2,7 @@
 // the methods of Filesystem and FileDescription that they stand for, and ESTALE, EIO for handles
 // and files that are not there any more.
 
+import { linuxerr } from '../../abi/errno.ts';
 import { O_SYNC, SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts';
 import {
   S_IFBLK,
@@ -19,6 +20,7 @@ import type { FileDescription } from '../../vfs/file-description.ts';
 import type { ExportedFilesystem } from '../../vfs/exported.ts';
 import { Mount } from '../../vfs/mount.ts';
 import type { OpenOptions, SetStat, SetXattr } from '../../vfs/options.ts';
+import type { SpliceTarget } from '../../vfs/splice-target.ts';
 import {
   type AtPath,
   type CallArguments,
@@ -308,11 +310,11 @@ export class ServedCalls implements Calls, Posts {
   }
 
   waitForRoom(id: number): Op<void> {
-    return this.#with(id, ({ file }) => file.waitForRoom());
+    return this.#with(id, ({ file }) => spliceTarget(file).waitForRoom());
   }
 
   splice(id: number, bytes: Uint8Array, offset: number): Op<number> {
-    return this.#with(id, ({ file }) => file.splice(bytes, offset));
+    return this.#with(id, ({ file }) => spliceTarget(file).splice(bytes, offset));
   }
 
   seek(id: number, offset: number, whence: number): Op<number> {
@@ -445,4 +447,9 @@ function kindOf(mode: number): FileKind {
 /** A view would be cloned with all that lies behind it. */
 function filled(buffer: Uint8Array, count: number): Uint8Array {
   return count === buffer.length ? buffer : buffer.slice(0, count);
+}
+
+function spliceTarget({ spliceTarget: target }: FileDescription): SpliceTarget {
+  if (target === undefined) throw linuxerr.EINVAL;
+  return target;
 }

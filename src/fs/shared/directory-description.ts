@@ -13,7 +13,7 @@ import type { Credentials } from '../../auth/credentials.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { Mutex, type Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
-import type { DirectoryEntrySink } from '../../vfs/file-description.ts';
+import type { DirectoryEntrySink } from '../../vfs/directory-entry.ts';
 import type { SetStat } from '../../vfs/options.ts';
 import { type LocalDentry, LOCK_RANK } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';

@@ -5,6 +5,7 @@ import { linuxerr } from '../../abi/errno.ts';
 import { O_ACCMODE, O_DIRECT, O_NONBLOCK } from '../../abi/fcntl.ts';
 import type { Op, Wait } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
+import type { SpliceTarget } from '../../vfs/splice-target.ts';
 import type { Inode } from './inode.ts';
 import { LocalFileDescription } from './local-file-description.ts';
 import type { LocalTree } from './local-tree.ts';
@@ -85,13 +86,15 @@ export class PipeDescription extends LocalFileDescription {
     return count;
   }
 
-  override waitForRoom(): Op<void> {
-    return this.#pipe.waitForRoom(() => this.#mode.isNonBlocking);
-  }
-
   /** Changes no times: Linux's pipe_write() does, its splice doesn't. */
-  override *splice(bytes: Uint8Array, offset: number): Op<number> {
-    return this.#pipe.splice(bytes, offset);
+  override get spliceTarget(): SpliceTarget {
+    const pipe = this.#pipe;
+    return {
+      waitForRoom: () => pipe.waitForRoom(() => this.#mode.isNonBlocking),
+      *splice(bytes, offset) {
+        return pipe.splice(bytes, offset);
+      },
+    };
   }
 
   protected override allocateImpl(): Op<void> {

@@ -1,0 +1,13 @@
+// The end of a pipe that takes pages of a file. Linux: fs/splice.c.
+
+import type { Op } from '../lib/op.ts';
+
+export interface SpliceTarget {
+  /**
+   * Waits until it takes something. Errors: EPIPE if nobody reads; EAGAIN if it is full and open
+   * with O_NONBLOCK; what interrupts the wait.
+   */
+  waitForRoom(): Op<void>;
+  /** Takes what fits of `bytes`, which were at `offset` of a file, and tells no watch. */
+  splice(bytes: Uint8Array, offset: number): Op<number>;
+}
