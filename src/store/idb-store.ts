@@ -173,13 +173,21 @@ interface PlatformParts {
 
 function platformParts(options: IdbStoreOptions): PlatformParts {
   const { navigator, indexedDB, IDBKeyRange } = globalThis as {
-    navigator?: { locks?: LockManager; storage?: Partial<StorageManager> };
+    navigator?: {
+      locks?: LockManager;
+      storage?: Partial<StorageManager>;
+      userAgentData?: unknown;
+    };
     indexedDB?: IDBFactory;
     IDBKeyRange?: IndexedDb['KeyRange'];
   };
   const isComplete = indexedDB !== undefined && IDBKeyRange !== undefined;
-  const idb =
-    options.idb ?? (isComplete ? { factory: indexedDB, KeyRange: IDBKeyRange } : undefined);
+  // Chromium and what is built on it, alone, say what they are this way.
+  const prefersBlobs = navigator?.userAgentData !== undefined;
+  const platform = isComplete
+    ? { factory: indexedDB, KeyRange: IDBKeyRange, prefersBlobs }
+    : undefined;
+  const idb = options.idb ?? platform;
   if (idb === undefined) {
     throw new StoreError(
       'unavailable',

@@ -133,13 +133,14 @@ function deviceOn(
     readonly ballast: Ballast;
     readonly hasFile: boolean;
   },
-  { idb: { KeyRange }, media, estimate, clock, onClosed }: MediaOptions,
+  { idb, media, estimate, clock, onClosed }: MediaOptions,
 ): IdbDevice {
+  const { KeyRange, prefersBlobs } = idb;
   const { hasFile, ...rest } = parts;
   const isMirrored = hasFile && media === 'mirrored';
   const superblockKey = SUPERBLOCK_KEY;
-  const options = { KeyRange, superblockKey, isMirrored, estimate, clock, onClosed };
-  return new IdbDevice({ ...rest, ...options });
+  const options = { superblockKey, isMirrored, estimate, clock, onClosed };
+  return new IdbDevice({ ...rest, ...options, KeyRange, prefersBlobs });
 }
 
 async function mirrorOf(

@@ -7,6 +7,8 @@ export const RECORDS = 'records';
 export interface IndexedDb {
   readonly factory: IDBFactory;
   readonly KeyRange: typeof IDBKeyRange;
+  /** Large values are better given as blobs than as bytes. Missing: they aren't. */
+  readonly prefersBlobs?: boolean;
 }
 
 export const SUPERBLOCK_KEY = 'superblock';

@@ -9,12 +9,15 @@ export const FORMAT_VERSION = 3;
 export const FORMAT_2 = 2;
 /** The first format. A store of it is upgraded when it is opened: format-1/upgrade.ts. */
 export const FORMAT_1 = 1;
+/** A feature: large records are blobs, or were. */
+export const BLOBS = 'blobs';
+const FEATURES: readonly unknown[] = [BLOBS];
 const FORMATS: readonly unknown[] = [FORMAT_1, FORMAT_2, FORMAT_VERSION];
 
 export interface Superblock {
   readonly magic: typeof MAGIC;
   readonly formatVersion: typeof FORMAT_VERSION | typeof FORMAT_2 | typeof FORMAT_1;
-  /** Names of additions to the format that a reader must know. This version knows of none. */
+  /** Names of additions to the format that a reader must know. */
   readonly features: readonly string[];
   readonly source: string;
   /** Milliseconds since 1970. */
@@ -56,9 +59,10 @@ export function checkSuperblock(found: unknown, database: string): Superblock {
     const read = `${FORMAT_1} to ${FORMAT_VERSION}`;
     throw unknownFormat(database, `format version ${version}, and this version reads ${read}`);
   }
-  if (!Array.isArray(block.features) || block.features.length > 0) {
-    const features = JSON.stringify(block.features);
-    throw unknownFormat(database, `features that this version doesn't know: ${features}`);
+  const { features } = block;
+  if (!Array.isArray(features) || features.some((feature) => !FEATURES.includes(feature))) {
+    const found = JSON.stringify(features);
+    throw unknownFormat(database, `features that this version doesn't know: ${found}`);
   }
   if (!Number.isSafeInteger(block.createdAt)) throw unknownFormat(database, 'a broken createdAt');
   if (block.root !== undefined && !(block.root instanceof Uint8Array)) {

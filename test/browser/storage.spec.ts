@@ -114,3 +114,43 @@ test('site data that the user clears are told of', async ({ page }) => {
   await startKernel(page, SOURCE);
   expect((await page.evaluate(() => kernel.fs.readdir('/'))).sort()).toEqual(['dev', 'tmp']);
 });
+
+test('large records of the database are blobs, and are read after a reload', async ({ page }) => {
+  await startKernel(page, SOURCE, { media: 'indexeddb' });
+  const stored = await page.evaluate(async (name) => {
+    const bytes = new Uint8Array(8 * 2 ** 20);
+    for (let i = 0; i < bytes.length; i += 65_536) {
+      crypto.getRandomValues(bytes.subarray(i, i + 65_536));
+    }
+    await kernel.fs.writeFile('/large', bytes, { flush: true });
+    await kernel.fs.writeFile('/small', bytes.subarray(0, 4096));
+    await kernel.sync();
+    const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open(name);
+      request.onsuccess = () => {
+        resolve(request.result);
+      };
+      request.onerror = reject;
+    });
+    const records = await new Promise<unknown[]>((resolve, reject) => {
+      const request = database.transaction('records').objectStore('records').getAll();
+      request.onsuccess = () => {
+        resolve(request.result);
+      };
+      request.onerror = reject;
+    });
+    database.close();
+    const blobs = records.filter((record) => record instanceof Blob);
+    const size = blobs.reduce((sum, blob) => sum + blob.size, 0);
+    return { size, others: records.filter((record) => record instanceof Uint8Array).length };
+  }, `burrow:${SOURCE}`);
+  expect(stored.size).toBe(8 * 2 ** 20);
+  expect(stored.others).toBeGreaterThan(0);
+  await startKernel(page, SOURCE, { media: 'indexeddb' });
+  const isSame = await page.evaluate(async () => {
+    const [large, small] = [await kernel.fs.readFile('/large'), await kernel.fs.readFile('/small')];
+    return large.length === 8 * 2 ** 20 && small.every((byte, i) => byte === large[i]);
+  });
+  expect(isSame).toBe(true);
+  expect((await page.evaluate(() => kernel.check('/'))).problems).toEqual([]);
+});

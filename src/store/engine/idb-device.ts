@@ -1,4 +1,5 @@
 // A device on IndexedDB: a record for each place, by its address. A commit is one transaction.
+// blob-records.ts has what is different where large records are blobs.
 
 import { promisifyRequest } from 'idb-keyval';
 import { linuxerr } from '../../abi/errno.ts';
@@ -7,8 +8,9 @@ import { type Op, waitFor, WaitQueue } from '../../lib/op.ts';
 import type { Database } from '../database.ts';
 import type { IndexedDb } from '../records.ts';
 import type { Durability, StoreUsage } from '../store.ts';
-import { FORMAT_VERSION, type Superblock } from '../superblock.ts';
+import { BLOBS, FORMAT_VERSION, type Superblock } from '../superblock.ts';
 import { type Ballast, CLEANUP_MS, settle } from './ballast.ts';
+import { BlobRecords } from './blob-records.ts';
 import { type Estimate, OriginQuota } from './origin-quota.ts';
 import type { DeviceBatch, PageDevice, Portion } from './page-device.ts';
 import { RecordBallast } from './record-ballast.ts';
@@ -28,6 +30,8 @@ const SLACK = 256 * 1024;
 export interface IdbDeviceOptions {
   readonly database: Database;
   readonly KeyRange: IndexedDb['KeyRange'];
+  /** Large records are written as blobs. Default: false. */
+  readonly prefersBlobs?: boolean | undefined;
   readonly superblock: Superblock;
   /** Where the superblock goes. */
   readonly superblockKey: string;
@@ -50,6 +54,7 @@ export class IdbDevice implements PageDevice {
   /** What is put is copied at once. */
   readonly forgetsWrites = true;
   #superblock: Superblock;
+  readonly #blobs: BlobRecords;
   /** By address; oldest use first. */
   readonly #recent = new Map<number, Uint8Array>();
   #recentBytes = 0;
@@ -66,6 +71,7 @@ export class IdbDevice implements PageDevice {
     this.#clock = options.clock ?? new RealClock();
     this.#ballast = options.ballast ?? new RecordBallast(options.database);
     this.#quota = new OriginQuota(options.estimate);
+    this.#blobs = new BlobRecords(options.prefersBlobs === true);
     this.#superblock = options.superblock;
   }
 
@@ -90,20 +96,26 @@ export class IdbDevice implements PageDevice {
     const isCurrent = version === this.#version;
     return portions.map(({ address, sizeBytes, from, to }) => {
       const record = fetched?.get(address) ?? this.#recent.get(address);
-      if (!(record instanceof Uint8Array) || record.length !== sizeBytes) return undefined;
+      if (record?.length !== sizeBytes) return undefined;
       if (record.length >= RECENT_SIZE_MIN && isCurrent) this.#remember(address, record);
       return record.subarray(from, to);
     });
   }
 
-  async #fetch(addresses: readonly number[]): Promise<Map<number, unknown>> {
+  async #fetch(addresses: readonly number[]): Promise<Map<number, Uint8Array | undefined>> {
     const { database } = this.#options;
-    return database.records('relaxed')('readonly', async (store) => {
-      const records = await Promise.all(
-        addresses.map((address) => promisifyRequest(store.get(address) as IDBRequest<unknown>)),
-      );
-      return new Map(addresses.map((address, i) => [address, records[i]]));
+    const found = new Map<number, Uint8Array | undefined>();
+    await database.records('relaxed')('readonly', async (store) => {
+      const fetch = async (address: number): Promise<void> => {
+        const record = await promisifyRequest(store.get(address) as IDBRequest<unknown>);
+        found.set(address, await this.#blobs.bytesOf(record));
+      };
+      await Promise.all(addresses.map(fetch));
     });
+    // What is missing where the browser has closed the database is no damage.
+    if (!this.isOpen) throw linuxerr.EIO;
+    this.#blobs.settle();
+    return found;
   }
 
   #remember(address: number, record: Uint8Array): void {
@@ -126,8 +138,10 @@ export class IdbDevice implements PageDevice {
   *commit({ writes, frees, clears, superblock }: DeviceBatch, durability: Durability): Op<void> {
     const { database, KeyRange, superblockKey, isMirrored } = this.#options;
     const { lost: _, ...rest } = this.#superblock;
+    const hasBlobs = writes.some(({ bytes }) => this.#blobs.isBlob(bytes));
     const next: Superblock = {
       ...rest,
+      features: hasBlobs ? withBlobs(rest.features) : rest.features,
       formatVersion: FORMAT_VERSION,
       isClean: false,
       isMirrored,
@@ -139,7 +153,7 @@ export class IdbDevice implements PageDevice {
           store.delete(KeyRange.bound(address, address + units, false, true));
         }
         for (const { address } of frees) store.delete(address);
-        for (const { address, bytes } of writes) store.put(bytes, address);
+        for (const { address, bytes } of writes) store.put(this.#blobs.make(bytes), address);
         store.put(next, superblockKey);
       });
     this.#version++;
@@ -154,6 +168,7 @@ export class IdbDevice implements PageDevice {
     this.#superblock = next;
     for (const { address } of frees) this.#forget(address);
     if (clears !== undefined) for (const address of this.#recent.keys()) this.#forget(address);
+    this.#blobs.settle();
   }
 
   *rewrite(address: number, bytes: Uint8Array): Op<void> {
@@ -172,6 +187,7 @@ export class IdbDevice implements PageDevice {
   }
 
   *#makeRoom(write: () => Promise<void>, bytes: number): Op<void> {
+    this.#blobs.collect();
     if ((yield* this.#ballast.drop(bytes + SLACK)) && (yield* fits(write))) return;
     yield* this.#settle(CLEANUP_MS);
     if (yield* fits(write)) return;
@@ -199,8 +215,7 @@ export class IdbDevice implements PageDevice {
   }
 
   *readAt(address: number): Op<Uint8Array | undefined> {
-    const record = (yield* waitFor(this.#fetch([address]))).get(address);
-    return record instanceof Uint8Array ? record : undefined;
+    return (yield* waitFor(this.#fetch([address]))).get(address);
   }
 
   *usage(): Op<StoreUsage> {
@@ -226,6 +241,7 @@ export class IdbDevice implements PageDevice {
     if (this.#ballast.bytes >= bytes || isSettled) return;
     this.#settledVersion = this.#version;
     this.#nextSettleMs = now + SETTLE_INTERVAL_MS;
+    this.#blobs.collect();
     yield* this.#settle(CLEANUP_MS);
     yield* this.#ballast.grow(bytes);
   }
@@ -260,6 +276,10 @@ export class IdbDevice implements PageDevice {
     database.close();
     if (onClosed !== undefined) yield* waitFor(onClosed());
   }
+}
+
+function withBlobs(features: readonly string[]): readonly string[] {
+  return features.includes(BLOBS) ? features : [...features, BLOBS];
 }
 
 /** Writes. False if there is no room. Errors: EIO. */

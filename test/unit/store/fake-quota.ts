@@ -97,6 +97,7 @@ export class FakeQuota {
 
 function sizeOf(value: unknown): number {
   if (value instanceof Uint8Array) return value.length + 100;
+  if (value instanceof Blob) return value.size + 100;
   const root = (value as { readonly root?: Uint8Array } | null)?.root;
   return 200 + (root?.length ?? 0);
 }

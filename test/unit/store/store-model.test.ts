@@ -35,12 +35,12 @@ interface Subject {
   checkRecords(): Promise<unknown>;
 }
 
-function idbSubject(name: string, cacheBytes: number | undefined): Subject {
-  let origin = new Origin();
+function idbSubject(name: string, cacheBytes: number | undefined, prefersBlobs = false): Subject {
+  let origin = new Origin(prefersBlobs);
   return {
     name,
     open() {
-      origin = new Origin();
+      origin = new Origin(prefersBlobs);
       return origin.open({ cacheBytes });
     },
     async reopen(store) {
@@ -93,6 +93,7 @@ const SUBJECTS: Subject[] = [
   idbSubject('engine on IndexedDB', undefined),
   idbSubject('engine on IndexedDB, with room for few nodes', 200_000),
   idbSubject('engine on IndexedDB, without a cache', 0),
+  idbSubject('engine on IndexedDB with blobs, with next to no cache', 1000, true),
 ];
 
 describe.each(SUBJECTS)('$name', (subject) => {

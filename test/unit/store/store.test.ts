@@ -44,6 +44,7 @@ const SUBJECTS: readonly Subject[] = [
   engineSubject('engine that waits, with next to no cache', { yields: true, cacheBytes: 1000 }),
   idbSubject('engine on IndexedDB', undefined),
   idbSubject('engine on IndexedDB, with next to no cache', 1000),
+  idbSubject('engine on IndexedDB with blobs, with next to no cache', 1000, true),
 ];
 
 function memorySubject(name: string, yields: boolean): Subject {
@@ -95,11 +96,11 @@ function engineSubject(
   };
 }
 
-function idbSubject(name: string, cacheBytes: number | undefined): Subject {
+function idbSubject(name: string, cacheBytes: number | undefined, prefersBlobs = false): Subject {
   return {
     name,
     async create() {
-      const origin = new Origin();
+      const origin = new Origin(prefersBlobs);
       let store = await origin.open({ cacheBytes });
       return {
         store,

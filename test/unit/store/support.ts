@@ -79,14 +79,22 @@ export class Origin {
   factory = new IDBFactory();
   readonly locks = new FakeLocks();
   readonly markers = new FakeMarkers();
+  readonly #prefersBlobs: boolean;
   #sessions = 0;
 
+  /** `prefersBlobs`: as Chromium. */
+  constructor(prefersBlobs = false) {
+    this.#prefersBlobs = prefersBlobs;
+  }
+
   open(options: Partial<IdbStoreOptions> = {}): Promise<Engine> {
+    const { factory } = this;
+    const prefersBlobs = this.#prefersBlobs;
     return openIdbStore({
       source: SOURCE,
       session: ++this.#sessions,
       files: null,
-      idb: { factory: this.factory, KeyRange: IDBKeyRange },
+      idb: { factory, KeyRange: IDBKeyRange, prefersBlobs },
       locks: this.locks,
       markers: this.markers,
       ...options,

@@ -1,0 +1,79 @@
+// Records of IndexedDB that are blobs, where the browser keeps large values as blobs anyway.
+//
+// Chromium makes a blob of every value above 64 KiB: of bytes it does so after it has serialized
+// and compressed them, and reading takes the same way back. Given a blob, it does neither.
+//
+// As long as a Blob is there, so is what it stands for: memory of the browser's, or a file that no
+// longer belongs to anything. It goes when its memory is collected, and of a worker that has little
+// garbage that may be never. So their bytes are counted, and now and then there is much garbage.
+//
+// A blob is read whole. Of Blob.slice(), Chromium 156 now and then says "Bad blob references in
+// BlobRegistry::Register", and ends the page.
+
+/** Shorter values are kept with their keys. */
+const BLOB_SIZE_MIN = 64 * 1024;
+/** So many bytes of blobs wait to be collected, and so many of garbage have them collected. */
+const UNCOLLECTED_MAX = 64 << 20;
+const GARBAGE_SIZE = 64 << 20;
+
+export class BlobRecords {
+  readonly #isPreferred: boolean;
+  /** Bytes of blobs that have come up since memory was collected last. */
+  #uncollected = 0;
+  #isUsed = false;
+
+  /** `isPreferred`: whether large values are written as blobs. They are read either way. */
+  constructor(isPreferred: boolean) {
+    this.#isPreferred = isPreferred;
+  }
+
+  isBlob(bytes: Uint8Array): boolean {
+    return this.#isPreferred && bytes.length >= BLOB_SIZE_MIN;
+  }
+
+  /** What is put for `bytes`, which are copied, now or by the put. */
+  make(bytes: Uint8Array): Uint8Array | Blob {
+    if (!this.isBlob(bytes)) return bytes;
+    this.#count(bytes.length);
+    return new Blob([bytes as Uint8Array<ArrayBuffer>]);
+  }
+
+  /** What was put for bytes; undefined if that was something else, or can't be read any more. */
+  async bytesOf(record: unknown): Promise<Uint8Array | undefined> {
+    if (record instanceof Uint8Array) return record;
+    if (!(record instanceof Blob)) return undefined;
+    this.#count(record.size);
+    try {
+      return new Uint8Array(await record.arrayBuffer());
+    } catch {
+      // Its file is missing or damaged.
+      return undefined;
+    }
+  }
+
+  #count(bytes: number): void {
+    this.#isUsed = true;
+    this.#uncollected += bytes;
+  }
+
+  /** To be called where blobs that were used are used no longer. Returns as collect(). */
+  settle(): number {
+    return this.#uncollected >= UNCOLLECTED_MAX ? this.collect() : 0;
+  }
+
+  /**
+   * Has the blobs collected that nobody uses, within a second or so. There is no way to ask for
+   * that, and memory outside of the heap counts as a reason for it though nothing is written there.
+   * Returns the bytes of that.
+   */
+  collect(): number {
+    if (!this.#isUsed) return 0;
+    this.#uncollected = 0;
+    try {
+      return new ArrayBuffer(GARBAGE_SIZE).byteLength;
+    } catch {
+      // No memory: that is a reason as well.
+      return 0;
+    }
+  }
+}
