@@ -61,10 +61,13 @@ export interface ByteRange {
   readonly to: number;
 }
 
+/** Of an item: its new value, or undefined to delete it. One that isn't there may be deleted. */
+export type ItemChange = readonly [key: string, value: Uint8Array | undefined];
+
 /** One atomic change. Within a batch, discards happen before writes. */
 export interface Batch {
-  /** Key → new value, or undefined to delete. A key that isn't there may be deleted. */
-  readonly items: ReadonlyMap<string, Uint8Array | undefined>;
+  /** Each key once; a Map, for example. */
+  readonly items: Iterable<ItemChange>;
   /**
    * Ranges of objects that become holes: [from, to) in bytes, multiples of BLOCK_SIZE; to may be
    * Infinity.

@@ -10,7 +10,7 @@
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assert, assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
-import type { Batch, Durability, Store } from '../../store/store.ts';
+import type { Batch, Durability, ItemChange, Store } from '../../store/store.ts';
 import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, type Chunk } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
@@ -269,7 +269,7 @@ export class Changes implements CommitSource, DirtyTracker {
 
   *log(): Op<boolean> {
     if (this.dirtyBytes > LOG_BYTES_MAX) return false;
-    this.#encodeItems();
+    this.items.putAll(this.#notedItems());
     const writes: Write[] = [...this.#xattrWrites()];
     for (const { data, chunk, mask } of this.#dirtyChunks()) {
       for (const { offset, bytes } of data.runsOf(chunk, mask)) {
@@ -309,7 +309,8 @@ export class Changes implements CommitSource, DirtyTracker {
 
   #begin(): { batch: Batch; commit: Commit } {
     const bytes = this.dirtyBytes;
-    const nextIno = this.#encodeItems();
+    const nextIno = this.#owner.nextIno();
+    const noted = this.#notedItems();
     const chunks = [...this.#dirtyChunks()];
     const writes: Write[] = [];
     for (const { data, chunk, mask } of chunks) {
@@ -336,7 +337,7 @@ export class Changes implements CommitSource, DirtyTracker {
     this.#holes = new Map();
     this.#xattrs = new Set();
     this.#dataBytes = 0;
-    return { batch: { items: this.items.beginCommit(), discards, writes }, commit };
+    return { batch: { items: this.items.beginCommit(noted), discards, writes }, commit };
   }
 
   *#dirtyChunks(): Generator<DirtyChunk> {
@@ -347,27 +348,23 @@ export class Changes implements CommitSource, DirtyTracker {
     }
   }
 
-  /** What was only noted so far becomes pending items. Returns the next number of an inode. */
-  #encodeItems(): number {
+  /** Items of what was only noted so far: each of them once. */
+  #notedItems(): ItemChange[] {
+    const items: ItemChange[] = [];
     const nextIno = this.#owner.nextIno();
-    if (nextIno !== this.#committedNextIno) {
-      this.items.put(filesystemKey, encodeFilesystem(nextIno));
-    }
+    if (nextIno !== this.#committedNextIno) items.push([filesystemKey, encodeFilesystem(nextIno)]);
     for (const inode of this.#inodes) {
-      this.items.put(inodeKey(inode.ino), encodeInode(inode));
+      items.push([inodeKey(inode.ino), encodeInode(inode)]);
       if (inode.nlink === 0) {
         this.#orphans.add(inode.ino);
-        this.items.put(orphanKey(inode.ino), new Uint8Array(0));
+        items.push([orphanKey(inode.ino), new Uint8Array(0)]);
       } else if (this.#orphans.delete(inode.ino)) {
         // One made without a name has got one.
-        this.items.delete(orphanKey(inode.ino));
+        items.push([orphanKey(inode.ino), undefined]);
       }
     }
-    for (const [key, value] of this.#owner.notes()) {
-      if (value === undefined) this.items.delete(noteKey(key));
-      else this.items.put(noteKey(key), value);
-    }
-    return nextIno;
+    for (const [key, value] of this.#owner.notes()) items.push([noteKey(key), value]);
+    return items;
   }
 
   #discarded(): { object: number; from: number; to: number }[] {

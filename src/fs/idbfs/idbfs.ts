@@ -8,7 +8,7 @@
 // one doesn't get to.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { direntType, S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
+import { S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
 import type { Dentry } from '../../vfs/dentry.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, startOp } from '../../lib/op.ts';
@@ -34,8 +34,6 @@ import {
   cookieKey,
   decodeInode,
   decodeName,
-  encodeName,
-  encodePosition,
   inodeKey,
   nameKey,
   noteOf,
@@ -376,9 +374,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   override entryAdded(dentry: LocalDentry): void {
     const { name, cookie, inode } = dentry;
     const dir = assertDefined(dentry.parent).inode.ino;
-    this.#changes.items.put(nameKey(dir, name), encodeName(inode.ino, cookie));
-    const entry = { ino: inode.ino, type: direntType(inode.mode), name };
-    this.#changes.items.put(cookieKey(dir, cookie), encodePosition(entry));
+    this.#changes.items.addName({ dir, name, cookie, inode });
     this.#namesVersion++;
     this.#remember(dentry);
   }

@@ -32,11 +32,12 @@ const RUN_HEADER_BYTES = 16;
 /** Undefined if that would be longer than LOG_SIZE_MAX. */
 export function encodeLog(batch: Batch): Uint8Array | undefined {
   assert(batch.lost === undefined, 'only a repair says what is lost');
-  const { items, discards, writes } = batch;
+  const { discards, writes } = batch;
+  const items = [...batch.items];
   const size = sizeOf(batch);
   if (size > LOG_SIZE_MAX) return undefined;
   const writer = new Writer(size);
-  writer.u32(items.size);
+  writer.u32(items.length);
   for (const [key, value] of items) {
     writer.u16(key.length);
     writer.units(key, 0, true);

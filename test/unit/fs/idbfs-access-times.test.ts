@@ -22,7 +22,7 @@ class CountingStore extends MemoryStore {
   override *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
     if (this.fails) throw linuxerr.EIO;
     if (this.gate !== undefined) yield this.gate;
-    this.commits.push(batch.items.size);
+    this.commits.push([...batch.items].length);
     yield* super.commit(batch, options);
   }
 }

@@ -38,7 +38,7 @@ class NotingStore extends MemoryStore {
 
   override *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
     this.commits.push(options.durability);
-    this.itemsWritten += batch.items.size;
+    this.itemsWritten += [...batch.items].length;
     yield* super.commit(batch, options);
   }
 
