@@ -11,12 +11,13 @@ import { DentryCache } from '../../src/fs/idbfs/dentry-cache.ts';
 import { Idbfs } from '../../src/fs/idbfs/idbfs.ts';
 import { IdbfsData } from '../../src/fs/idbfs/idbfs-data.ts';
 import { inodeKey, nameKey } from '../../src/fs/idbfs/items.ts';
-import { PendingItems } from '../../src/fs/idbfs/pending-items.ts';
+import { itemsOf, type NewName, PendingItems } from '../../src/fs/idbfs/pending-items.ts';
 import { WriteBack } from '../../src/fs/idbfs/write-back.ts';
 import { xattrObject } from '../../src/fs/idbfs/xattr-blob.ts';
 import type { Inode, LocalDentry } from '../../src/fs/shared/inode.ts';
 import { LocalTree } from '../../src/fs/shared/local-tree.ts';
 import { Mutex, type Op } from '../../src/lib/op.ts';
+import type { ItemChange } from '../../src/store/store.ts';
 import type { ResolvingPath } from '../../src/vfs/resolving-path.ts';
 import { FileLocks } from '../../src/vfs/file-locks.ts';
 import { InotifyInstance } from '../../src/vfs/inotify.ts';
@@ -65,6 +66,7 @@ function around<This, Args extends readonly unknown[], Result>(
   wrap: (original: (this: This, ...args: Args) => Result) => (this: This, ...args: Args) => Result,
 ): void {
   const methods = prototype as Methods<This>;
+  if (!(name in methods)) throw new Error(`there is no method ${name} to observe any more`);
   const original = methods[name] as unknown as (this: This, ...args: Args) => Result;
   methods[name] = wrap(original) as unknown as Methods<This>[string];
 }
@@ -126,10 +128,16 @@ function watchData(): void {
 }
 
 function watchChanges(): void {
-  before<PendingItems, [string, Uint8Array]>(PendingItems.prototype, 'put', (told, _, args) => {
+  before<PendingItems, [NewName]>(PendingItems.prototype, 'addName', (told, _, [name]) => {
     told.writeEverything();
-    told.itemChanged(...args);
+    for (const change of itemsOf([name])) told.itemChanged(...change);
   });
+  for (const name of ['putAll', 'beginCommit']) {
+    before<PendingItems, [readonly ItemChange[]]>(PendingItems.prototype, name, (told, _, args) => {
+      told.writeEverything();
+      for (const change of args[0]) told.itemChanged(...change);
+    });
+  }
   before<PendingItems, [string]>(PendingItems.prototype, 'delete', (told, _, [key]) => {
     told.writeEverything();
     told.itemChanged(key, undefined);
@@ -139,7 +147,7 @@ function watchChanges(): void {
     told.inodeChanged(inode);
   });
   const others: readonly [object, readonly string[]][] = [
-    [PendingItems.prototype, ['beginCommit', 'endCommit']],
+    [PendingItems.prototype, ['endCommit']],
     [Changes.prototype, ['dataCut', 'inodeDestroyed', 'commit', 'log']],
     [WriteBack.prototype, ['flush', 'close']],
     [

@@ -165,7 +165,8 @@ function putAll(layer: Layer, changes: Iterable<ItemChange>): void {
   for (const [key, value] of changes) layer.set(key, value);
 }
 
-function itemsOf(names: readonly NewName[]): ItemChange[] {
+/** Of each name two, by name and by position. */
+export function itemsOf(names: readonly NewName[]): ItemChange[] {
   const items: ItemChange[] = [];
   for (const { dir, name, cookie, inode } of names) {
     const entry = { ino: inode.ino, type: direntType(inode.mode), name };
