@@ -103,9 +103,14 @@ function* fillPipe(
 ): Op<number> {
   const buffer = new Uint8Array(Math.min(count, PIPE_CAPACITY));
   const offset = yield* positionOf(source);
-  const read = yield* source.file.readQuietly(buffer, offset);
-  const done = read === 0 ? 0 : yield* pipe.splice(buffer.subarray(0, read), offset);
-  if (done === 0) return 0;
+  let done = 0;
+  while (done === 0) {
+    const read = yield* source.file.readQuietly(buffer, offset);
+    if (read === 0) return 0;
+    done = yield* pipe.splice(buffer.subarray(0, read), offset);
+    // While it was read others have filled the pipe, or closed its other end.
+    if (done === 0) yield* pipe.waitForRoom();
+  }
   if (source.offset === OWN_OFFSET) yield* source.file.seek(offset + done, SEEK_SET);
   source.file.notifyCopied(IN_ACCESS);
   target.notifyCopied(IN_MODIFY);

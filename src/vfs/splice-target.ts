@@ -8,6 +8,9 @@ export interface SpliceTarget {
    * with O_NONBLOCK; what interrupts the wait.
    */
   waitForRoom(): Op<void>;
-  /** Takes what fits of `bytes`, which were at `offset` of a file, and tells no watch. */
+  /**
+   * Takes what fits of `bytes`, which were at `offset` of a file, and tells no watch. 0: nothing
+   * fits, or nobody reads.
+   */
   splice(bytes: Uint8Array, offset: number): Op<number>;
 }

@@ -171,7 +171,8 @@ export class RelayFileDescription extends FileDescription {
     if (this.wire.kind !== 'stream') return undefined;
     return {
       waitForRoom: () => this.#call('waitForRoom'),
-      splice: (bytes, offset) => this.#call('splice', bytes, offset),
+      // A copy: of a view all that lies behind it would be sent.
+      splice: (bytes, offset) => this.#call('splice', bytes.slice(), offset),
     };
   }
 

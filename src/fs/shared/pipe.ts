@@ -173,9 +173,10 @@ export class Pipe {
 
   /**
    * Takes what fits of `bytes`, which were at `offset` of a file, page by page, and returns how
-   * many. Linux: mm/filemap.c filemap_splice_read(), splice_folio_into_pipe().
+   * many: none if nobody reads. Linux: mm/filemap.c filemap_splice_read(), splice_folio_into_pipe().
    */
   splice(bytes: Uint8Array, offset: number): number {
+    if (this.#readers === 0) return 0;
     // Asked for is as much as the free slots would hold if each were filled.
     const wanted = Math.min(bytes.length, (SLOTS_MAX - this.#slots.length) * SLOT_SIZE);
     let done = 0;

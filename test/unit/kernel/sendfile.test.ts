@@ -1,0 +1,59 @@
+// sendfile(2) into a pipe while others use it, on a store that has to be waited for.
+
+import { expect, test } from 'vitest';
+import { linuxerr } from '../../../src/abi/errno.ts';
+import { AT_FDCWD, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR } from '../../../src/abi/fcntl.ts';
+import { FakeClock } from '../../../src/lib/clock.ts';
+import { runAsync } from '../../../src/lib/op.ts';
+import { MemoryStore } from '../../../src/store/memory-store.ts';
+import type { Syscalls } from '../../../src/syscalls/table.ts';
+import { openIdbfs } from '../../support/history/session.ts';
+
+const CAPACITY = 65_536;
+
+/** A file of 10 bytes of which nothing is in memory, and a pipe. */
+async function open(flags: number): Promise<{
+  readonly sys: Syscalls;
+  readonly source: number;
+  readonly reader: number;
+  readonly writer: number;
+}> {
+  const store = new MemoryStore({ yields: true });
+  const first = await runAsync(openIdbfs({ store, clock: new FakeClock() }));
+  const made = await runAsync(first.sys.openat(AT_FDCWD, '/source', O_RDWR | O_CREAT, 0o644));
+  await runAsync(first.sys.write(made, new TextEncoder().encode('0123456789')));
+  await runAsync(first.sys.sync());
+  const { sys } = await runAsync(openIdbfs({ store, clock: new FakeClock() }));
+  const source = await runAsync(sys.openat(AT_FDCWD, '/source', O_RDONLY, 0));
+  const [reader = -1, writer = -1] = await runAsync(sys.pipe2(flags));
+  return { sys, source, reader, writer };
+}
+
+test('what others have filled while the source was read is waited for', async () => {
+  const { sys, source, reader, writer } = await open(0);
+  const sending = runAsync(sys.sendfile(writer, source, 2, 5));
+  await runAsync(sys.write(writer, new Uint8Array(CAPACITY)));
+  // Until it has been read.
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+  expect(await runAsync(sys.read(reader, new Uint8Array(CAPACITY)))).toBe(CAPACITY);
+  expect(await sending).toBe(5);
+  const found = new Uint8Array(10);
+  expect(await runAsync(sys.read(reader, found))).toBe(5);
+  expect(new TextDecoder().decode(found.subarray(0, 5))).toBe('23456');
+});
+
+test('or is EAGAIN where it must not wait', async () => {
+  const { sys, source, writer } = await open(O_NONBLOCK);
+  const sending = runAsync(sys.sendfile(writer, source, 2, 5));
+  await runAsync(sys.write(writer, new Uint8Array(CAPACITY)));
+  await expect(sending).rejects.toBe(linuxerr.EAGAIN);
+});
+
+test('a reader that goes while the source is read is EPIPE', async () => {
+  const { sys, source, reader, writer } = await open(0);
+  const sending = runAsync(sys.sendfile(writer, source, 2, 5));
+  await runAsync(sys.close(reader));
+  await expect(sending).rejects.toBe(linuxerr.EPIPE);
+});
