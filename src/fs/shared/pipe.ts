@@ -173,7 +173,9 @@ export class Pipe {
 
   /**
    * Takes what fits of `bytes`, which were at `offset` of a file, page by page, and returns how
-   * many: none if nobody reads. Linux: mm/filemap.c filemap_splice_read(), splice_folio_into_pipe().
+   * many: none if nobody reads.
+   *
+   * Linux: mm/filemap.c filemap_splice_read(), splice_folio_into_pipe().
    */
   splice(bytes: Uint8Array, offset: number): number {
     if (this.#readers === 0) return 0;
