@@ -38,17 +38,15 @@ export class BlobRecords {
     return new Blob([bytes as Uint8Array<ArrayBuffer>]);
   }
 
-  /** What was put for bytes; undefined if that was something else, or can't be read any more. */
+  /**
+   * The bytes of a record; undefined if it has none. Fails if the browser can't read them, be it
+   * for want of memory: that is no damage.
+   */
   async bytesOf(record: unknown): Promise<Uint8Array | undefined> {
     if (record instanceof Uint8Array) return record;
     if (!(record instanceof Blob)) return undefined;
     this.#count(record.size);
-    try {
-      return new Uint8Array(await record.arrayBuffer());
-    } catch {
-      // Its file is missing or damaged.
-      return undefined;
-    }
+    return new Uint8Array(await record.arrayBuffer());
   }
 
   #count(bytes: number): void {

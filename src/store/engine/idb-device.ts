@@ -147,19 +147,21 @@ export class IdbDevice implements PageDevice {
       isMirrored,
       root: superblock,
     };
+    // A commit that finds no room is tried again with the same ones.
+    const records = writes.map(({ address, bytes }) => [address, this.#blobs.make(bytes)] as const);
     const write = (): Promise<void> =>
       database.write(durability, (store) => {
         for (const { address, units } of clears ?? []) {
           store.delete(KeyRange.bound(address, address + units, false, true));
         }
         for (const { address } of frees) store.delete(address);
-        for (const { address, bytes } of writes) store.put(this.#blobs.make(bytes), address);
+        for (const [address, record] of records) store.put(record, address);
         store.put(next, superblockKey);
       });
     this.#version++;
     try {
-      const records = writes.reduce((sum, { bytes }) => sum + bytes.length + RECORD_OVERHEAD, 0);
-      const written = records + superblock.length;
+      const bytes = writes.reduce((sum, each) => sum + each.bytes.length + RECORD_OVERHEAD, 0);
+      const written = bytes + superblock.length;
       yield* this.#withinQuota(write, written);
       this.#ballast.committed(written);
     } finally {

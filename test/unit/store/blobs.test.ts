@@ -79,7 +79,7 @@ test.each([
   expect((await origin.report()).problems).not.toEqual([]);
 });
 
-test('a blob whose file is gone has no bytes', async () => {
+test('a blob that can not be read is an error, and not one that is not there', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'burrow-blob-'));
   const path = join(directory, 'file');
   writeFileSync(path, 'some bytes');
@@ -87,7 +87,7 @@ test('a blob whose file is gone has no bytes', async () => {
   const records = new BlobRecords(true);
   expect(await records.bytesOf(blob)).toEqual(new TextEncoder().encode('some bytes'));
   rmSync(directory, { recursive: true });
-  expect(await records.bytesOf(blob)).toBeUndefined();
+  await expect(records.bytesOf(blob)).rejects.toThrow();
   expect(await records.bytesOf('some bytes')).toBeUndefined();
 });
 
