@@ -54,7 +54,7 @@ export class PendingItems {
 
   putAll(changes: readonly ItemChange[]): void {
     this.#index();
-    putAll(this.#current, changes);
+    setAll(this.#current, changes);
   }
 
   /** The changes that no commit has begun to write. */
@@ -91,9 +91,9 @@ export class PendingItems {
 
   /** Both layers have all there is then, until something changes. */
   #index(): void {
-    if (this.#newNames.length > 0) putAll(this.#current, itemsOf(this.#newNames));
+    if (this.#newNames.length > 0) setAll(this.#current, itemsOf(this.#newNames));
     this.#newNames = [];
-    if (this.#committingMore.length > 0) putAll(this.#committing, this.#committingMore);
+    if (this.#committingMore.length > 0) setAll(this.#committing, this.#committingMore);
     this.#committingMore = [];
   }
 
@@ -161,7 +161,7 @@ export class PendingItems {
   }
 }
 
-function putAll(layer: Layer, changes: Iterable<ItemChange>): void {
+function setAll(layer: Layer, changes: Iterable<ItemChange>): void {
   for (const [key, value] of changes) layer.set(key, value);
 }
 

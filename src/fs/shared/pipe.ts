@@ -133,27 +133,15 @@ export class Pipe {
     if (bytes.length === 0) return 0;
     let done = this.#join(bytes, mode().isPacket);
     while (done < bytes.length) {
-      if (this.#readers === 0) {
-        if (done > 0) return done;
-        throw linuxerr.EPIPE;
-      }
-      const { isNonBlocking, isPacket } = mode();
-      if (this.#slots.length < SLOTS_MAX) {
-        const piece = bytes.subarray(done, done + SLOT_SIZE);
-        this.#put(piece, { isPage: false, isPacket });
-        done += piece.length;
-        continue;
-      }
-      if (isNonBlocking) {
-        if (done > 0) return done;
-        throw linuxerr.EAGAIN;
-      }
       try {
-        yield this.#changed;
+        yield* this.waitForRoom(() => mode().isNonBlocking);
       } catch (error) {
         if (done > 0) return done;
         throw error;
       }
+      const piece = bytes.subarray(done, done + SLOT_SIZE);
+      this.#put(piece, { isPage: false, isPacket: mode().isPacket });
+      done += piece.length;
     }
     return done;
   }

@@ -27,13 +27,9 @@ export class BlobRecords {
     this.#isPreferred = isPreferred;
   }
 
-  isBlob(bytes: Uint8Array): boolean {
-    return this.#isPreferred && bytes.length >= BLOB_SIZE_MIN;
-  }
-
   /** What is put for `bytes`, which are copied, now or by the put. */
   make(bytes: Uint8Array): Uint8Array | Blob {
-    if (!this.isBlob(bytes)) return bytes;
+    if (!this.#isPreferred || bytes.length < BLOB_SIZE_MIN) return bytes;
     this.#count(bytes.length);
     return new Blob([bytes as Uint8Array<ArrayBuffer>]);
   }

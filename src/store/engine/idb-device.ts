@@ -138,7 +138,9 @@ export class IdbDevice implements PageDevice {
   *commit({ writes, frees, clears, superblock }: DeviceBatch, durability: Durability): Op<void> {
     const { database, KeyRange, superblockKey, isMirrored } = this.#options;
     const { lost: _, ...rest } = this.#superblock;
-    const hasBlobs = writes.some(({ bytes }) => this.#blobs.isBlob(bytes));
+    // A commit that finds no room is tried again with the same ones.
+    const records = writes.map(({ address, bytes }) => [address, this.#blobs.make(bytes)] as const);
+    const hasBlobs = records.some(([, record]) => record instanceof Blob);
     const next: Superblock = {
       ...rest,
       features: hasBlobs ? withBlobs(rest.features) : rest.features,
@@ -147,8 +149,6 @@ export class IdbDevice implements PageDevice {
       isMirrored,
       root: superblock,
     };
-    // A commit that finds no room is tried again with the same ones.
-    const records = writes.map(({ address, bytes }) => [address, this.#blobs.make(bytes)] as const);
     const write = (): Promise<void> =>
       database.write(durability, (store) => {
         for (const { address, units } of clears ?? []) {
