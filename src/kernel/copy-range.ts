@@ -6,8 +6,7 @@ import { O_APPEND, SEEK_CUR, SEEK_SET } from '../abi/fcntl.ts';
 import { IN_ACCESS, IN_MODIFY } from '../abi/inotify.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../abi/limits.ts';
 import { S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, type Stat } from '../abi/stat.ts';
-import { PIPE_CAPACITY } from '../fs/shared/pipe.ts';
-import type { Op } from '../lib/op.ts';
+import { type Op, uninterrupted } from '../lib/op.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
 import type { SpliceTarget } from '../vfs/splice-target.ts';
 
@@ -79,13 +78,18 @@ export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<n
   const stat = yield* source.file.stat();
   if (target.file.isSeekable && isType(stat, S_IFIFO)) throw linuxerr.EINVAL;
   const pipe = target.file.spliceTarget;
-  // Before what is to be sent is looked at, even if that is nothing. Linux: splice_file_to_pipe().
-  if (pipe !== undefined) yield* pipe.waitForRoom();
+  // From where is settled before the wait, which comes before what is to be sent is looked at, even
+  // if that is nothing. Linux: do_sendfile(), splice_file_to_pipe().
+  const from = pipe !== undefined && source.file.isSeekable ? yield* positionOf(source) : 0;
+  const room = pipe === undefined ? 0 : yield* pipe.waitForRoom();
   try {
     if (count === 0) return 0;
     if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
     const wanted = Math.min(count, RW_COUNT_MAX);
-    if (pipe !== undefined) return yield* fillPipe(source, target.file, pipe, wanted);
+    if (pipe !== undefined) {
+      const page = { from, count: Math.min(wanted, room) };
+      return yield* fillPipe(source, target.file, pipe, page);
+    }
     const isOneOffset = source.file === target.file && source.offset === OWN_OFFSET;
     return yield* isOneOffset ? copyOntoItself(source.file, wanted) : copy(source, target, wanted);
   } finally {
@@ -99,19 +103,18 @@ function* fillPipe(
   source: CopyEnd,
   target: FileDescription,
   pipe: SpliceTarget,
-  count: number,
+  { from, count }: { readonly from: number; readonly count: number },
 ): Op<number> {
-  const buffer = new Uint8Array(Math.min(count, PIPE_CAPACITY));
-  const offset = yield* positionOf(source);
+  const buffer = new Uint8Array(count);
   let done = 0;
   while (done === 0) {
-    const read = yield* source.file.readQuietly(buffer, offset);
+    const read = yield* source.file.readQuietly(buffer, from);
     if (read === 0) return 0;
-    done = yield* pipe.splice(buffer.subarray(0, read), offset);
+    done = yield* pipe.splice(buffer.subarray(0, read), from);
     // While it was read others have filled the pipe, or closed its other end.
     if (done === 0) yield* pipe.waitForRoom();
   }
-  if (source.offset === OWN_OFFSET) yield* source.file.seek(offset + done, SEEK_SET);
+  if (source.offset === OWN_OFFSET) yield* moveTo(source.file, from + done);
   source.file.notifyCopied(IN_ACCESS);
   target.notifyCopied(IN_MODIFY);
   return done;
@@ -121,8 +124,13 @@ function* fillPipe(
 function* copyOntoItself(file: FileDescription, count: number): Op<number> {
   const offset = yield* file.seek(0, SEEK_CUR);
   const done = yield* copy({ file, offset }, { file, offset }, count);
-  yield* file.seek(offset + done, SEEK_SET);
+  yield* moveTo(file, offset + done);
   return done;
+}
+
+/** What has been sent must be counted: a signal changes nothing any more. */
+function moveTo(file: FileDescription, offset: number): Op<number> {
+  return uninterrupted(file.seek(offset, SEEK_SET));
 }
 
 function isType(stat: Stat, type: number): boolean {
@@ -146,7 +154,9 @@ function* copy(source: CopyEnd, target: CopyEnd, count: number): Op<number> {
       const written = yield* target.file.writeQuietly(piece, advanced(target, done));
       done += written;
       if (written < read) {
-        if (source.offset === OWN_OFFSET) yield* source.file.seek(written - read, SEEK_CUR);
+        if (source.offset === OWN_OFFSET) {
+          yield* uninterrupted(source.file.seek(written - read, SEEK_CUR));
+        }
         break;
       }
     }

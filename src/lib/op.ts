@@ -118,6 +118,20 @@ function drive<T>(
   else park(first);
 }
 
+/** What may no longer fail halfway: an interruption only wakes it. Errors: the Op's own. */
+export function* uninterrupted<T>(op: Op<T>): Op<T> {
+  let result = op.next();
+  while (result.done !== true) {
+    try {
+      yield result.value;
+    } catch {
+      // It isn't told, and finds out by itself whether it can go on.
+    }
+    result = op.next();
+  }
+  return result.value;
+}
+
 /** Waits for a promise inside an Op. Errors: the promise's. */
 export function* waitFor<T>(promise: Promise<T>): Op<T> {
   let state: 'pending' | 'fulfilled' | 'rejected' = 'pending';

@@ -31,6 +31,7 @@ import {
 } from '../syscalls/table.ts';
 import { offsetOf, type WasiContext } from './context.ts';
 import { wasiErrnoOf } from './errno.ts';
+import { brokenPipe } from './exit.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import { locateGuestPath } from './guest-paths.ts';
 import {
@@ -189,6 +190,7 @@ export class BurrowFunctions {
       if (name === 'dup3') descriptors.delete(result as number);
       return this.#give(name, result, parameters, addresses);
     } catch (error) {
+      if (error === linuxerr.EPIPE) throw brokenPipe();
       if (error instanceof LinuxError) return -(FAILURE + errnoFor(error));
       throw error;
     }

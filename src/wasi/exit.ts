@@ -61,6 +61,11 @@ export class ProgramExit extends Error {
   }
 }
 
+/** Of a write that failed with EPIPE: preview1 has no signal handlers, so the signal kills. */
+export function brokenPipe(): ProgramExit {
+  return new ProgramExit({ signal: 'SIGPIPE' });
+}
+
 /** How a program ended. */
 export interface Exit {
   readonly code: number;

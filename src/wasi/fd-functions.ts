@@ -19,7 +19,7 @@ import {
   type Rights,
   TERMINAL_RIGHTS,
 } from './descriptors.ts';
-import { ProgramExit } from './exit.ts';
+import { brokenPipe } from './exit.ts';
 import {
   DIRENT_HEADER,
   FDSTAT_SIZE,
@@ -86,9 +86,7 @@ export class FdFunctions {
     try {
       memory.setU32(result, yield* sys.write(fd, isOne ? first : gather(buffers)));
     } catch (error) {
-      // preview1 knows no signal handlers: this one does what it does by default.
-      if (error === linuxerr.EPIPE) throw new ProgramExit({ signal: 'SIGPIPE' });
-      throw error;
+      throw error === linuxerr.EPIPE ? brokenPipe() : error;
     }
   }
 

@@ -13,7 +13,7 @@ import type { CommitStatus } from '../../vfs/filesystem.ts';
 import type { MkdirOptions, OpenOptions, SetStat, SetXattr } from '../../vfs/options.ts';
 
 /** Both ends must have the same. It changes with every change of this file. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** Most bytes of data in one message. */
 export const DATA_SIZE_MAX = 1 << 20;
@@ -152,7 +152,8 @@ export interface RelayCalls {
   ): { readonly count: number; readonly end: number };
   readStream(file: number, length: number, isQuiet: boolean): Uint8Array;
   writeStream(file: number, bytes: Uint8Array, isQuiet: boolean): number;
-  waitForRoom(file: number): void;
+  /** How many bytes it takes at most. */
+  waitForRoom(file: number): number;
   /** `offset`: of the bytes in the file they come from. */
   splice(file: number, bytes: Uint8Array, offset: number): number;
   seek(file: number, offset: number, whence: number): number;

@@ -309,7 +309,7 @@ export class ServedCalls implements Calls, Posts {
     );
   }
 
-  waitForRoom(id: number): Op<void> {
+  waitForRoom(id: number): Op<number> {
     return this.#with(id, ({ file }) => spliceTarget(file).waitForRoom());
   }
 

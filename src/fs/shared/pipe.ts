@@ -12,8 +12,6 @@ import { type Op, type Wait, WaitQueue } from '../../lib/op.ts';
 
 const SLOT_SIZE = 4096;
 const SLOTS_MAX = 16;
-/** Bytes that an empty pipe takes. */
-export const PIPE_CAPACITY = SLOT_SIZE * SLOTS_MAX;
 
 interface Slot {
   readonly bytes: Uint8Array;
@@ -147,13 +145,15 @@ export class Pipe {
   }
 
   /**
-   * Waits for room. Errors: EPIPE if nobody reads; EAGAIN if nothing fits and it must not wait;
-   * what interrupts the wait. Linux: fs/splice.c wait_for_space().
+   * Waits for room, and returns how many bytes the free slots hold. Errors: EPIPE if nobody reads;
+   * EAGAIN if nothing fits and it must not wait; what interrupts the wait.
+   *
+   * Linux: fs/splice.c wait_for_space().
    */
-  *waitForRoom(isNonBlocking: () => boolean): Op<void> {
+  *waitForRoom(isNonBlocking: () => boolean): Op<number> {
     for (;;) {
       if (this.#readers === 0) throw linuxerr.EPIPE;
-      if (this.#slots.length < SLOTS_MAX) return;
+      if (this.#slots.length < SLOTS_MAX) return this.#room;
       if (isNonBlocking()) throw linuxerr.EAGAIN;
       yield this.#changed;
     }
@@ -168,7 +168,7 @@ export class Pipe {
   splice(bytes: Uint8Array, offset: number): number {
     if (this.#readers === 0) return 0;
     // Asked for is as much as the free slots would hold if each were filled.
-    const wanted = Math.min(bytes.length, (SLOTS_MAX - this.#slots.length) * SLOT_SIZE);
+    const wanted = Math.min(bytes.length, this.#room);
     let done = 0;
     while (done < wanted && this.#slots.length < SLOTS_MAX) {
       const toPageEnd = SLOT_SIZE - ((offset + done) % SLOT_SIZE);
@@ -177,6 +177,10 @@ export class Pipe {
       done += piece.length;
     }
     return done;
+  }
+
+  get #room(): number {
+    return (SLOTS_MAX - this.#slots.length) * SLOT_SIZE;
   }
 
   /** What of a write goes into the last slot: what is left over of whole slots, or nothing. */

@@ -12,6 +12,7 @@ import {
   runSync,
   startOp,
   timer,
+  uninterrupted,
   waitFor,
   WaitQueue,
 } from '../../../src/lib/op.ts';
@@ -283,4 +284,31 @@ test('timer wakes after its time, unless withdrawn', () => {
   expect(woken).toEqual(['a']);
   clock.advance(100);
   expect(woken).toEqual(['a']);
+});
+
+describe('uninterrupted', () => {
+  test('an interruption is not thrown, and the Op waits on', async () => {
+    const queue = new WaitQueue();
+    const interrupter = new Interrupter();
+    let isReady = false;
+    let woken = 0;
+    const result = runAsync(
+      uninterrupted(
+        (function* (): Op<string> {
+          for (; !isReady; woken++) yield queue;
+          return 'done';
+        })(),
+      ),
+      interrupter,
+    );
+    interrupter.interrupt(new Error('stop'));
+    expect(woken).toBe(1);
+    isReady = true;
+    queue.wakeAll();
+    expect(await result).toBe('done');
+  });
+
+  test("the Op's own errors are", async () => {
+    await expect(runAsync(uninterrupted(fail()))).rejects.toThrow('failed');
+  });
 });

@@ -58,6 +58,18 @@ test('bad pointers are EFAULT, bad text EILSEQ, and nothing is thrown', async ()
   expect(guest.call('chdir', at, 2)).toBe(failure(linuxerr.EILSEQ));
 });
 
+test('a pipe that nobody reads kills whoever sends a file into it', async () => {
+  const guest = await startGuest(scene, t);
+  const at = guest.allocate(8);
+  expect(guest.call('pipe2', 0, at)).toBe(0);
+  const [reader, writer] = [guest.view.getInt32(at, true), guest.view.getInt32(at + 4, true)];
+  const source = guest.call('openat', AT_FDCWD, ...guest.text('/secret'), 0, 0);
+  expect(guest.call('sendfile', writer, source, 0n, 3n, at)).toBe(0);
+  expect(guest.call('fd_close', reader)).toBe(0);
+  const killed: unknown = expect.objectContaining({ signal: 'SIGPIPE', code: 141 });
+  expect(() => guest.call('sendfile', writer, source, 0n, 3n, at)).toThrow(killed);
+});
+
 test('a program with the whole tree reaches all of it', async () => {
   const guest = await startGuest(scene, t);
   expect(guest.call('fchmodat', AT_FDCWD, ...guest.text('/secret'), 0o640, 0)).toBe(0);
