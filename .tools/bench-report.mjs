@@ -197,7 +197,8 @@ function filesSection({ 'small-files': files }) {
     `## ${count} files of 1 KiB, persistently`,
     'idb-keyval stores one record a file with `setMany`, `getMany` and `delMany`: no names to ' +
       'look up, no attributes, no folders. Burrow ends with a strict `sync`, idb-keyval commits ' +
-      'as it does by default (relaxed) or strictly. What takes too long is measured on fewer ' +
+      'as it does by default (relaxed) or strictly. Each begins a second after the one before, ' +
+      'whose files the browser may still be merging. What takes too long is measured on fewer ' +
       'files and scaled.',
     table(['', 'create and commit', 'read, nothing cached', 'delete and commit'], rows),
   ];

@@ -21,34 +21,26 @@ const SIZES: Readonly<Record<FieldKind, number>> = { u8: 1, u16: 2, u32: 4, u64:
 
 export class RecordCodec<const Table extends FieldTable> {
   readonly #table: Table;
-  /** Where a record is made before it is copied: a view of each would cost more. */
-  readonly #draft: Uint8Array<ArrayBuffer>;
-  readonly #draftView: DataView;
   /** Bytes. */
   readonly size: number;
 
   constructor(table: Table) {
     this.#table = table;
     this.size = table.reduce((sum, [, kind]) => sum + SIZES[kind], 0);
-    this.#draft = new Uint8Array(this.size);
-    this.#draftView = new DataView(this.#draft.buffer);
   }
 
   /** The record, followed by `rest`. */
   encode(values: RecordValues<Table>, rest?: Uint8Array): Uint8Array<ArrayBuffer> {
-    this.#fillDraft(values);
-    if (rest === undefined) return this.#draft.slice();
-    const bytes = new Uint8Array(this.size + rest.length);
-    bytes.set(this.#draft);
-    bytes.set(rest, this.size);
+    const bytes = new Uint8Array(this.size + (rest?.length ?? 0));
+    this.#fill(new DataView(bytes.buffer), 0, values);
+    if (rest !== undefined) bytes.set(rest, this.size);
     return bytes;
   }
 
   /** The same in memory of an arena's, for records that are there in numbers and not for long. */
   encodeIn(arena: Arena, values: RecordValues<Table>, rest?: Uint8Array): Uint8Array {
-    this.#fillDraft(values);
     const bytes = arena.take(this.size + (rest?.length ?? 0));
-    bytes.set(this.#draft);
+    this.#fill(arena.viewOf(bytes), bytes.byteOffset, values);
     if (rest !== undefined) bytes.set(rest, this.size);
     return bytes;
   }
@@ -57,16 +49,14 @@ export class RecordCodec<const Table extends FieldTable> {
   encodeTextIn(arena: Arena, values: RecordValues<Table>, text: string): Uint8Array {
     const length = utf8Length(text);
     if (length > text.length) return this.encodeIn(arena, values, encodeUtf8(text));
-    this.#fillDraft(values);
     const bytes = arena.take(this.size + length);
-    bytes.set(this.#draft);
+    this.#fill(arena.viewOf(bytes), bytes.byteOffset, values);
     for (let i = 0; i < length; i++) bytes[this.size + i] = text.charCodeAt(i);
     return bytes;
   }
 
-  #fillDraft(values: RecordValues<Table>): void {
-    const view = this.#draftView;
-    let at = 0;
+  #fill(view: DataView, start: number, values: RecordValues<Table>): void {
+    let at = start;
     for (let i = 0; i < this.#table.length; i++) {
       // Taking it apart as [name, kind] would go through its iterator.
       const field = assertDefined(this.#table[i]);

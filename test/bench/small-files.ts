@@ -9,6 +9,9 @@ export interface SmallFilesOptions {
   readonly rounds: number;
 }
 
+/** The browser goes on with what the subject before it has left: files to merge, to delete. */
+const SETTLE_MS = 1000;
+
 export async function measureSmallFiles(
   options: SmallFilesOptions,
   report: (line: string) => void,
@@ -16,6 +19,7 @@ export async function measureSmallFiles(
   const result: Record<string, PhaseTimes[]> = {};
   for (let round = 0; round < options.rounds; round++) {
     for (const [subject, count] of Object.entries(options.counts)) {
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       const worker = startWorker();
       const service = wrap<SmallFilesService>(worker);
       (result[subject] ??= []).push(await service.run(subject, count, round));

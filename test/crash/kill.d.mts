@@ -9,6 +9,8 @@ export interface KillCounts {
   readonly dataLoss: number;
   /** One of two media had nothing, or too little, and got it from the other. */
   readonly restored: number;
+  /** No kernel had started in the browser after a minute: it was killed and started again. */
+  readonly hung: number;
 }
 
 /** Kills a browser so often, right after something was synced, and looks what is left. */

@@ -58,8 +58,6 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   override readonly root: LocalDentry;
   readonly #store: Store;
   readonly #inodes = new Map<number, Inode>();
-  /** Dentries in the cache, per inode. */
-  readonly #dentryCounts = new Map<Inode, number>();
   readonly #chunks: ChunkCache;
   readonly #dentries: DentryCache;
   override readonly stored: ChunkLoader;
@@ -203,9 +201,11 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   replaceTree({ nextIno, rootItem }: FilesystemStart): void {
     this.watched.unmount();
     this.#dentries.clear();
-    this.#dentryCounts.clear();
     const { root } = this;
-    for (const inode of this.#inodes.values()) (inode.data as IdbfsData | undefined)?.drop();
+    for (const inode of this.#inodes.values()) {
+      inode.cachedNames = 0;
+      (inode.data as IdbfsData | undefined)?.drop();
+    }
     this.#inodes.clear();
     this.#inodes.set(ROOT_INO, root.inode);
     root.children?.clear();
@@ -274,19 +274,17 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     const ino = this.presetInode ?? this.#nextIno++;
     this.presetInode = undefined;
     this.lastInode = ino;
-    const inode = this.#newInode({ ...attributes, ino });
+    const { mode, uid, gid, rdev, target } = attributes;
+    const inode = this.#newInode({ ino, mode, uid, gid, rdev, target });
     if (inode.isDir) inode.nlink = 2;
     this.inodeChanged(inode);
     return inode;
   }
 
   #newInode(attributes: InodeAttributes): Inode {
-    const now = this.clock.now();
     const isRegular = (attributes.mode & S_IFMT) === S_IFREG;
-    const data = isRegular
-      ? { data: new IdbfsData(attributes.ino, this.#chunks, this.#changes) }
-      : {};
-    const inode = new Inode(this, attributes, { now, ...data });
+    const data = isRegular ? new IdbfsData(attributes.ino, this.#chunks, this.#changes) : undefined;
+    const inode = new Inode(this, attributes, { now: this.clock.now(), data });
     this.#inodes.set(inode.ino, inode);
     return inode;
   }
@@ -316,7 +314,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
    * An inode that can be read again as it is now is forgotten once nothing in memory leads to it.
    */
   #dropIfUnused(inode: Inode): void {
-    if (inode.refs > 0 || this.#dentryCounts.has(inode) || this.#changes.isPending(inode)) return;
+    if (inode.refs > 0 || inode.cachedNames > 0 || this.#changes.isPending(inode)) return;
     if (!this.#inodes.delete(inode.ino)) return;
     (inode.data as IdbfsData | undefined)?.drop();
   }
@@ -362,13 +360,11 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
 
   #remember(dentry: LocalDentry): void {
     this.#dentries.add(dentry);
-    this.#dentryCounts.set(dentry.inode, (this.#dentryCounts.get(dentry.inode) ?? 0) + 1);
+    dentry.inode.cachedNames++;
   }
 
   #forget(dentry: LocalDentry): void {
-    const count = assertDefined(this.#dentryCounts.get(dentry.inode)) - 1;
-    if (count > 0) this.#dentryCounts.set(dentry.inode, count);
-    else this.#dentryCounts.delete(dentry.inode);
+    dentry.inode.cachedNames--;
   }
 
   override entryAdded(dentry: LocalDentry): void {

@@ -26,9 +26,9 @@ export interface InodeAttributes {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly rdev?: number;
+  readonly rdev?: number | undefined;
   /** Target of a symlink. */
-  readonly target?: string;
+  readonly target?: string | undefined;
 }
 
 /** What an inode tells its filesystem. */
@@ -66,6 +66,8 @@ export class Inode {
   hasXattrs = false;
   /** Made with O_TMPFILE and without O_EXCL: it may get a name though it has none. */
   isLinkable = false;
+  /** Its dentries in the filesystem's cache. */
+  cachedNames = 0;
   /** Commits of its changes that failed. */
   writeErrors: ErrorSequence | undefined;
   watches: Watches | undefined;
@@ -78,7 +80,7 @@ export class Inode {
   constructor(
     owner: InodeOwner,
     attributes: InodeAttributes,
-    options: { readonly now: Timespec; readonly data?: FileData },
+    options: { readonly now: Timespec; readonly data?: FileData | undefined },
   ) {
     this.#owner = owner;
     this.ino = attributes.ino;
