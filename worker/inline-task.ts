@@ -10,7 +10,12 @@ import type { Clock } from '../src/lib/clock.ts';
 import { type Op, resumeAsync, type Wait } from '../src/lib/op.ts';
 import { adapterName, makeAdapter, WOULD_WAIT } from '../src/wasi/adapter.ts';
 import { type Exit, exitOf, ProgramExit, type SignalName } from '../src/wasi/exit.ts';
-import { importsFor, startFunctionOf } from '../src/wasi/instantiate.ts';
+import {
+  importsFor,
+  instantiateProgram,
+  programEnded,
+  startFunctionOf,
+} from '../src/wasi/instantiate.ts';
 import type { GuestImport, Wasi } from '../src/wasi/wasi.ts';
 import type { Task } from '../src/kernel/task.ts';
 import { nextMacrotask } from '../src/lib/macrotask.ts';
@@ -81,7 +86,7 @@ class InlineTask {
       all,
       (each) => adapter.exports[adapterName(each)] ?? this.#plain(each),
     );
-    const instance = await WebAssembly.instantiate(module, imports);
+    const instance = await instantiateProgram(module, imports, this.#options.clock);
     wasi.attach(instance);
     await jspi.promising(startFunctionOf(instance))();
   }
@@ -139,5 +144,7 @@ export async function runInline(options: InlineOptions): Promise<Exit> {
     return { code: 0, signal: null, error: null };
   } catch (error) {
     return exitOf(error, options.name);
+  } finally {
+    programEnded();
   }
 }

@@ -3,7 +3,12 @@
 import { RealClock } from '../src/lib/clock.ts';
 import { runSync } from '../src/lib/op.ts';
 import { type Exit, exitOf } from '../src/wasi/exit.ts';
-import { importsFor, startFunctionOf } from '../src/wasi/instantiate.ts';
+import {
+  importsFor,
+  instantiateProgram,
+  programEnded,
+  startFunctionOf,
+} from '../src/wasi/instantiate.ts';
 import { Wasi } from '../src/wasi/wasi.ts';
 import type { ExitMessage, RunMessage } from './protocol.ts';
 import { ChannelClient } from './syscall-channel.ts';
@@ -23,7 +28,7 @@ async function run({ module, channel, program }: RunMessage): Promise<Exit> {
         (...callArgs: never[]) =>
           runSync(call(...callArgs)),
     );
-    const instance = await WebAssembly.instantiate(module, imports);
+    const instance = await instantiateProgram(module, imports, clock);
     wasi.attach(instance);
     startFunctionOf(instance)();
     return { code: 0, signal: null, error: null };
@@ -36,5 +41,6 @@ addEventListener('message', (event: MessageEvent<RunMessage>) => {
   void run(event.data).then((exit) => {
     const message: ExitMessage = { exit };
     postMessage(message);
+    programEnded();
   });
 });

@@ -1,8 +1,22 @@
-// Giving a module its imports, with a clear message for what is missing.
+// Giving a module its imports, with a clear message for what is missing, and a memory.
+//
+// Memories are scarce: Chromium reserves 10 GiB of addresses for each, however small, and a tab has
+// 1 TiB for all its threads. What a program leaves takes its part until it is collected, and little
+// garbage in each of several threads is no reason for that.
 
 import type { GuestImport } from './wasi.ts';
 import { linuxerr } from '../abi/errno.ts';
+import type { Clock } from '../lib/clock.ts';
+import { collectGarbage } from '../lib/garbage.ts';
 import { wasiErrnoOf } from './errno.ts';
+
+/** So many programs leave their memories in a thread before they are collected. */
+const UNCOLLECTED_MAX = 8;
+/** Where there is none, there may be one when others are collected, or their threads have ended. */
+const RETRY_MS = 100;
+const RETRIES_MAX = 20;
+
+let uncollected = 0;
 
 /** A module that can't be run here. The message is for the user. */
 export class UnsuitableModule extends Error {
@@ -59,4 +73,28 @@ export function startFunctionOf(instance: WebAssembly.Instance): () => void {
   throw new UnsuitableModule(
     "the module can't be run: it has no _start function. It is a library, not a WASI command",
   );
+}
+
+/** Errors: RangeError if there is no memory for it, and none comes up in two seconds. */
+export async function instantiateProgram(
+  module: WebAssembly.Module,
+  imports: WebAssembly.Imports,
+  clock: Clock,
+): Promise<WebAssembly.Instance> {
+  for (let retries = 0; ; retries++) {
+    try {
+      return await WebAssembly.instantiate(module, imports);
+    } catch (error) {
+      if (!(error instanceof RangeError) || retries === RETRIES_MAX) throw error;
+    }
+    collectGarbage();
+    await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
+  }
+}
+
+/** To be called when a program has ended in this thread. */
+export function programEnded(): void {
+  if (++uncollected < UNCOLLECTED_MAX) return;
+  uncollected = 0;
+  collectGarbage();
 }

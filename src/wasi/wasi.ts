@@ -56,6 +56,12 @@ export interface GuestImport {
   readonly run: GuestFunction;
 }
 
+/**
+ * Before the program is there, no address is good. The shim looks at the buffer only, and a real
+ * memory is scarce: instantiate.ts.
+ */
+const NO_MEMORY = { buffer: new ArrayBuffer(0) } as WebAssembly.Memory;
+
 export class Wasi {
   readonly memory = new GuestMemory();
   readonly #shim: WASI;
@@ -71,8 +77,7 @@ export class Wasi {
   constructor(options: WasiOptions) {
     const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);
     this.#shim = new WASI([...options.args], env, [], { debug: false });
-    // Before the program is there, no address is good.
-    this.#shim.inst = { exports: { memory: new WebAssembly.Memory({ initial: 0 }) } };
+    this.#shim.inst = { exports: { memory: NO_MEMORY } };
     this.#args = options.args;
     this.#clock = options.clock;
     this.#startMs = options.clock.monotonicMs();

@@ -37,6 +37,36 @@ test('two processes share FIFOs and locks as on Linux', async ({ kernelPage }) =
   expect(found).toEqual(native);
 });
 
+/** (module (memory (export "memory") 1) (func (export "_start"))) */
+const NOTHING = Buffer.from(
+  '0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f73746172740000' +
+    '0a040102000b',
+  'hex',
+);
+
+test('hundreds of programs, several at once, all get a memory', async ({ kernelPage }) => {
+  test.setTimeout(120_000);
+  const ends = await kernelPage.evaluate(
+    async (bytes) => {
+      const module = await WebAssembly.compile(new Uint8Array(bytes));
+      const modes = crossOriginIsolated ? (['worker', 'inline'] as const) : (['inline'] as const);
+      const run = async (index: number): Promise<string> => {
+        const isolation = modes[index % modes.length]!;
+        const { code, error } = await (await kernel.spawn(module, { isolation })).exited;
+        return error ?? String(code);
+      };
+      const found = new Set<string>();
+      for (let round = 0; round < 50; round++) {
+        const all = await Promise.all(Array.from({ length: 8 }, (_, index) => run(index)));
+        for (const end of all) found.add(end);
+      }
+      return [...found];
+    },
+    [...NOTHING],
+  );
+  expect(ends).toEqual(['0']);
+});
+
 const TRANSACTIONS = 1000;
 
 test('two sqlites write one database, and nothing is lost', async ({ kernelPage }) => {

@@ -10,11 +10,12 @@
 // A blob is read whole. Of Blob.slice(), Chromium 156 now and then says "Bad blob references in
 // BlobRegistry::Register", and ends the page.
 
+import { collectGarbage } from '../../lib/garbage.ts';
+
 /** Shorter values are kept with their keys. */
 const BLOB_SIZE_MIN = 64 * 1024;
-/** So many bytes of blobs wait to be collected, and so many of garbage have them collected. */
+/** So many bytes of blobs wait to be collected. */
 const UNCOLLECTED_MAX = 64 << 20;
-const GARBAGE_SIZE = 64 << 20;
 
 export class BlobRecords {
   readonly #isPreferred: boolean;
@@ -55,23 +56,10 @@ export class BlobRecords {
     return this.#uncollected >= UNCOLLECTED_MAX ? this.collect() : 0;
   }
 
-  /**
-   * Has the blobs collected that nobody uses, within a second or so. There is no way to ask for
-   * that, and memory outside of the heap counts as a reason for it though nothing is written there.
-   * Returns the bytes of that.
-   */
+  /** Has the blobs collected that nobody uses. Returns as collectGarbage(). */
   collect(): number {
     if (!this.#isUsed) return 0;
     this.#uncollected = 0;
-    try {
-      const garbage = new ArrayBuffer(GARBAGE_SIZE);
-      const { byteLength } = garbage;
-      // That it was asked for is enough. Chromium has this since 114.
-      if ('transfer' in garbage) garbage.transfer(0);
-      return byteLength;
-    } catch {
-      // No memory: that is a reason as well.
-      return 0;
-    }
+    return collectGarbage();
   }
 }

@@ -1,9 +1,15 @@
-// What a module is told that can't be run here.
+// What a module is told that can't be run here, and one for which there is no memory.
 
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { FakeClock } from '../../../src/lib/clock.ts';
 import { encodeUtf8 } from '../../../src/lib/text.ts';
 import { exitOf, ProgramExit, SIGNALS, signalOfWasi } from '../../../src/wasi/exit.ts';
-import { importsFor, startFunctionOf, UnsuitableModule } from '../../../src/wasi/instantiate.ts';
+import {
+  importsFor,
+  instantiateProgram,
+  startFunctionOf,
+  UnsuitableModule,
+} from '../../../src/wasi/instantiate.ts';
 import type { GuestImport } from '../../../src/wasi/wasi.ts';
 
 const text = (value: string): number[] => {
@@ -130,5 +136,41 @@ describe('exitOf', () => {
     expect(exitOf(overflow, 'x').error).toBe('x ran out of stack');
     expect(exitOf(new Error('odd'), 'x').error).toBe('x could not go on: odd');
     expect(exitOf('thrown text', 'x').error).toBe('x could not go on: thrown text');
+  });
+});
+
+describe('a program for which there is no memory', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  const start = async (failures: number, error: Error): Promise<number> => {
+    const real = WebAssembly.instantiate.bind(WebAssembly);
+    let calls = 0;
+    vi.spyOn(WebAssembly, 'instantiate').mockImplementation((module: WebAssembly.Module) =>
+      ++calls > failures ? real(module) : Promise.reject(error),
+    );
+    const clock = new FakeClock();
+    let hasEnded = false;
+    const started = instantiateProgram(moduleImporting([]), {}, clock).finally(() => {
+      hasEnded = true;
+    });
+    started.catch(() => undefined);
+    for (let turn = 0; turn < 100; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (!hasEnded) clock.advance(100);
+    }
+    await started;
+    return calls;
+  };
+
+  test('is tried again until there is some', async () => {
+    expect(await start(3, new RangeError('no memory'))).toBe(4);
+  });
+
+  test('but not for ever, nor for another reason', async () => {
+    await expect(start(100, new RangeError('no memory'))).rejects.toThrow('no memory');
+    const other = new WebAssembly.LinkError('no such import');
+    await expect(start(1, other)).rejects.toThrow(other);
   });
 });
