@@ -85,11 +85,16 @@ export async function instantiateProgram(
     try {
       return await WebAssembly.instantiate(module, imports);
     } catch (error) {
-      if (!(error instanceof RangeError) || retries === RETRIES_MAX) throw error;
+      if (!isWithoutMemory(error) || retries === RETRIES_MAX) throw error;
     }
     collectGarbage();
     await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
   }
+}
+
+/** And not one that has begun to run, and used up its stack in its start section. */
+function isWithoutMemory(error: unknown): boolean {
+  return error instanceof RangeError && /memory/i.test(error.message);
 }
 
 /** To be called when a program has ended in this thread. */
