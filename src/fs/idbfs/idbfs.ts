@@ -430,11 +430,11 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   }
 
   override isShortOfRoom(bytes: number): boolean {
-    return this.#writeBack.hasTooManyInodes || !this.#reserve.hasRoom(bytes);
+    return this.#writeBack.isOverloaded || !this.#reserve.hasRoom(bytes);
   }
 
   override *makeRoom(bytes: number): Op<void> {
-    if (this.#writeBack.hasTooManyInodes) yield* this.#writeBack.throttleInodes();
+    yield* this.#writeBack.relieve();
     if (!this.#reserve.hasRoom(bytes)) yield* this.#reserve.makeRoom(bytes);
   }
 
@@ -442,8 +442,13 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     this.#reserve.checkRoom(bytes);
   }
 
-  override beforeRemoval(): Op<void> {
-    return this.#reserve.beforeRemoval();
+  override beforeChange(): Op<void> {
+    return this.#writeBack.relieve();
+  }
+
+  override *beforeRemoval(): Op<void> {
+    if (this.#writeBack.isOverloaded) yield* this.#writeBack.relieve();
+    yield* this.#reserve.beforeRemoval();
   }
 
   override *syncInode(inode: Inode): Op<void> {

@@ -275,18 +275,19 @@ export class WriteBack {
     if (this.#isRunning && nextTurn !== undefined) yield* waitFor(nextTurn());
   }
 
-  /** Do inodes that can't be given up take far too much memory? False if waiting doesn't help. */
-  get hasTooManyInodes(): boolean {
-    return this.#source.inodeBytes > 2 * this.#inodeLimit && this.#failure === undefined;
+  /** Does what is unwritten take far too much memory? False if waiting doesn't help. */
+  get isOverloaded(): boolean {
+    if (this.#failure !== undefined) return false;
+    return this.isFarBehind || this.#source.inodeBytes > 2 * this.#inodeLimit;
   }
 
   get #inodeLimit(): number {
     return Math.max(INODE_MEMORY_FACTOR * this.#options.dirtyLimit, INODE_MEMORY_MIN);
   }
 
-  /** Waits while there are too many. */
-  *throttleInodes(): Op<void> {
-    while (this.hasTooManyInodes) yield* this.#runningEnds();
+  /** Waits while it does. */
+  *relieve(): Op<void> {
+    while (this.isOverloaded) yield* this.#runningEnds();
   }
 
   /** The commit under way has ended, or one that starts now. */

@@ -100,6 +100,7 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
   }
 
   *setStatAt(rp: ResolvingPath, change: SetStat): Op<void> {
+    yield* this.beforeChange();
     const dentry = yield* this.resolve(rp);
     const { inode } = dentry;
     dentry.incRef();

@@ -110,7 +110,12 @@ export abstract class LocalTree implements InodeOwner {
     // Names and attributes cost nothing.
   }
 
-  /** Called before something is removed. */
+  /** Called before attributes are changed: waits while too much is unwritten, if it helps. */
+  *beforeChange(): Op<void> {
+    // There is nothing to be written.
+  }
+
+  /** The same before something is removed. */
   *beforeRemoval(): Op<void> {
     // It takes no room.
   }

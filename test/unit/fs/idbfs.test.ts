@@ -8,7 +8,7 @@ import type { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
 import type { IdbfsOptions } from '../../../src/fs/idbfs/options.ts';
 import { encodeFilesystem, filesystemKey, inodeKey } from '../../../src/fs/idbfs/items.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
-import { type Op, runAsync, runSync } from '../../../src/lib/op.ts';
+import { type Op, runAsync, runSync, waitFor } from '../../../src/lib/op.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import type { Batch, Durability, Run } from '../../../src/store/store.ts';
 import type { Syscalls } from '../../../src/syscalls/table.ts';
@@ -22,6 +22,8 @@ class NotingStore extends MemoryStore {
   bytesRead = 0;
   reads = 0;
   failsToRead = false;
+  /** Commits wait as long as it is set. */
+  holdCommits = false;
 
   override *get(key: string): Op<Uint8Array | undefined> {
     if (this.failsToRead) throw linuxerr.EIO;
@@ -39,6 +41,7 @@ class NotingStore extends MemoryStore {
   override *commit(batch: Batch, options: { readonly durability: Durability }): Op<void> {
     this.commits.push(options.durability);
     this.itemsWritten += [...batch.items].length;
+    while (this.holdCommits) yield* waitFor(settle());
     yield* super.commit(batch, options);
   }
 
@@ -147,6 +150,32 @@ describe('commits', () => {
     expect(most).toBeGreaterThan(1024 * 128);
     expect(most).toBeLessThan(2100 * 512);
     expect(store.commits.length).toBeLessThan(30);
+  });
+
+  test.each([
+    ['removes', (sys: Syscalls, path: string) => sys.unlinkat(AT_FDCWD, path, 0)],
+    ['changes', (sys: Syscalls, path: string) => sys.fchmodat(AT_FDCWD, path, 0o600, 0)],
+  ])('who %s far more files than were committed waits', async (_, change) => {
+    const store = new NotingStore({ yields: true });
+    const options = { store, clock: new FakeClock(), dirtyLimit: 100_000 };
+    const { sys, filesystem } = await runAsync(openIdbfs(options));
+    let most = 0;
+    function* changeAll(make: (path: string) => Op<unknown>): Op<void> {
+      for (let i = 0; i < 6000; i++) {
+        yield* make(`/f${i}`);
+        most = Math.max(most, filesystem.commitStatus.dirtyBytes);
+      }
+    }
+    await runAsync(changeAll((path) => sys.mknodat(AT_FDCWD, path, 0o100_644, 0)));
+    await runAsync(sys.sync());
+    most = 0;
+    store.holdCommits = true;
+    const changed = runAsync(changeAll((path) => change(sys, path)));
+    for (let turn = 0; turn < 20; turn++) await settle();
+    store.holdCommits = false;
+    await changed;
+    expect(most).toBeGreaterThan(100_000);
+    expect(most).toBeLessThan(500_000);
   });
 
   test('sync after a relaxed commit is a barrier, and after a strict one nothing', async () => {
