@@ -87,8 +87,8 @@ export function* sendFile(source: CopyEnd, target: CopyEnd, count: number): Op<n
     if (!isType(stat, S_IFREG) && !isType(stat, S_IFBLK)) throw linuxerr.EINVAL;
     const wanted = Math.min(count, RW_COUNT_MAX);
     if (pipe !== undefined) {
-      const page = { from, count: Math.min(wanted, room) };
-      return yield* fillPipe(source, target.file, pipe, page);
+      const range = { from, count: Math.min(wanted, room) };
+      return yield* fillPipe(source, target.file, pipe, range);
     }
     const isOneOffset = source.file === target.file && source.offset === OWN_OFFSET;
     return yield* isOneOffset ? copyOntoItself(source.file, wanted) : copy(source, target, wanted);

@@ -151,12 +151,13 @@ export async function killRounds({
   try {
     // Each time the browser is started it first looks for what the last one left.
     for (let round = 0; round <= rounds; round++) {
-      let [browser, page, failure] = await startKernel(name, { profile, address, media, counts });
+      const started = await startKernel(name, { profile, address, media, counts });
+      let { browser, page } = started;
       try {
         const wanted = round === rounds ? synced : sample(synced, seed + round);
         const { reason, wrong, lostMedium } = await page.evaluate(checkSynced, {
           synced: wanted,
-          failure,
+          failure: started.failure,
         });
         const end = reason === 'data-loss' ? 'dataLoss' : wrong.length > 0 ? 'lost' : 'clean';
         if (round > 0) {
@@ -169,7 +170,7 @@ export async function killRounds({
           await browser.kill();
           await removeProfile(profile);
           [profile, synced] = [await makeProfile(), []];
-          [browser, page, failure] = await startKernel(name, { profile, address, media, counts });
+          ({ browser, page } = await startKernel(name, { profile, address, media, counts }));
         }
         added = round < rounds ? await writeSome(page, round, seed + round) : [];
         synced.push(...added);
@@ -187,14 +188,20 @@ export async function killRounds({
 async function startKernel(name, { profile, address, media, counts }) {
   for (let tries = 0; tries < HUNG_MAX; tries++) {
     const browser = await startBrowser(name, profile);
-    const page = await browser.openPage(address);
-    const outcome = await Promise.race([
-      page.evaluate(start, { source: SOURCE, media }),
-      delay(START_MS, 'hung', { ref: false }),
-    ]);
-    if (outcome !== 'hung') return [browser, page, outcome === 'fulfilled' ? undefined : outcome];
-    counts.hung += 1;
-    await browser.kill();
+    let isStarted = false;
+    try {
+      const page = await browser.openPage(address);
+      const outcome = await Promise.race([
+        page.evaluate(start, { source: SOURCE, media }),
+        delay(START_MS, 'hung', { ref: false }),
+      ]);
+      isStarted = outcome !== 'hung';
+      const failure = outcome === 'fulfilled' ? undefined : outcome;
+      if (isStarted) return { browser, page, failure };
+      counts.hung += 1;
+    } finally {
+      if (!isStarted) await browser.kill();
+    }
   }
   throw new Error(`no kernel has started in ${name}, ${HUNG_MAX} times in a row`);
 }

@@ -274,8 +274,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     const ino = this.presetInode ?? this.#nextIno++;
     this.presetInode = undefined;
     this.lastInode = ino;
-    const { mode, uid, gid, rdev, target } = attributes;
-    const inode = this.#newInode({ ino, mode, uid, gid, rdev, target });
+    const inode = this.#newInode({ ...attributes, ino });
     if (inode.isDir) inode.nlink = 2;
     this.inodeChanged(inode);
     return inode;
@@ -447,7 +446,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   }
 
   override *beforeRemoval(): Op<void> {
-    if (this.#writeBack.isOverloaded) yield* this.#writeBack.relieve();
+    yield* this.#writeBack.relieve();
     yield* this.#reserve.beforeRemoval();
   }
 

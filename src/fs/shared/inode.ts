@@ -26,9 +26,9 @@ export interface InodeAttributes {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly rdev?: number | undefined;
+  readonly rdev?: number;
   /** Target of a symlink. */
-  readonly target?: string | undefined;
+  readonly target?: string;
 }
 
 /** What an inode tells its filesystem. */
