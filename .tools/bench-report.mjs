@@ -74,10 +74,9 @@ function goalsOf({ operations, 'small-files': files, storage, tree, peers, memor
     atMost('threaded task, fd_tell: time of a bare round trip’s', ratioOf(worker, bare), 1.5);
   }
   if (files !== undefined) {
-    const create = (subject) => files.times[subject].map((times) => times.create);
     const count = files.counts.burrow.toLocaleString('en');
     const what = `${count} small files created and committed: time of setMany’s`;
-    atMost(what, ratioOf(create('burrow'), create('idb-keyval')), 0.35);
+    atMost(what, creationRatio(files, 'later'), 0.35);
   }
   goals.push(...storageGoals(storage));
   if (tree !== undefined) {
@@ -100,6 +99,12 @@ function goalsOf({ operations, 'small-files': files, storage, tree, peers, memor
     add(what, mebibytes(peak), '< 300 MiB', peak < 300 * MIB);
   }
   return goals;
+}
+
+/** Of Burrow's time to setMany's. `when`: in runs of a worker that has just started, or later. */
+function creationRatio({ times }, when) {
+  const create = (subject) => times[subject].map((each) => each[when].create);
+  return ratioOf(create('burrow'), create('idb-keyval'));
 }
 
 function peerGoals(times) {
@@ -182,25 +187,32 @@ function filesSection({ 'small-files': files }) {
   const most = files.counts.burrow;
   const rows = Object.entries(files.times).map(([subject, times]) => {
     const count = files.counts[subject];
-    const cell = (phase) => {
-      const value = median(times.map((each) => each[phase]));
+    const cell = (phase, when = 'later') => {
+      const value = median(times.map((each) => each[when][phase]));
       const scaled = (value * most) / count;
       return count === most
         ? milliseconds(value)
         : `${milliseconds(scaled)} (${count.toLocaleString('en')} took ${milliseconds(value)})`;
     };
     const name = { burrow: 'Burrow, idbfs' }[subject] ?? SUBJECTS[subject] ?? subject;
-    return [name, cell('create'), cell('read'), cell('delete')];
+    return [name, cell('create'), cell('create', 'first'), cell('read'), cell('delete')];
   });
+  const first = factor(creationRatio(files, 'first'));
   const count = most.toLocaleString('en');
   return [
     `## ${count} files of 1 KiB, persistently`,
     'idb-keyval stores one record a file with `setMany`, `getMany` and `delMany`: no names to ' +
       'look up, no attributes, no folders. Burrow ends with a strict `sync`, idb-keyval commits ' +
       'as it does by default (relaxed) or strictly. Each begins a second after the one before, ' +
-      'whose files the browser may still be merging. What takes too long is measured on fewer ' +
+      'whose files the browser may still be merging. Like single operations, all are measured ' +
+      'when the engine has compiled what is run often: in a new worker, each does the same twice ' +
+      'before. The first of these, in a worker that has just started, is given as well: there ' +
+      `Burrow takes ${first} the time of setMany’s. What takes too long is measured on fewer ` +
       'files and scaled.',
-    table(['', 'create and commit', 'read, nothing cached', 'delete and commit'], rows),
+    table(
+      ['', 'create and commit', 'the first time', 'read, nothing cached', 'delete and commit'],
+      rows,
+    ),
   ];
 }
 

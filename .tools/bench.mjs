@@ -183,7 +183,7 @@ const MEASURE = {
         lightning: many / 10,
         'zenfs-indexeddb': many / 50,
       };
-      const options = { rounds: isQuick ? 2 : 11, counts };
+      const options = { rounds: isQuick ? 2 : 7, counts };
       return page
         .evaluate((each) => globalThis.bench.smallFiles(each), options)
         .then((times) => ({ counts, times }));

@@ -5,7 +5,7 @@ import type { PeerTimes } from './peers.bench.ts';
 import { measurePeers, type PeersOptions } from './peers.ts';
 import { measurePrograms, type ProgramOptions } from './programs.ts';
 import { measureSmallFiles, type SmallFilesOptions } from './small-files.ts';
-import type { PhaseTimes } from './small-files.bench.ts';
+import type { RunTimes } from './small-files.bench.ts';
 import { measureSparse, type SparseResult } from './sparse.ts';
 import type { WorkTimes } from './storage.bench.ts';
 import { measureStorage, type StorageOptions } from './storage.ts';
@@ -19,7 +19,7 @@ const report = (line: string): void => {
 const bench = {
   operations: (options: OperationOptions): Promise<OperationSamples> =>
     measureOperations(options, report),
-  smallFiles: (options: SmallFilesOptions): Promise<Record<string, PhaseTimes[]>> =>
+  smallFiles: (options: SmallFilesOptions): Promise<Record<string, RunTimes[]>> =>
     measureSmallFiles(options, report),
   storage: (options: StorageOptions): Promise<Record<string, WorkTimes[]>> =>
     measureStorage(options, report),

@@ -1,7 +1,8 @@
-// Many small files, in rounds: every subject once a round, in a fresh worker.
+// Many small files, in rounds: every subject in turn, in a fresh worker, where it does the same
+// several times.
 
 import { wrap } from 'comlink';
-import type { PhaseTimes, SmallFilesService } from './small-files.bench.ts';
+import type { RunTimes, SmallFilesService } from './small-files.bench.ts';
 
 export interface SmallFilesOptions {
   /** How many files which subject makes. */
@@ -9,17 +10,13 @@ export interface SmallFilesOptions {
   readonly rounds: number;
 }
 
-/** The browser goes on with what the subject before it has left: files to merge, to delete. */
-const SETTLE_MS = 1000;
-
 export async function measureSmallFiles(
   options: SmallFilesOptions,
   report: (line: string) => void,
-): Promise<Record<string, PhaseTimes[]>> {
-  const result: Record<string, PhaseTimes[]> = {};
+): Promise<Record<string, RunTimes[]>> {
+  const result: Record<string, RunTimes[]> = {};
   for (let round = 0; round < options.rounds; round++) {
     for (const [subject, count] of Object.entries(options.counts)) {
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       const worker = startWorker();
       const service = wrap<SmallFilesService>(worker);
       (result[subject] ??= []).push(await service.run(subject, count, round));
