@@ -7,6 +7,7 @@ import { linuxerr } from '../abi/errno.ts';
 import { type Clock, RealClock } from '../lib/clock.ts';
 import { runAsync } from '../lib/op.ts';
 import type { OnDataLoss } from './database.ts';
+import { defragmentInBackground } from './defragment-in-background.ts';
 import { loadChecksum } from './engine/checksum.ts';
 import { Engine } from './engine/engine.ts';
 import type { Checksum } from './engine/node-cache.ts';
@@ -78,7 +79,9 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<Engine> {
   const cacheBytes = options.cacheBytes ?? CACHE_BYTES_DEFAULT;
   try {
     const { session } = options;
-    return await runAsync(Engine.open({ device, checksum, cacheBytes, session }));
+    const engine = await runAsync(Engine.open({ device, checksum, cacheBytes, session }));
+    defragmentInBackground(engine, options.clock ?? new RealClock());
+    return engine;
   } catch (error) {
     await runAsync(device.close());
     throw error === linuxerr.EIO ? damaged(options.source) : error;

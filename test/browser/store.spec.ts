@@ -28,6 +28,36 @@ test('a check tells what there is, and what is damaged', async ({ kernelPage }) 
   ]);
 });
 
+test('a file that was written in many parts is put together after a while', async ({
+  kernelPage,
+}) => {
+  const usedBytes = (): Promise<number> =>
+    kernelPage.evaluate(async () => {
+      const { usedBytes: used, problems } = await kernel.check('/');
+      return problems.length === 0 ? used : Infinity;
+    });
+  await kernelPage.evaluate(async () => {
+    const file = await kernel.fs.open('/data', 'w+');
+    await file.write(new Uint8Array(1 << 20).fill(255), 0, 1 << 20, 0);
+    await file.sync();
+    for (let block = 1; block < 256; block += 2) {
+      await file.write(new Uint8Array(4096).fill(block), 0, 4096, block * 4096);
+      if (block % 16 === 1) await file.sync();
+    }
+    await file.sync();
+    await file.close();
+    await kernel.sync();
+  });
+  expect(await usedBytes()).toBeGreaterThan(1.4 * 2 ** 20);
+  // A turn a second, and nothing for ten of them after a write.
+  await expect.poll(usedBytes, { timeout: 60_000, intervals: [1000] }).toBeLessThan(1.2 * 2 ** 20);
+  const isSame = await kernelPage.evaluate(async () => {
+    const data = await kernel.fs.readFile('/data');
+    return data.every((byte, at) => byte === ((at >> 12) % 2 === 0 ? 255 : at >> 12));
+  });
+  expect(isSame).toBe(true);
+});
+
 test('an image of one source makes another the same', async ({ kernelPage }) => {
   const found = await kernelPage.evaluate(async () => {
     const { fs } = kernel;

@@ -89,3 +89,14 @@ export function decodeLog(bytes: Uint8Array): Batch {
   if (reader.hasFailed || reader.offset !== bytes.length) throw linuxerr.EIO;
   return { items, discards, writes };
 }
+
+export const EMPTY_BATCH: Batch = { items: new Map(), discards: [], writes: [] };
+
+/** A batch, piece by piece. */
+export function partsOf({ items, discards, writes }: Batch): Batch[] {
+  return [
+    ...Array.from(items, (item) => ({ ...EMPTY_BATCH, items: new Map([item]) })),
+    ...discards.map((discard) => ({ ...EMPTY_BATCH, discards: [discard] })),
+    ...writes.map((write) => ({ ...EMPTY_BATCH, writes: [write] })),
+  ];
+}

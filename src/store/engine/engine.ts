@@ -23,7 +23,7 @@ import {
 } from '../store.ts';
 import type { Replacement, ScrubReport, StoreView, ViewOptions } from '../store-view.ts';
 import { DeviceCheck } from './check.ts';
-import { decodeLog, EMPTY_LOG, encodeLog } from './commit-log.ts';
+import { decodeLog, EMPTY_BATCH, EMPTY_LOG, encodeLog, partsOf } from './commit-log.ts';
 import {
   type CommitContext,
   type CommitPlan,
@@ -31,6 +31,7 @@ import {
   planBatch,
   type Planner,
 } from './commit-plan.ts';
+import { Defragmenter } from './defragmenter.ts';
 import { type KeptEdit, KeptPlaces } from './kept-places.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
 import { type PageDevice, type Place, SUPERBLOCK_SIZE_MAX } from './page-device.ts';
@@ -52,7 +53,7 @@ import { SHARED_KEY } from './subvolume-items.ts';
 import { EngineSubvolumes } from './subvolumes.ts';
 import { EMPTY_ROOT, type Root, Tree } from './tree.ts';
 import type { TreeEdit } from './tree-edit.ts';
-import { TreeReader } from './tree-reader.ts';
+import { type OnFound, TreeReader } from './tree-reader.ts';
 import { EngineView } from './view.ts';
 
 export interface EngineOptions {
@@ -95,11 +96,14 @@ export class Engine implements Store {
   readonly #reader: TreeReader;
   /** The other trees. */
   readonly subvolumes: EngineSubvolumes;
+  readonly defragmenter: Defragmenter;
   readonly #session: number | undefined;
   #last: LastBlock;
   /** Settles when all commits called so far have. Never rejects. */
   #lastCommit: Promise<unknown> = Promise.resolve();
   #isClosing = false;
+  /** The medium held less than it was asked to. */
+  #isShort = false;
   /** There is a replacement. */
   #isReplaced = false;
 
@@ -128,7 +132,17 @@ export class Engine implements Store {
     this.#space = new Space(block.space, { appendsOnly });
     this.#last = last;
     this.#pieces = new PieceReader(device, checksum);
-    this.#reader = new TreeReader(this.#items, { device, pieces: this.#pieces });
+    this.defragmenter = new Defragmenter({
+      tree: this.#items,
+      pieces: this.#pieces,
+      commit: (plan) => this.#enqueue(plan, 'relaxed'),
+      hasSpace: () => !this.#isShort && this.subvolumes.sharedUpTo === 0,
+      isQuiet: () => this.#isQuiet,
+    });
+    const onFound: OnFound = (object, found) => {
+      this.defragmenter.found(object, found);
+    };
+    this.#reader = new TreeReader(this.#items, { device, pieces: this.#pieces, onFound });
     this.subvolumes = new EngineSubvolumes({
       store: this,
       main: this.#items,
@@ -188,6 +202,7 @@ export class Engine implements Store {
 
   *commit(batch: Batch, { durability }: { readonly durability: Durability }): Op<void> {
     checkBatch(batch);
+    this.defragmenter.written(batch);
     yield* this.#enqueue(this.#planOf(batch, { endsLog: true }), durability);
   }
 
@@ -358,7 +373,16 @@ export class Engine implements Store {
       this.#checkOpen();
       return this.#device.reserve(bytes);
     });
-    return yield* waitFor(reserved);
+    const held = yield* waitFor(reserved);
+    this.#isShort = held < bytes;
+    return held;
+  }
+
+  /** Does nobody need places that are given up? Is all there is where it should be? */
+  get #isQuiet(): boolean {
+    const { mirror } = this;
+    if (!this.isOpen || this.#isReplaced || this.#kept.isHeld) return false;
+    return mirror === undefined || mirror.state === 'whole';
   }
 
   *close(): Op<void> {
@@ -453,17 +477,6 @@ export class Engine implements Store {
   #checkOpen(): void {
     if (!this.#device.isOpen) throw linuxerr.EIO;
   }
-}
-
-const EMPTY_BATCH: Batch = { items: new Map(), discards: [], writes: [] };
-
-/** A batch, piece by piece. */
-function partsOf({ items, discards, writes }: Batch): Batch[] {
-  return [
-    ...Array.from(items, (item) => ({ ...EMPTY_BATCH, items: new Map([item]) })),
-    ...discards.map((discard) => ({ ...EMPTY_BATCH, discards: [discard] })),
-    ...writes.map((write) => ({ ...EMPTY_BATCH, writes: [write] })),
-  ];
 }
 
 function placeOf({ address, bytes }: { address: number; bytes: Uint8Array }): Place {

@@ -36,6 +36,11 @@ export class KeptPlaces {
   /** The meta tree lists none, for certain. */
   #isEmpty = false;
 
+  /** Is what commits give up kept? */
+  get isHeld(): boolean {
+    return this.#users > 0;
+  }
+
   /** From the next commit on, what is given up is kept. Returns a function that ends this. */
   hold(): () => void {
     this.#users++;

@@ -21,8 +21,9 @@ import type { Change } from './tree-edit.ts';
 /** A unit with at most so many bytes before the zeros it ends in is kept in the tree. */
 const INLINE_SIZE_MAX = 2048;
 /** Runs of fewer units share records, which are of this size: below the cliff of IndexedDB. */
-const SHARED_RECORD_UNITS = 15;
-const OWN_RECORD_UNITS_MIN = 64;
+export const SHARED_RECORD_UNITS = 15;
+/** Runs of so many units have records of their own. */
+export const OWN_RECORD_UNITS_MIN = 64;
 const UNITS_END = 2 ** 48;
 
 export interface Piece {

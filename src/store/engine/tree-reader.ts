@@ -25,16 +25,24 @@ interface Lookup {
   readonly pieces: readonly Piece[];
 }
 
+/** Told of what is looked up. */
+export type OnFound = (object: number, pieces: readonly Piece[]) => void;
+
 export class TreeReader {
   readonly #tree: Tree;
   readonly #device: PageDevice;
   readonly #pieces: PieceReader;
+  readonly #onFound: OnFound | undefined;
   #lookup: Lookup | undefined;
 
-  constructor(tree: Tree, medium: { readonly device: PageDevice; readonly pieces: PieceReader }) {
+  constructor(
+    tree: Tree,
+    { device, pieces, onFound }: { device: PageDevice; pieces: PieceReader; onFound?: OnFound },
+  ) {
     this.#tree = tree;
-    this.#device = medium.device;
-    this.#pieces = medium.pieces;
+    this.#device = device;
+    this.#pieces = pieces;
+    this.#onFound = onFound;
   }
 
   *get(key: string): Op<Uint8Array | undefined> {
@@ -117,11 +125,16 @@ export class TreeReader {
     const { root } = this.#tree;
     const pieces = yield* piecesOf(this.#tree, object, from, to);
     if (root === this.#tree.root) this.#lookup = { root, object, from, to, pieces };
+    this.#onFound?.(object, pieces);
     return pieces;
   }
 
   #findAtOnce(object: number, from: number, to: number): readonly Piece[] | undefined {
-    return this.#remembered(object, from, to) ?? piecesAtOnce(this.#tree, object, from, to);
+    const remembered = this.#remembered(object, from, to);
+    if (remembered !== undefined) return remembered;
+    const pieces = piecesAtOnce(this.#tree, object, from, to);
+    if (pieces !== undefined) this.#onFound?.(object, pieces);
+    return pieces;
   }
 
   #remembered(object: number, from: number, to: number): readonly Piece[] | undefined {
