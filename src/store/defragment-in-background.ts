@@ -6,11 +6,13 @@ import type { Engine } from './engine/engine.ts';
 
 const TURN_MS = 1000;
 const BYTES_PER_TURN = 4 << 20;
+/** Where something is in the way: no room, a snapshot, half a mirror. */
+const BLOCKED_MS = 60_000;
 
 export function defragmentInBackground(engine: Engine, clock: Clock): void {
   const { defragmenter } = engine;
   const schedule = (): void => {
-    clock.setTimer(TURN_MS, () => void turn());
+    clock.setTimer(defragmenter.isBlocked ? BLOCKED_MS : TURN_MS, () => void turn());
   };
   const turn = async (): Promise<void> => {
     if (!engine.isOpen) return;

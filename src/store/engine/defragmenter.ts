@@ -4,19 +4,23 @@
 //
 // It looks at windows of objects, each as large as an extent can be. Which ones, writes and lookups
 // tell. Somebody else says when its turn is and how much it may write. A window that was written to
-// a moment ago is left for later: it would only be broken up again.
+// a moment ago is left for later: it would only be broken up again. And so that a few writes again
+// and again don't cost many times as much, a quarter of a window has to be written to before it is
+// looked at the second time.
 //
-// What is read stays the same at any time: a turn is a commit like others, and holds what is in the
-// tree at that moment. Nothing is done where it would take space: while trees or views share what
-// it would write a second time, and on a medium that is nearly full.
+// What is read stays the same at any time: a turn is a commit like others, of what is in the tree at
+// that moment. It is strict, as what it moves may have been. Nothing is done where it would take space
+// for long: while trees or views share what it would write again; and it takes none of the room that others
+// count on.
 
-import { LinuxError } from '../../abi/errno.ts';
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Batch } from '../store.ts';
-import { type CommitPlan, planBatch, type Planner } from './commit-plan.ts';
+import { type CommitContext, type CommitPlan, planBatch, type Planner } from './commit-plan.ts';
 import { Extent } from './node.ts';
 import { OWN_RECORD_UNITS_MIN, type Piece, piecesOf, SHARED_RECORD_UNITS } from './objects.ts';
+import type { OwnRoom } from './own-room.ts';
 import { PLACE_UNITS_MAX, UNIT_SIZE } from './page-device.ts';
 import type { PieceReader } from './piece-reader.ts';
 import type { Tree } from './tree.ts';
@@ -26,6 +30,10 @@ const WINDOW_UNITS = PLACE_UNITS_MAX;
 const QUIET_TURNS = 10;
 /** Windows that are remembered. */
 const WINDOWS_MAX = 1024;
+/** Before a window is looked at again, so much has to be written to it. */
+const WRITTEN_UNITS_MIN = WINDOW_UNITS / 4;
+/** What a commit takes: the window, and nodes. */
+const ROOM_BYTES = 2 * WINDOW_UNITS * UNIT_SIZE;
 /** Fewer extents than this, one after the other, are left. */
 const EXTENTS_MIN = 8;
 /** So many are to become one at least. */
@@ -36,8 +44,12 @@ const LOOKED_AT_MAX = 32;
 interface Window {
   readonly object: number;
   readonly index: number;
-  /** Of the last write to it, or before the first. */
+  /** Of the last write to it. */
   turn: number;
+  /** Written in small parts since it was looked at. */
+  units: number;
+  /** It was in many parts when it was first seen. */
+  isFound: boolean;
 }
 
 /** Extents that follow one on the other. */
@@ -53,9 +65,10 @@ export interface DefragmenterOptions {
   readonly pieces: PieceReader;
   /** Errors: those of Store.commit(). */
   readonly commit: (plan: Planner) => Op<void>;
-  /** Is there space for what is written a second time? Others may share what was there before. */
-  readonly hasSpace: () => boolean;
-  /** Is nobody at it who is done before long, and needs what was there before? */
+  readonly room: OwnRoom;
+  /** Between commits. Errors: as commit. */
+  readonly holdRoom: (bytes: number) => Op<boolean>;
+  /** Does nobody need what was there before? */
   readonly isQuiet: () => boolean;
 }
 
@@ -64,7 +77,8 @@ export class Defragmenter {
   readonly #windows = new Map<string, Window>();
   #turn = 0;
   #last: Window | undefined;
-  /** Called when there is something to look at, and there was nothing before. */
+  #isBlocked = false;
+  /** Called when there is something to look at. */
   onWanted: (() => void) | undefined;
 
   constructor(options: DefragmenterOptions) {
@@ -73,7 +87,12 @@ export class Defragmenter {
 
   /** Is there something to look at? */
   get isWanted(): boolean {
-    return this.#windows.size > 0;
+    return [...this.#windows.values()].some(isWanted);
+  }
+
+  /** Something was in the way in the last turn, and may be for long. */
+  get isBlocked(): boolean {
+    return this.#isBlocked;
   }
 
   /** A batch is to be committed. */
@@ -81,26 +100,30 @@ export class Defragmenter {
     for (const { object, run } of writes) {
       // What begins an object is new, and what is long is an extent of its own.
       if (run.offset === 0 || run.bytes.length >= OWN_RECORD_UNITS_MIN * UNIT_SIZE) continue;
-      this.#note(object, run.offset / UNIT_SIZE).turn = this.#turn;
+      const window = this.#windowOf(object, run.offset / UNIT_SIZE, false);
+      window.turn = this.#turn;
+      window.units += Math.ceil(run.bytes.length / UNIT_SIZE);
+      if (isWanted(window)) this.onWanted?.();
     }
   }
 
   /** Pieces of an object were looked up. */
   found(object: number, pieces: readonly Piece[]): void {
     if (pieces.length < EXTENTS_MIN) return;
-    for (const { unit } of pieces) this.#note(object, unit);
+    for (const { unit } of pieces) {
+      if (this.#windowOf(object, unit, true).isFound) this.onWanted?.();
+    }
   }
 
-  #note(object: number, unit: number): Window {
+  #windowOf(object: number, unit: number, isFound: boolean): Window {
     const index = Math.floor(unit / WINDOW_UNITS);
     if (this.#last?.object === object && this.#last.index === index) return this.#last;
     const key = `${object} ${index}`;
     let window = this.#windows.get(key);
     if (window === undefined) {
-      window = { object, index, turn: this.#turn - QUIET_TURNS };
+      window = { object, index, turn: this.#turn - QUIET_TURNS, units: 0, isFound };
       this.#windows.set(key, window);
       this.#dropFirstIfMany();
-      if (this.#windows.size === 1) this.onWanted?.();
     }
     this.#last = window;
     return window;
@@ -118,55 +141,69 @@ export class Defragmenter {
    */
   *turn(bytesMax: number): Op<number> {
     this.#turn++;
-    // Who reads will tell again.
-    if (!this.#options.hasSpace()) this.#forget();
-    if (!this.#options.isQuiet()) return 0;
+    this.#isBlocked = false;
     let written = 0;
     for (let looked = 0; looked < LOOKED_AT_MAX; looked++) {
       if (written + WINDOW_UNITS * UNIT_SIZE > bytesMax) break;
-      const window = this.#takeDue();
+      const window = this.#firstDue();
       if (window === undefined) break;
-      written += yield* this.#defragment(window);
+      const { units, isFound } = window;
+      Object.assign(window, { units: 0, isFound: false });
+      const bytes = yield* this.#defragment(window);
+      if (bytes === undefined) {
+        Object.assign(window, { units: window.units + units, isFound });
+        this.#isBlocked = true;
+        break;
+      }
+      written += bytes;
     }
     return written;
   }
 
-  #forget(): void {
-    this.#windows.clear();
-    this.#last = undefined;
-  }
-
-  #takeDue(): Window | undefined {
-    for (const [key, window] of this.#windows) {
-      if (window.turn + QUIET_TURNS > this.#turn) continue;
-      this.#windows.delete(key);
-      this.#last = undefined;
-      return window;
+  #firstDue(): Window | undefined {
+    for (const window of this.#windows.values()) {
+      if (isWanted(window) && window.turn + QUIET_TURNS <= this.#turn) return window;
     }
     return undefined;
   }
 
-  /** Returns how many bytes it has written. A medium that fails will tell whoever writes next. */
-  *#defragment({ object, index }: Window): Op<number> {
-    const { tree, pieces, commit, hasSpace, isQuiet } = this.#options;
+  /** Returns how many bytes it has written; undefined if something is in the way. */
+  *#defragment({ object, index }: Window): Op<number | undefined> {
+    const { tree, commit, room, holdRoom, isQuiet } = this.#options;
     const from = index * WINDOW_UNITS;
     const window = { object, from, to: from + WINDOW_UNITS };
-    let bytes = 0;
+    let bytes: number | undefined;
     try {
       // Most are as they should be.
-      if ((yield* fragmentsOf(tree, window)).length === 0 || !isQuiet()) return 0;
-      yield* commit(function* (context): Op<CommitPlan | undefined> {
-        if (!hasSpace() || !isQuiet()) return undefined;
-        const batch = yield* batchFor(tree, window, pieces);
-        for (const { run } of batch.writes) bytes += run.bytes.length;
-        return bytes === 0 ? undefined : yield* planBatch(context, { tree, batch, sharedUpTo: 0 });
+      if ((yield* fragmentsOf(tree, window)).length === 0) return 0;
+      if (!isQuiet() || !(yield* holdRoom(ROOM_BYTES)) || !isQuiet()) return undefined;
+      const plan = (context: CommitContext): Op<CommitPlan | undefined> =>
+        this.#plan(context, window);
+      yield* commit(function* (context) {
+        if (!isQuiet() || !room.isEnough) return undefined;
+        const planned = yield* plan(context);
+        bytes = (planned?.records ?? []).reduce((sum, { bytes: { length } }) => sum + length, 0);
+        return planned;
       });
+      return bytes;
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error;
-      return 0;
+      // A medium that fails will tell whoever writes next.
+      return error === linuxerr.ENOSPC ? undefined : 0;
     }
-    return bytes;
   }
+
+  *#plan(context: CommitContext, window: UnitsOfObject): Op<CommitPlan | undefined> {
+    const { tree, pieces, room } = this.#options;
+    const batch = yield* batchFor(tree, window, pieces);
+    if (batch.writes.length === 0) return undefined;
+    const done = room.use();
+    return { ...(yield* planBatch(context, { tree, batch, sharedUpTo: 0 })), done };
+  }
+}
+
+function isWanted({ isFound, units }: Window): boolean {
+  return isFound || units >= WRITTEN_UNITS_MIN;
 }
 
 interface UnitsOfObject {

@@ -34,6 +34,7 @@ import {
 import { Defragmenter } from './defragmenter.ts';
 import { type KeptEdit, KeptPlaces } from './kept-places.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
+import { OwnRoom } from './own-room.ts';
 import { type PageDevice, type Place, SUPERBLOCK_SIZE_MAX } from './page-device.ts';
 import { PieceReader } from './piece-reader.ts';
 import { planRebuild } from './rebuild.ts';
@@ -92,6 +93,7 @@ export class Engine implements Store {
   readonly #meta: Tree;
   readonly #space: Space;
   readonly #kept = new KeptPlaces();
+  readonly #room: OwnRoom;
   readonly #pieces: PieceReader;
   readonly #reader: TreeReader;
   /** The other trees. */
@@ -102,8 +104,6 @@ export class Engine implements Store {
   /** Settles when all commits called so far have. Never rejects. */
   #lastCommit: Promise<unknown> = Promise.resolve();
   #isClosing = false;
-  /** The medium held less than it was asked to. */
-  #isShort = false;
   /** There is a replacement. */
   #isReplaced = false;
 
@@ -125,6 +125,7 @@ export class Engine implements Store {
     const { block } = last;
     this.#device = device;
     this.#session = session;
+    this.#room = new OwnRoom(device);
     this.#checksum = checksum;
     this.#cache = new NodeCache({ device, checksum, limit: cacheBytes });
     this.#items = new Tree(this.#cache, block.items);
@@ -135,8 +136,9 @@ export class Engine implements Store {
     this.defragmenter = new Defragmenter({
       tree: this.#items,
       pieces: this.#pieces,
-      commit: (plan) => this.#enqueue(plan, 'relaxed'),
-      hasSpace: () => !this.#isShort && this.subvolumes.sharedUpTo === 0,
+      commit: (plan) => this.#enqueue(plan, 'strict'),
+      room: this.#room,
+      holdRoom: (bytes) => this.#betweenCommits(() => this.#room.hold(bytes)),
       isQuiet: () => this.#isQuiet,
     });
     const onFound: OnFound = (object, found) => {
@@ -362,27 +364,29 @@ export class Engine implements Store {
   }
 
   get reservedBytes(): number {
-    return this.#device.reservedBytes;
+    return this.#room.othersBytes;
   }
 
-  /** Between commits, as it uses the medium as they do. */
-  *reserve(bytes: number): Op<number> {
+  reserve(bytes: number): Op<number> {
+    return this.#betweenCommits(() => this.#room.reserve(bytes));
+  }
+
+  /** What uses the medium as commits do. */
+  *#betweenCommits<T>(run: () => Op<T>): Op<T> {
     this.#checkOpen();
     if (this.#isClosing) throw linuxerr.EIO;
-    const reserved = this.#inTurn(() => {
+    const done = this.#inTurn(() => {
       this.#checkOpen();
-      return this.#device.reserve(bytes);
+      return run();
     });
-    const held = yield* waitFor(reserved);
-    this.#isShort = held < bytes;
-    return held;
+    return yield* waitFor(done);
   }
 
   /** Does nobody need places that are given up? Is all there is where it should be? */
   get #isQuiet(): boolean {
     const { mirror } = this;
     if (!this.isOpen || this.#isReplaced || this.#kept.isHeld) return false;
-    return mirror === undefined || mirror.state === 'whole';
+    return this.subvolumes.sharedUpTo === 0 && (mirror === undefined || mirror.state === 'whole');
   }
 
   *close(): Op<void> {

@@ -6,10 +6,11 @@ import { expect, test } from 'vitest';
 import { linuxerr } from '../../../../src/abi/errno.ts';
 import { assertDefined } from '../../../../src/lib/assert.ts';
 import { FakeClock } from '../../../../src/lib/clock.ts';
-import { runAsync } from '../../../../src/lib/op.ts';
+import { type Op, runAsync } from '../../../../src/lib/op.ts';
 import { defragmentInBackground } from '../../../../src/store/defragment-in-background.ts';
 import type { Engine } from '../../../../src/store/engine/engine.ts';
 import { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
+import { OwnRoom } from '../../../../src/store/engine/own-room.ts';
 import { type Batch, BLOCK_SIZE } from '../../../../src/store/store.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../../../support/history/settings.ts';
 import { checkImage, expectClean, openEngine, reopenEngine } from './support.ts';
@@ -178,8 +179,12 @@ test('nothing is written twice that a snapshot or a view shares', async () => {
   view.close();
   await runAsync(engine.subvolumes.snapshot({ name: 'old', createdAt: 0, isReadOnly: true }));
   expect(await turns(engine, QUIET_TURNS)).toBe(0);
-  expect(engine.defragmenter.isWanted).toBe(false);
+  expect(engine.defragmenter.isBlocked).toBe(true);
   expect(await extents(engine)).toBe(WINDOW_BLOCKS);
+  // And when it has gone.
+  await runAsync(engine.subvolumes.delete('old'));
+  await runAsync(engine.subvolumes.released());
+  expect(await turns(engine, 1)).toBe(MIB);
 });
 
 test('nothing is written twice that a snapshot shares which is about to be taken', async () => {
@@ -195,15 +200,15 @@ test('nothing is written twice that a snapshot shares which is about to be taken
 
 test('of an extent that reaches into the next window the rest is left', async () => {
   const device = new MemoryDevice();
-  const engine = await openEngine(device);
+  let engine = await openEngine(device);
   const bytes = blocks(0, WINDOW_BLOCKS);
   await commit(engine, { writes: [{ object: FILE, run: { offset: MIB / 2, bytes } }] });
   for (const block of [130, 132, 134, 136, 300, 302, 304, 306]) {
     const run = { offset: block * BLOCK_SIZE, bytes: blocks(block, 1) };
     await commit(engine, { writes: [{ object: FILE, run }] });
   }
+  engine = await reopenEngine(device, engine);
   const content = await read(engine, 2 * MIB);
-  await turns(engine, QUIET_TURNS - 1);
   expect(await turns(engine, 1, MIB)).toBe(MIB / 2);
   expect(await runAsync(engine.dataRanges(FILE, 0, MIB))).toEqual([{ from: MIB / 2, to: MIB }]);
   expect(await turns(engine, 1, MIB)).toBe(MIB / 2);
@@ -212,27 +217,83 @@ test('of an extent that reaches into the next window the rest is left', async ()
   await checkImage(device);
 });
 
-test('nothing is written twice on a medium that is nearly full', async () => {
+test('a few writes here and there don’t have it all written again', async () => {
+  const engine = await openEngine(new MemoryDevice());
+  await breakUp(engine, 1);
+  expect(await turns(engine, QUIET_TURNS)).toBe(MIB);
+  let written = 0;
+  for (let i = 0; i < 12; i++) {
+    for (const block of [10, 60, 110, 160, 210]) {
+      const run = { offset: (block + i) * BLOCK_SIZE, bytes: blocks(block, 1) };
+      await commit(engine, { writes: [{ object: FILE, run }] });
+    }
+    await runAsync(engine.read(FILE, 0, MIB));
+    written += await turns(engine, QUIET_TURNS + 1);
+    expect(written).toBe(0);
+  }
+  const run = { offset: BLOCK_SIZE, bytes: blocks(1, 4) };
+  await commit(engine, { writes: [{ object: FILE, run }] });
+  expect(await turns(engine, QUIET_TURNS + 1)).toBe(MIB);
+});
+
+test('the room that others count on stays theirs', async () => {
   const device = new MemoryDevice({ capacityBytes: 8 * MIB });
   const engine = await openEngine(device);
   await breakUp(engine, 1);
-  await runAsync(engine.reserve(20 * MIB));
+  // Of 8 MiB some 1.5 are in use.
+  await runAsync(engine.reserve(5.5 * MIB));
   expect(await turns(engine, QUIET_TURNS)).toBe(0);
-  await runAsync(engine.reserve(MIB));
-  await runAsync(engine.read(FILE, 0, MIB));
-  expect(await turns(engine, QUIET_TURNS)).toBe(MIB);
+  expect(engine.defragmenter.isBlocked).toBe(true);
+  expect(engine.reservedBytes).toBeGreaterThanOrEqual(5.5 * MIB);
+  const large = new MemoryDevice({ capacityBytes: 8 * MIB });
+  large.restore(device.image);
+  const other = await openEngine(large);
+  await runAsync(other.reserve(3 * MIB));
+  await runAsync(other.read(FILE, 0, MIB));
+  const seen: number[] = [];
+  const commitOf = large.commit.bind(large);
+  large.commit = function* (...args): Op<void> {
+    yield* commitOf(...args);
+    seen.push(other.reservedBytes);
+  };
+  expect(await turns(other, 1)).toBe(MIB);
+  seen.push(other.reservedBytes);
+  // While the commit ends, what it took may be counted twice.
+  expect(seen[0]).toBeGreaterThan(1.5 * MIB);
+  expect(seen[1]).toBeGreaterThanOrEqual(3 * MIB);
 });
 
-test('a medium that fails is told to whoever writes, not here', async () => {
+test('a medium without room is told to whoever writes, and asked once a turn', async () => {
   const device = new MemoryDevice();
   const engine = await openEngine(device);
-  const content = await breakUp(engine, 1);
-  device.failNextCommit(linuxerr.ENOSPC);
-  await turns(engine, QUIET_TURNS);
-  expect(await extents(engine)).toBe(WINDOW_BLOCKS);
-  expectSame(await read(engine, MIB), content);
-  await commit(engine, {});
+  const content = await breakUp(engine, 3);
+  let commits = 0;
+  device.commit = () => {
+    commits++;
+    throw linuxerr.ENOSPC;
+  };
+  expect(await turns(engine, QUIET_TURNS)).toBe(0);
+  expect(commits).toBe(1);
+  expect(engine.defragmenter.isBlocked).toBe(true);
+  Reflect.deleteProperty(device, 'commit');
+  expect(await extents(engine)).toBe(3 * WINDOW_BLOCKS);
+  expect(await turns(engine, 1)).toBe(3 * MIB);
+  expectSame(await read(engine, 3 * MIB), content);
   await checkImage(device);
+});
+
+test('what others lack they get of its room', async () => {
+  const device = new MemoryDevice({ capacityBytes: 8 * MIB });
+  const room = new OwnRoom(device);
+  expect(await runAsync(room.reserve(3 * MIB))).toBe(3 * MIB);
+  expect(await runAsync(room.hold(6 * MIB))).toBe(false);
+  expect([room.isEnough, room.othersBytes]).toEqual([false, 3 * MIB]);
+  expect(await runAsync(room.hold(2 * MIB))).toBe(true);
+  expect(room.othersBytes).toBe(6 * MIB);
+  expect(await runAsync(room.reserve(6 * MIB))).toBe(6 * MIB);
+  expect(room.isEnough).toBe(true);
+  expect(await runAsync(room.reserve(7 * MIB))).toBe(8 * MIB);
+  expect(room.isEnough).toBe(false);
 });
 
 test('what is only in the log stays there', async () => {
