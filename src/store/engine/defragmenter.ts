@@ -8,10 +8,10 @@
 // and again don't cost many times as much, a quarter of a window has to be written to before it is
 // looked at the second time.
 //
-// What is read stays the same at any time: a turn is a commit like others, of what is in the tree at
-// that moment. It is strict, as what it moves may have been. Nothing is done where it would take space
-// for long: while trees or views share what it would write again; and it takes none of the room that others
-// count on.
+// What is read stays the same at any time: a turn is a commit like others, of what is in the tree
+// at that moment. It is strict, as what it moves may have been. Nothing is done where it would take
+// space for long: while trees or views share what it would write again; and it takes none of the
+// room that others count on.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
