@@ -10,17 +10,16 @@
 //
 // What is read stays the same at any time: a turn is a commit like others, of what is in the tree
 // at that moment. It is strict, as what it moves may have been. Nothing is done where it would take
-// space for long: while trees or views share what it would write again; and it takes none of the
-// room that others count on.
+// space for long, while trees or views share what it would write again; nor on a medium that is
+// nearly full, where it could take the room that others have reserved.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
-import type { Batch } from '../store.ts';
+import type { Batch, StoreUsage } from '../store.ts';
 import { type CommitContext, type CommitPlan, planBatch, type Planner } from './commit-plan.ts';
 import { Extent } from './node.ts';
 import { OWN_RECORD_UNITS_MIN, type Piece, piecesOf, SHARED_RECORD_UNITS } from './objects.ts';
-import type { OwnRoom } from './own-room.ts';
 import { PLACE_UNITS_MAX, UNIT_SIZE } from './page-device.ts';
 import type { PieceReader } from './piece-reader.ts';
 import type { Tree } from './tree.ts';
@@ -29,11 +28,11 @@ const WINDOW_UNITS = PLACE_UNITS_MAX;
 /** A window is due when nobody has written to it for so many turns. */
 const QUIET_TURNS = 10;
 /** Windows that are remembered. */
-const WINDOWS_MAX = 1024;
+const WINDOWS_MAX = 16_384;
 /** Before a window is looked at again, so much has to be written to it. */
 const WRITTEN_UNITS_MIN = WINDOW_UNITS / 4;
-/** What a commit takes: the window, and nodes. */
-const ROOM_BYTES = 2 * WINDOW_UNITS * UNIT_SIZE;
+/** The medium has to have so much left, in bytes: many times what a turn takes, on each side. */
+const AVAILABLE_MIN = 64 << 20;
 /** Fewer extents than this, one after the other, are left. */
 const EXTENTS_MIN = 8;
 /** So many are to become one at least. */
@@ -48,8 +47,9 @@ interface Window {
   turn: number;
   /** Written in small parts since it was looked at. */
   units: number;
-  /** It was in many parts when it was first seen. */
+  /** A lookup found it in many parts, and nobody has looked at it yet. */
   isFound: boolean;
+  wasLookedAt: boolean;
 }
 
 /** Extents that follow one on the other. */
@@ -65,9 +65,7 @@ export interface DefragmenterOptions {
   readonly pieces: PieceReader;
   /** Errors: those of Store.commit(). */
   readonly commit: (plan: Planner) => Op<void>;
-  readonly room: OwnRoom;
-  /** Between commits. Errors: as commit. */
-  readonly holdRoom: (bytes: number) => Op<boolean>;
+  readonly usage: () => Op<StoreUsage>;
   /** Does nobody need what was there before? */
   readonly isQuiet: () => boolean;
 }
@@ -100,7 +98,8 @@ export class Defragmenter {
     for (const { object, run } of writes) {
       // What begins an object is new, and what is long is an extent of its own.
       if (run.offset === 0 || run.bytes.length >= OWN_RECORD_UNITS_MIN * UNIT_SIZE) continue;
-      const window = this.#windowOf(object, run.offset / UNIT_SIZE, false);
+      const window = this.#windowOf(object, run.offset / UNIT_SIZE);
+      if (window === undefined) continue;
       window.turn = this.#turn;
       window.units += Math.ceil(run.bytes.length / UNIT_SIZE);
       if (isWanted(window)) this.onWanted?.();
@@ -109,30 +108,40 @@ export class Defragmenter {
 
   /** Pieces of an object were looked up. */
   found(object: number, pieces: readonly Piece[]): void {
-    if (pieces.length < EXTENTS_MIN) return;
-    for (const { unit } of pieces) {
-      if (this.#windowOf(object, unit, true).isFound) this.onWanted?.();
+    for (let at = EXTENTS_MIN - 1; at < pieces.length; at++) {
+      const { unit } = assertDefined(pieces[at]);
+      // So many before it are in the same window.
+      const first = assertDefined(pieces[at - EXTENTS_MIN + 1]);
+      if (indexOf(first.unit) !== indexOf(unit)) continue;
+      const window = this.#windowOf(object, unit);
+      if (window === undefined || window.wasLookedAt || window.isFound) continue;
+      window.isFound = true;
+      this.onWanted?.();
     }
   }
 
-  #windowOf(object: number, unit: number, isFound: boolean): Window {
-    const index = Math.floor(unit / WINDOW_UNITS);
+  /** Undefined if there are too many already. */
+  #windowOf(object: number, unit: number): Window | undefined {
+    const index = indexOf(unit);
     if (this.#last?.object === object && this.#last.index === index) return this.#last;
     const key = `${object} ${index}`;
     let window = this.#windows.get(key);
     if (window === undefined) {
-      window = { object, index, turn: this.#turn - QUIET_TURNS, units: 0, isFound };
+      if (!this.#hasPlace()) return undefined;
+      const turn = this.#turn - QUIET_TURNS;
+      window = { object, index, turn, units: 0, isFound: false, wasLookedAt: false };
       this.#windows.set(key, window);
-      this.#dropFirstIfMany();
     }
     this.#last = window;
     return window;
   }
 
-  #dropFirstIfMany(): void {
-    if (this.#windows.size <= WINDOWS_MAX) return;
-    const [first] = this.#windows.keys();
-    this.#windows.delete(assertDefined(first));
+  /** The oldest goes, if there is nothing to do with it. */
+  #hasPlace(): boolean {
+    if (this.#windows.size < WINDOWS_MAX) return true;
+    const [oldest] = this.#windows;
+    if (oldest === undefined || isWanted(oldest[1])) return false;
+    return this.#windows.delete(oldest[0]);
   }
 
   /**
@@ -147,11 +156,11 @@ export class Defragmenter {
       if (written + WINDOW_UNITS * UNIT_SIZE > bytesMax) break;
       const window = this.#firstDue();
       if (window === undefined) break;
-      const { units, isFound } = window;
-      Object.assign(window, { units: 0, isFound: false });
+      const { units, isFound, wasLookedAt } = window;
+      Object.assign(window, { units: 0, isFound: false, wasLookedAt: true });
       const bytes = yield* this.#defragment(window);
       if (bytes === undefined) {
-        Object.assign(window, { units: window.units + units, isFound });
+        Object.assign(window, { units: window.units + units, isFound, wasLookedAt });
         this.#isBlocked = true;
         break;
       }
@@ -167,20 +176,24 @@ export class Defragmenter {
     return undefined;
   }
 
-  /** Returns how many bytes it has written; undefined if something is in the way. */
+  /**
+   * Returns how many bytes of data it has written; undefined if something is in the way. A medium
+   * that fails will tell whoever writes next.
+   */
   *#defragment({ object, index }: Window): Op<number | undefined> {
-    const { tree, commit, room, holdRoom, isQuiet } = this.#options;
+    const { tree, commit, isQuiet } = this.#options;
     const from = index * WINDOW_UNITS;
     const window = { object, from, to: from + WINDOW_UNITS };
+    // Most are as they should be.
+    const fragments = yield* orNothing(fragmentsOf(tree, window));
+    if (fragments === undefined || fragments.length === 0) return 0;
     let bytes: number | undefined;
     try {
-      // Most are as they should be.
-      if ((yield* fragmentsOf(tree, window)).length === 0) return 0;
-      if (!isQuiet() || !(yield* holdRoom(ROOM_BYTES)) || !isQuiet()) return undefined;
+      if (!isQuiet() || !(yield* this.#isRoomy()) || !isQuiet()) return undefined;
       const plan = (context: CommitContext): Op<CommitPlan | undefined> =>
-        this.#plan(context, window);
+        orNothing(this.#plan(context, window));
       yield* commit(function* (context) {
-        if (!isQuiet() || !room.isEnough) return undefined;
+        if (!isQuiet()) return undefined;
         const planned = yield* plan(context);
         bytes = (planned?.records ?? []).reduce((sum, { bytes: { length } }) => sum + length, 0);
         return planned;
@@ -188,22 +201,38 @@ export class Defragmenter {
       return bytes;
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error;
-      // A medium that fails will tell whoever writes next.
-      return error === linuxerr.ENOSPC ? undefined : 0;
+      return undefined;
     }
   }
 
+  *#isRoomy(): Op<boolean> {
+    return (yield* this.#options.usage()).available >= AVAILABLE_MIN;
+  }
+
   *#plan(context: CommitContext, window: UnitsOfObject): Op<CommitPlan | undefined> {
-    const { tree, pieces, room } = this.#options;
+    const { tree, pieces } = this.#options;
     const batch = yield* batchFor(tree, window, pieces);
     if (batch.writes.length === 0) return undefined;
-    const done = room.use();
-    return { ...(yield* planBatch(context, { tree, batch, sharedUpTo: 0 })), done };
+    return yield* planBatch(context, { tree, batch, sharedUpTo: 0 });
   }
+}
+
+function indexOf(unit: number): number {
+  return Math.floor(unit / WINDOW_UNITS);
 }
 
 function isWanted({ isFound, units }: Window): boolean {
   return isFound || units >= WRITTEN_UNITS_MIN;
+}
+
+/** Undefined where what it takes is damaged. */
+function* orNothing<T>(op: Op<T>): Op<T | undefined> {
+  try {
+    return yield* op;
+  } catch (error) {
+    if (error !== linuxerr.EIO) throw error;
+    return undefined;
+  }
 }
 
 interface UnitsOfObject {

@@ -34,7 +34,6 @@ import {
 import { Defragmenter } from './defragmenter.ts';
 import { type KeptEdit, KeptPlaces } from './kept-places.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
-import { OwnRoom } from './own-room.ts';
 import { type PageDevice, type Place, SUPERBLOCK_SIZE_MAX } from './page-device.ts';
 import { PieceReader } from './piece-reader.ts';
 import { planRebuild } from './rebuild.ts';
@@ -93,7 +92,6 @@ export class Engine implements Store {
   readonly #meta: Tree;
   readonly #space: Space;
   readonly #kept = new KeptPlaces();
-  readonly #room: OwnRoom;
   readonly #pieces: PieceReader;
   readonly #reader: TreeReader;
   /** The other trees. */
@@ -125,7 +123,6 @@ export class Engine implements Store {
     const { block } = last;
     this.#device = device;
     this.#session = session;
-    this.#room = new OwnRoom(device);
     this.#checksum = checksum;
     this.#cache = new NodeCache({ device, checksum, limit: cacheBytes });
     this.#items = new Tree(this.#cache, block.items);
@@ -137,8 +134,7 @@ export class Engine implements Store {
       tree: this.#items,
       pieces: this.#pieces,
       commit: (plan) => this.#enqueue(plan, 'strict'),
-      room: this.#room,
-      holdRoom: (bytes) => this.#betweenCommits(() => this.#room.hold(bytes)),
+      usage: () => this.usage(),
       isQuiet: () => this.#isQuiet,
     });
     const onFound: OnFound = (object, found) => {
@@ -364,22 +360,18 @@ export class Engine implements Store {
   }
 
   get reservedBytes(): number {
-    return this.#room.othersBytes;
+    return this.#device.reservedBytes;
   }
 
-  reserve(bytes: number): Op<number> {
-    return this.#betweenCommits(() => this.#room.reserve(bytes));
-  }
-
-  /** What uses the medium as commits do. */
-  *#betweenCommits<T>(run: () => Op<T>): Op<T> {
+  /** Between commits, as it uses the medium as they do. */
+  *reserve(bytes: number): Op<number> {
     this.#checkOpen();
     if (this.#isClosing) throw linuxerr.EIO;
-    const done = this.#inTurn(() => {
+    const reserved = this.#inTurn(() => {
       this.#checkOpen();
-      return run();
+      return this.#device.reserve(bytes);
     });
-    return yield* waitFor(done);
+    return yield* waitFor(reserved);
   }
 
   /** Does nobody need places that are given up? Is all there is where it should be? */

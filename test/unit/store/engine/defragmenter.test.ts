@@ -6,11 +6,10 @@ import { expect, test } from 'vitest';
 import { linuxerr } from '../../../../src/abi/errno.ts';
 import { assertDefined } from '../../../../src/lib/assert.ts';
 import { FakeClock } from '../../../../src/lib/clock.ts';
-import { type Op, runAsync } from '../../../../src/lib/op.ts';
+import { runAsync } from '../../../../src/lib/op.ts';
 import { defragmentInBackground } from '../../../../src/store/defragment-in-background.ts';
 import type { Engine } from '../../../../src/store/engine/engine.ts';
 import { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
-import { OwnRoom } from '../../../../src/store/engine/own-room.ts';
 import { type Batch, BLOCK_SIZE } from '../../../../src/store/store.ts';
 import { fuzz, FUZZ_TIMEOUT } from '../../../support/history/settings.ts';
 import { checkImage, expectClean, openEngine, reopenEngine } from './support.ts';
@@ -236,65 +235,61 @@ test('a few writes here and there don’t have it all written again', async () =
   expect(await turns(engine, QUIET_TURNS + 1)).toBe(MIB);
 });
 
-test('the room that others count on stays theirs', async () => {
-  const device = new MemoryDevice({ capacityBytes: 8 * MIB });
-  const engine = await openEngine(device);
-  await breakUp(engine, 1);
-  // Of 8 MiB some 1.5 are in use.
-  await runAsync(engine.reserve(5.5 * MIB));
-  expect(await turns(engine, QUIET_TURNS)).toBe(0);
-  expect(engine.defragmenter.isBlocked).toBe(true);
-  expect(engine.reservedBytes).toBeGreaterThanOrEqual(5.5 * MIB);
-  const large = new MemoryDevice({ capacityBytes: 8 * MIB });
-  large.restore(device.image);
-  const other = await openEngine(large);
-  await runAsync(other.reserve(3 * MIB));
-  await runAsync(other.read(FILE, 0, MIB));
-  const seen: number[] = [];
-  const commitOf = large.commit.bind(large);
-  large.commit = function* (...args): Op<void> {
-    yield* commitOf(...args);
-    seen.push(other.reservedBytes);
-  };
-  expect(await turns(other, 1)).toBe(MIB);
-  seen.push(other.reservedBytes);
-  // While the commit ends, what it took may be counted twice.
-  expect(seen[0]).toBeGreaterThan(1.5 * MIB);
-  expect(seen[1]).toBeGreaterThanOrEqual(3 * MIB);
-});
-
-test('a medium without room is told to whoever writes, and asked once a turn', async () => {
+test('a window that was written to a little is found when it is read', async () => {
   const device = new MemoryDevice();
-  const engine = await openEngine(device);
-  const content = await breakUp(engine, 3);
-  let commits = 0;
-  device.commit = () => {
-    commits++;
-    throw linuxerr.ENOSPC;
-  };
-  expect(await turns(engine, QUIET_TURNS)).toBe(0);
-  expect(commits).toBe(1);
-  expect(engine.defragmenter.isBlocked).toBe(true);
-  Reflect.deleteProperty(device, 'commit');
-  expect(await extents(engine)).toBe(3 * WINDOW_BLOCKS);
-  expect(await turns(engine, 1)).toBe(3 * MIB);
-  expectSame(await read(engine, 3 * MIB), content);
-  await checkImage(device);
+  let engine = await openEngine(device);
+  await breakUp(engine, 1);
+  engine = await reopenEngine(device, engine);
+  const run = { offset: 5 * BLOCK_SIZE, bytes: blocks(1, 1) };
+  await commit(engine, { writes: [{ object: FILE, run }] });
+  await runAsync(engine.read(FILE, 0, 4 * BLOCK_SIZE));
+  expect(engine.defragmenter.isWanted).toBe(false);
+  await runAsync(engine.read(FILE, 0, MIB));
+  expect(engine.defragmenter.isWanted).toBe(true);
+  expect(await turns(engine, QUIET_TURNS)).toBe(MIB);
 });
 
-test('what others lack they get of its room', async () => {
-  const device = new MemoryDevice({ capacityBytes: 8 * MIB });
-  const room = new OwnRoom(device);
-  expect(await runAsync(room.reserve(3 * MIB))).toBe(3 * MIB);
-  expect(await runAsync(room.hold(6 * MIB))).toBe(false);
-  expect([room.isEnough, room.othersBytes]).toEqual([false, 3 * MIB]);
-  expect(await runAsync(room.hold(2 * MIB))).toBe(true);
-  expect(room.othersBytes).toBe(6 * MIB);
-  expect(await runAsync(room.reserve(6 * MIB))).toBe(6 * MIB);
-  expect(room.isEnough).toBe(true);
-  expect(await runAsync(room.reserve(7 * MIB))).toBe(8 * MIB);
-  expect(room.isEnough).toBe(false);
+test('nothing is written twice on a medium that is nearly full', async () => {
+  const device = new MemoryDevice({ capacityBytes: 60 * MIB });
+  let engine = await openEngine(device);
+  await breakUp(engine, 1);
+  const { commit: before } = device;
+  device.commit = () => {
+    throw new Error('a commit');
+  };
+  expect(await turns(engine, QUIET_TURNS)).toBe(0);
+  expect(engine.defragmenter.isBlocked).toBe(true);
+  expect(engine.defragmenter.isWanted).toBe(true);
+  device.commit = before;
+  const larger = new MemoryDevice({ capacityBytes: 80 * MIB });
+  larger.restore(device.image);
+  engine = await openEngine(larger);
+  await runAsync(engine.read(FILE, 0, MIB));
+  expect(await turns(engine, 1)).toBe(MIB);
 });
+
+test.each(['ENOSPC', 'EIO'] as const)(
+  '%s is told to whoever writes, and the medium asked once a turn',
+  async (code) => {
+    const device = new MemoryDevice();
+    const engine = await openEngine(device);
+    const content = await breakUp(engine, 3);
+    let commits = 0;
+    const { commit: before } = device;
+    device.commit = () => {
+      commits++;
+      throw linuxerr[code];
+    };
+    expect(await turns(engine, QUIET_TURNS)).toBe(0);
+    expect(commits).toBe(1);
+    expect(engine.defragmenter.isBlocked).toBe(true);
+    device.commit = before;
+    expect(await extents(engine)).toBe(3 * WINDOW_BLOCKS);
+    expect(await turns(engine, 1)).toBe(3 * MIB);
+    expectSame(await read(engine, 3 * MIB), content);
+    await checkImage(device);
+  },
+);
 
 test('what is only in the log stays there', async () => {
   const device = new MemoryDevice();
