@@ -10,13 +10,13 @@
 //
 // What is read stays the same at any time: a turn is a commit like others, of what is in the tree
 // at that moment. It is strict, as what it moves may have been. Nothing is done where it would take
-// space for long, while trees or views share what it would write again; nor on a medium that is
-// nearly full, where it could take the room that others have reserved.
+// space for long, while trees or views share what it would write again; nor where it would take the
+// room that others have reserved.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
-import type { Batch, StoreUsage } from '../store.ts';
+import type { Batch } from '../store.ts';
 import { type CommitContext, type CommitPlan, planBatch, type Planner } from './commit-plan.ts';
 import { Extent } from './node.ts';
 import { OWN_RECORD_UNITS_MIN, type Piece, piecesOf, SHARED_RECORD_UNITS } from './objects.ts';
@@ -31,8 +31,8 @@ const QUIET_TURNS = 10;
 const WINDOWS_MAX = 16_384;
 /** Before a window is looked at again, so much has to be written to it. */
 const WRITTEN_UNITS_MIN = WINDOW_UNITS / 4;
-/** The medium has to have so much left, in bytes: many times what a turn takes, on each side. */
-const AVAILABLE_MIN = 64 << 20;
+/** What a commit takes: the window, and nodes. */
+const ROOM_BYTES = 2 * WINDOW_UNITS * UNIT_SIZE;
 /** Fewer extents than this, one after the other, are left. */
 const EXTENTS_MIN = 8;
 /** So many are to become one at least. */
@@ -65,7 +65,8 @@ export interface DefragmenterOptions {
   readonly pieces: PieceReader;
   /** Errors: those of Store.commit(). */
   readonly commit: (plan: Planner) => Op<void>;
-  readonly usage: () => Op<StoreUsage>;
+  /** Holds so much of the medium beside what is held already. False if there isn't as much. */
+  readonly hold: (bytes: number) => Op<boolean>;
   /** Does nobody need what was there before? */
   readonly isQuiet: () => boolean;
 }
@@ -181,7 +182,7 @@ export class Defragmenter {
    * that fails will tell whoever writes next.
    */
   *#defragment({ object, index }: Window): Op<number | undefined> {
-    const { tree, commit, isQuiet } = this.#options;
+    const { tree, commit, hold, isQuiet } = this.#options;
     const from = index * WINDOW_UNITS;
     const window = { object, from, to: from + WINDOW_UNITS };
     // Most are as they should be.
@@ -189,7 +190,7 @@ export class Defragmenter {
     if (fragments === undefined || fragments.length === 0) return 0;
     let bytes: number | undefined;
     try {
-      if (!isQuiet() || !(yield* this.#isRoomy()) || !isQuiet()) return undefined;
+      if (!isQuiet() || !(yield* hold(ROOM_BYTES)) || !isQuiet()) return undefined;
       const plan = (context: CommitContext): Op<CommitPlan | undefined> =>
         orNothing(this.#plan(context, window));
       yield* commit(function* (context) {
@@ -203,10 +204,6 @@ export class Defragmenter {
       if (!(error instanceof LinuxError)) throw error;
       return undefined;
     }
-  }
-
-  *#isRoomy(): Op<boolean> {
-    return (yield* this.#options.usage()).available >= AVAILABLE_MIN;
   }
 
   *#plan(context: CommitContext, window: UnitsOfObject): Op<CommitPlan | undefined> {

@@ -32,6 +32,7 @@ import {
   type Planner,
 } from './commit-plan.ts';
 import { Defragmenter } from './defragmenter.ts';
+import { HeldRoom } from './held-room.ts';
 import { type KeptEdit, KeptPlaces } from './kept-places.ts';
 import { type Checksum, NodeCache } from './node-cache.ts';
 import { type PageDevice, type Place, SUPERBLOCK_SIZE_MAX } from './page-device.ts';
@@ -92,6 +93,7 @@ export class Engine implements Store {
   readonly #meta: Tree;
   readonly #space: Space;
   readonly #kept = new KeptPlaces();
+  readonly #room: HeldRoom;
   readonly #pieces: PieceReader;
   readonly #reader: TreeReader;
   /** The other trees. */
@@ -123,6 +125,7 @@ export class Engine implements Store {
     const { block } = last;
     this.#device = device;
     this.#session = session;
+    this.#room = new HeldRoom(device);
     this.#checksum = checksum;
     this.#cache = new NodeCache({ device, checksum, limit: cacheBytes });
     this.#items = new Tree(this.#cache, block.items);
@@ -134,7 +137,7 @@ export class Engine implements Store {
       tree: this.#items,
       pieces: this.#pieces,
       commit: (plan) => this.#enqueue(plan, 'strict'),
-      usage: () => this.usage(),
+      hold: (bytes) => this.#betweenCommits(() => this.#room.holdBeside(bytes)),
       isQuiet: () => this.#isQuiet,
     });
     const onFound: OnFound = (object, found) => {
@@ -363,15 +366,19 @@ export class Engine implements Store {
     return this.#device.reservedBytes;
   }
 
-  /** Between commits, as it uses the medium as they do. */
-  *reserve(bytes: number): Op<number> {
+  reserve(bytes: number): Op<number> {
+    return this.#betweenCommits(() => this.#room.reserve(bytes));
+  }
+
+  /** What uses the medium as commits do. */
+  *#betweenCommits<T>(run: () => Op<T>): Op<T> {
     this.#checkOpen();
     if (this.#isClosing) throw linuxerr.EIO;
-    const reserved = this.#inTurn(() => {
+    const done = this.#inTurn(() => {
       this.#checkOpen();
-      return this.#device.reserve(bytes);
+      return run();
     });
-    return yield* waitFor(reserved);
+    return yield* waitFor(done);
   }
 
   /** Does nobody need places that are given up? Is all there is where it should be? */

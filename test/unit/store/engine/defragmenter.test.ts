@@ -249,23 +249,33 @@ test('a window that was written to a little is found when it is read', async () 
   expect(await turns(engine, QUIET_TURNS)).toBe(MIB);
 });
 
-test('nothing is written twice on a medium that is nearly full', async () => {
-  const device = new MemoryDevice({ capacityBytes: 60 * MIB });
-  let engine = await openEngine(device);
+test('nothing is written twice where others need the room', async () => {
+  const device = new MemoryDevice({ capacityBytes: 8 * MIB });
+  const engine = await openEngine(device);
   await breakUp(engine, 1);
   const { commit: before } = device;
   device.commit = () => {
     throw new Error('a commit');
   };
+  // Of 8 MiB some 1.5 are in use.
+  await runAsync(engine.reserve(5.5 * MIB));
   expect(await turns(engine, QUIET_TURNS)).toBe(0);
   expect(engine.defragmenter.isBlocked).toBe(true);
   expect(engine.defragmenter.isWanted).toBe(true);
+  // It isn't asked again until somebody has got what they wanted.
+  device.reserve = () => {
+    throw new Error('asked again');
+  };
+  expect(await turns(engine, 1)).toBe(0);
+  Reflect.deleteProperty(device, 'reserve');
   device.commit = before;
-  const larger = new MemoryDevice({ capacityBytes: 80 * MIB });
+  const larger = new MemoryDevice({ capacityBytes: 8 * MIB });
   larger.restore(device.image);
-  engine = await openEngine(larger);
-  await runAsync(engine.read(FILE, 0, MIB));
-  expect(await turns(engine, 1)).toBe(MIB);
+  const other = await openEngine(larger);
+  await runAsync(other.reserve(3 * MIB));
+  await runAsync(other.read(FILE, 0, MIB));
+  expect(await turns(other, 1)).toBe(MIB);
+  expect(other.reservedBytes).toBeGreaterThanOrEqual(3 * MIB);
 });
 
 test.each(['ENOSPC', 'EIO'] as const)(
