@@ -17,6 +17,7 @@ import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { Batch } from '../store.ts';
+import { EMPTY_BATCH } from './commit-log.ts';
 import { type CommitContext, type CommitPlan, planBatch, type Planner } from './commit-plan.ts';
 import { Extent } from './node.ts';
 import { OWN_RECORD_UNITS_MIN, type Piece, piecesOf, SHARED_RECORD_UNITS } from './objects.ts';
@@ -248,7 +249,7 @@ function* batchFor(tree: Tree, window: UnitsOfObject, reader: PieceReader): Op<B
     for (const run of runs) bytes.set(run.bytes, run.offset - from * UNIT_SIZE);
     writes.push({ object: window.object, run: { offset: from * UNIT_SIZE, bytes } });
   }
-  return { items: [], discards: [], writes };
+  return { ...EMPTY_BATCH, writes };
 }
 
 /** What is in parts and need not be. */
