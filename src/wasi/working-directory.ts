@@ -4,7 +4,8 @@
 // dots of "./a/b" and asks for "a/b" beneath the preopen "/" either way. So when a task's working
 // directory isn't "/", a path beneath "/" has to be told apart by what else is known:
 //  1. What the program was given: an argument that is this path, or a directory above it, says how
-//     it was meant.
+//     it was meant; so does such a path from "/" in quotes within an argument, as in the text of
+//     `python -c`.
 //  2. Else, if it lies beneath the working directory as seen from "/", it was meant so: by a
 //     program that has changed its directory itself, as wasi-libc lets it.
 //  3. Else what exists: its first component in the working directory; or in "/", if that is a
@@ -20,6 +21,9 @@ import type { Syscalls } from '../syscalls/table.ts';
 
 /** How a path beneath the preopen "/" was meant, as far as the arguments tell. */
 export type Meaning = 'absolute' | 'relative' | 'unknown';
+
+/** A path from "/" in quotes, as source text has it. "/" alone is a division or a separator. */
+const QUOTED_PATH = /(["'])(\/[^"'\n]+)\1/g;
 
 /** As wasi-libc does: no leading slashes, no "./". */
 function strip(path: string): string {
@@ -48,6 +52,9 @@ export class WorkingDirectory {
       for (const word of [arg, ...arg.split('=').slice(1)]) {
         if (word.startsWith('-') || word === '') continue;
         (word.startsWith('/') ? this.#absolute : this.#relative).push(strip(word));
+      }
+      for (const [, , quoted = ''] of arg.matchAll(QUOTED_PATH)) {
+        this.#absolute.push(strip(quoted));
       }
     }
   }

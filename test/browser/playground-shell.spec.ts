@@ -45,6 +45,8 @@ test('relative paths follow the working directory', async ({ page }) => {
   // A program's own files are found there as well.
   await shell.run('cd dir && python -c \'open("made", "w").write(open("file").read())\'');
   expect(await shell.readFile('/home/user/dir/made')).toBe('content\n');
+  await shell.run('python -c \'open("/beneath-root", "w").write("so\\n")\'');
+  expect((await shell.run('cat /beneath-root')).output).toBe('so');
 });
 
 test('the programs of npm work on the tree', async ({ page }) => {

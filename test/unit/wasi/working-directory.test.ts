@@ -33,6 +33,15 @@ test('what the program was given decides, whether or not it exists', () => {
   expect(locate('out', '--output=out')).toBe('home/me/out');
 });
 
+test('a path from "/" in quotes within an argument decides too', () => {
+  expect(locate('new', '-c', 'open("/new", "wb")')).toBe('new');
+  expect(locate('new', '-c', "open('/new')")).toBe('new');
+  expect(locate('new/a', '-c', 'import os\nos.listdir("/new")')).toBe('new/a');
+  expect(locate('new', '-c', 'open("new", "wb")')).toBe('home/me/new');
+  expect(locate('new', 's/"/"/;s/a/new/')).toBe('home/me/new');
+  expect(locate('new', '-c', 'print("a" + "/")')).toBe('home/me/new');
+});
+
 test('of two arguments the one that says more decides', () => {
   expect(locate('src/a/b', '/src', 'src/a')).toBe('home/me/src/a/b');
   expect(locate('src/a/b', 'src', '/src/a')).toBe('src/a/b');
