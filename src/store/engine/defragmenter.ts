@@ -66,7 +66,7 @@ export interface DefragmenterOptions {
   readonly pieces: PieceReader;
   /** Errors: those of Store.commit(). */
   readonly commit: (plan: Planner) => Op<void>;
-  /** Holds so much of the medium beside what is held already. False if there isn't as much. */
+  /** Holds so much of the medium beside what others count on. False if there isn't as much. */
   readonly hold: (bytes: number) => Op<boolean>;
   /** Does nobody need what was there before? */
   readonly isQuiet: () => boolean;
@@ -126,7 +126,7 @@ export class Defragmenter {
   #windowOf(object: number, unit: number): Window | undefined {
     const index = indexOf(unit);
     if (this.#last?.object === object && this.#last.index === index) return this.#last;
-    const key = `${object} ${index}`;
+    const key = keyOf(object, index);
     let window = this.#windows.get(key);
     if (window === undefined) {
       if (!this.#hasPlace()) return undefined;
@@ -163,12 +163,20 @@ export class Defragmenter {
       const bytes = yield* this.#defragment(window);
       if (bytes === undefined) {
         Object.assign(window, { units: window.units + units, isFound, wasLookedAt });
+        this.#moveToEnd(window);
         this.#isBlocked = true;
         break;
       }
       written += bytes;
     }
     return written;
+  }
+
+  /** What is in its way may not be in that of others. */
+  #moveToEnd(window: Window): void {
+    const key = keyOf(window.object, window.index);
+    this.#windows.delete(key);
+    this.#windows.set(key, window);
   }
 
   #firstDue(): Window | undefined {
@@ -213,6 +221,10 @@ export class Defragmenter {
     if (batch.writes.length === 0) return undefined;
     return yield* planBatch(context, { tree, batch, sharedUpTo: 0 });
   }
+}
+
+function keyOf(object: number, index: number): string {
+  return `${object} ${index}`;
 }
 
 function indexOf(unit: number): number {

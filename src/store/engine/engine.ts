@@ -403,6 +403,7 @@ export class Engine implements Store {
     try {
       commit = yield* this.#write(planner, durability);
     } catch (error) {
+      if (error === linuxerr.ENOSPC) this.#room.exhausted();
       this.#space.abort();
       throw error;
     }

@@ -4,14 +4,20 @@
 import type { Op } from '../../lib/op.ts';
 import type { PageDevice } from './page-device.ts';
 
-/** Writers are never so many bytes ahead of the commits. */
-const COUNTED_ON_MAX = 40 << 20;
+/** So much of what is held writers may count on: with the usual dirty limits. */
+const COUNTED_ON_MIN = 40 << 20;
+/** They count on so many times what they ask for, if the medium happens to hold as much. */
+const COUNTED_ON_FACTOR = 2;
 
-/** No commit is under way while something is asked of the medium. */
+/** No commit of the store is under way while something is asked of the medium. */
 export class HeldRoom {
   readonly #device: PageDevice;
-  /** The medium held less than it was asked to, the last time. */
+  /** The medium had less than was needed, the last time. */
   #isShort = false;
+  /** What the medium held when others asked last. */
+  #heldForOthers = 0;
+  /** The most that others have asked for. */
+  #wantedMax = 0;
 
   constructor(device: PageDevice) {
     this.#device = device;
@@ -19,9 +25,14 @@ export class HeldRoom {
 
   /** As Store.reserve(). */
   *reserve(bytes: number): Op<number> {
-    const held = yield* this.#device.reserve(bytes);
-    this.#isShort = held < bytes;
-    return held;
+    this.#wantedMax = Math.max(this.#wantedMax, bytes);
+    this.#heldForOthers = yield* this.#hold(bytes);
+    return this.#heldForOthers;
+  }
+
+  /** A commit found no room. */
+  exhausted(): void {
+    this.#isShort = true;
   }
 
   /**
@@ -30,7 +41,18 @@ export class HeldRoom {
    */
   *holdBeside(bytes: number): Op<boolean> {
     if (this.#isShort) return false;
-    yield* this.reserve(Math.min(this.#device.reservedBytes, COUNTED_ON_MAX) + bytes);
+    // A medium may have given up what it held.
+    const held = Math.max(this.#device.reservedBytes, this.#heldForOthers);
+    const countedOnMax = Math.max(COUNTED_ON_MIN, COUNTED_ON_FACTOR * this.#wantedMax);
+    yield* this.#hold(Math.min(held, countedOnMax) + bytes);
     return !this.#isShort;
+  }
+
+  *#hold(bytes: number): Op<number> {
+    // Also if it fails.
+    this.#isShort = true;
+    const held = yield* this.#device.reserve(bytes);
+    this.#isShort = held < bytes;
+    return held;
   }
 }
