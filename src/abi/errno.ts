@@ -78,6 +78,7 @@ const ERRNO_TABLE = {
   EALREADY: [114, 'connection already in progress'],
   EINPROGRESS: [115, 'operation in progress'],
   ESTALE: [116, 'stale file handle'],
+  EREMOTEIO: [121, 'remote i/o error'],
   EDQUOT: [122, 'disk quota exceeded'],
   ECANCELED: [125, 'operation canceled'],
   EOWNERDEAD: [130, 'owner died'],

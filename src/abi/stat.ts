@@ -61,6 +61,17 @@ export interface Statx extends Stat {
   readonly mountId: number;
 }
 
+export const STATX_TYPE = 1;
+export const STATX_MODE = 2;
+export const STATX_NLINK = 4;
+export const STATX_UID = 8;
+export const STATX_GID = 0x10;
+export const STATX_ATIME = 0x20;
+export const STATX_MTIME = 0x40;
+export const STATX_CTIME = 0x80;
+export const STATX_INO = 0x100;
+export const STATX_SIZE = 0x200;
+export const STATX_BLOCKS = 0x400;
 export const STATX_BASIC_STATS = 0x7ff;
 export const STATX_BTIME = 0x800;
 export const STATX_MNT_ID = 0x1000;
