@@ -151,7 +151,7 @@ test('tryRead and tryWrite take nothing that is held, waited for or promised', a
   expect(lock.tryWrite()).toBe(true);
 });
 
-test('a writer that goes on as a reader lets in the readers, and no writer before them', async () => {
+test('a writer that goes on as a reader lets in readers, and no writer before them', async () => {
   const lock = new RwLock();
   runSync(lock.lockWrite());
   const { all, events } = holders(lock, 'rrwr');
@@ -246,7 +246,7 @@ const step = fc.record({
   which: fc.nat(20),
 });
 
-test('whatever happens: never a writer with another, nobody overtakes, nobody is forgotten', async () => {
+test('whatever happens: no two writers, nobody overtakes, nobody is forgotten', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const lock = new RwLock();

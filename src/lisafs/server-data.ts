@@ -1,0 +1,155 @@
+// Open files: their data. Mirrors gVisor pkg/lisafs/handlers.go (OpenAtHandler to FlushHandler).
+
+import { LinuxError, linuxerr } from '../abi/errno.ts';
+import { O_ACCMODE, O_RDONLY, O_TRUNC } from '../abi/fcntl.ts';
+import type { Op } from '../lib/op.ts';
+import type { Statx } from './records.ts';
+import type { ControlFD, OpenFD } from './server-fds.ts';
+import { type Handlers, type Request, withRead } from './server-request.ts';
+
+/** What a reply of PRead's takes beside the bytes. */
+const READ_REPLY_BYTES = 8;
+/** And one of OpenReadAt's. */
+const OPEN_READ_REPLY_BYTES = 192;
+const OPEN_FLAGS = O_ACCMODE | O_TRUNC;
+
+/** Does it change anything? Such are refused where nothing may be changed. */
+export function isPlainRead(flags: number): boolean {
+  return (flags & OPEN_FLAGS) === O_RDONLY;
+}
+
+/** The node is held. Errors: EISDIR, EINVAL, and those of opening. */
+function* open(request: Request, fd: ControlFD, wireFlags: number): Op<OpenFD> {
+  const flags = wireFlags & OPEN_FLAGS;
+  if (fd.isDirectory && !isPlainRead(flags)) throw linuxerr.EISDIR;
+  if (fd.isSymlink) throw linuxerr.EINVAL;
+  request.fds.checkRoom(1);
+  const opened = yield* fd.file.open(flags);
+  return request.fds.addOpen(fd, opened, flags);
+}
+
+/** The whole file, or as much as is wanted. */
+function* readStart(
+  { opened }: OpenFD,
+  size: number,
+  wanted: number,
+): Op<{ readonly isWhole: boolean; readonly data: Uint8Array }> {
+  const bytes = new Uint8Array(Math.min(size, wanted));
+  const count = yield* readFully(opened, bytes);
+  return { isWhole: count >= size, data: bytes.subarray(0, count) };
+}
+
+function* readFully(opened: OpenFD['opened'], into: Uint8Array): Op<number> {
+  let count = 0;
+  while (count < into.length) {
+    const more = yield* opened.read(into.subarray(count), count);
+    if (more === 0) break;
+    count += more;
+  }
+  return count;
+}
+
+interface OpenedAndRead {
+  readonly openFD: number;
+  readonly statx: Statx;
+  readonly isWhole: boolean;
+  readonly data: Uint8Array;
+}
+
+/** Opens, and reads its first `maxBytes` if it is a file that can be read. The tree is held. */
+export function* readAtOpen(
+  request: Request,
+  fd: ControlFD,
+  flags: number,
+  maxBytes: number,
+): Op<OpenedAndRead> {
+  const room = Math.max(0, request.scope.payloadMax - OPEN_READ_REPLY_BYTES);
+  return yield* withRead(fd.node.opMu, function* () {
+    const openFD = yield* open(request, fd, flags);
+    try {
+      const statx = yield* fd.file.stat();
+      const wanted = openFD.isReadable && !fd.isDirectory ? Math.min(maxBytes, room) : 0;
+      const read = yield* readStart(openFD, statx.size, wanted);
+      return { openFD: openFD.id, statx, ...read };
+    } catch (error) {
+      request.fds.close(openFD.id);
+      throw error;
+    }
+  });
+}
+
+/** Each is tried. Errors: the first one's. */
+function* syncAll(request: Request, ids: readonly number[]): Op<void> {
+  let first: LinuxError | undefined;
+  for (const id of ids) {
+    try {
+      const { control, opened } = yield* request.open(id);
+      yield* request.reading(control.node, () => opened.sync());
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error;
+      first ??= error;
+    }
+  }
+  if (first !== undefined) throw first;
+}
+
+type Names =
+  'OpenAt' | 'OpenReadAt' | 'PRead' | 'PWrite' | 'FSync' | 'FAllocate' | 'Flush' | 'Close';
+
+export const DATA_HANDLERS: Handlers<Names> = {
+  *OpenAt(request, { fd: id, flags }) {
+    const fd = yield* request.control(id);
+    return yield* request.reading(fd.node, function* () {
+      return { openFD: (yield* open(request, fd, flags)).id };
+    });
+  },
+
+  *OpenReadAt(request, { fd: id, flags, maxBytes }) {
+    const fd = yield* request.control(id);
+    const run = (): Op<OpenedAndRead> => readAtOpen(request, fd, flags, maxBytes);
+    return yield* withRead(request.scope.renameMu, run);
+  },
+
+  *PRead(request, { fd: id, offset, count }) {
+    if (READ_REPLY_BYTES + count > request.scope.payloadMax) throw linuxerr.ENOBUFS;
+    const { control, opened, isReadable } = yield* request.open(id);
+    if (!isReadable) throw linuxerr.EBADF;
+    if (control.isDirectory) throw linuxerr.EISDIR;
+    return yield* request.reading(control.node, function* () {
+      const bytes = new Uint8Array(count);
+      const read = yield* opened.read(bytes, offset);
+      return { data: bytes.subarray(0, read) };
+    });
+  },
+
+  *PWrite(request, { fd: id, offset, data }) {
+    const { control, opened, isWritable } = yield* request.open(id);
+    if (!isWritable) throw linuxerr.EBADF;
+    return yield* request.writing(control.node, function* () {
+      return { count: yield* opened.write(data, offset) };
+    });
+  },
+
+  *FSync(request, { fds }) {
+    yield* syncAll(request, fds);
+    return {};
+  },
+
+  *FAllocate(request, { fd: id, mode, offset, length }) {
+    const { control, opened, isWritable } = yield* request.open(id);
+    if (!isWritable) throw linuxerr.EBADF;
+    yield* request.writing(control.node, () => opened.allocate(mode, offset, length));
+    return {};
+  },
+
+  *Flush(request, { fd: id }) {
+    const { control, opened } = yield* request.open(id);
+    yield* request.reading(control.node, () => opened.flush());
+    return {};
+  },
+
+  *Close(request, { fds }) {
+    for (const id of fds) request.fds.close(id);
+    return {};
+  },
+};

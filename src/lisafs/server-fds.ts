@@ -1,0 +1,212 @@
+// The FDs of one client: its ids, what they stand for, and how long that stays.
+// Mirrors gVisor pkg/lisafs/fd.go, connection.go.
+//
+// An FD is there until the client has closed it and no request uses it any more. Ids never come
+// again.
+
+import { linuxerr } from '../abi/errno.ts';
+import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts';
+import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
+import { assert } from '../lib/assert.ts';
+import { Mutex, type Op, startOp, WaitQueue } from '../lib/op.ts';
+import type { Node } from './node.ts';
+import { CLIENT_FD_MIN, INVALID_FD } from './records.ts';
+import type { OpenedFile, ServedFile } from './served-file.ts';
+
+/** A directory that is being listed by its control FD, piece by piece. One request at a time. */
+class Listing {
+  readonly mu = new Mutex();
+  opened: OpenedFile | undefined;
+}
+
+export class ControlFD {
+  readonly id: number;
+  readonly node: Node;
+  readonly file: ServedFile;
+  /** The client, requests, and open FDs. */
+  refs = 1;
+  readonly listing = new Listing();
+
+  constructor(id: number, node: Node, file: ServedFile) {
+    this.id = id;
+    this.node = node;
+    this.file = file;
+  }
+
+  get isDirectory(): boolean {
+    return this.file.type === S_IFDIR;
+  }
+
+  get isSymlink(): boolean {
+    return this.file.type === S_IFLNK;
+  }
+}
+
+export class OpenFD {
+  readonly id: number;
+  readonly control: ControlFD;
+  readonly opened: OpenedFile;
+  readonly isReadable: boolean;
+  readonly isWritable: boolean;
+  /** Of a directory: where Getdents64 goes on. */
+  cookie = 0;
+  readonly listMu = new Mutex();
+  refs = 1;
+
+  constructor(id: number, control: ControlFD, opened: OpenedFile, flags: number) {
+    this.id = id;
+    this.control = control;
+    this.opened = opened;
+    this.isReadable = (flags & O_ACCMODE) !== O_WRONLY;
+    this.isWritable = (flags & O_ACCMODE) !== O_RDONLY;
+  }
+}
+
+type FD = ControlFD | OpenFD;
+
+/** An id that a client has chosen, and that will be an FD when what makes it has succeeded. */
+class Promised extends WaitQueue {}
+
+export interface FdsOptions {
+  /** Most FDs at a time. */
+  readonly max: number;
+  /** A file of the host's that could not be closed: nobody waits for that. */
+  readonly onCloseError: (error: unknown) => void;
+}
+
+export class Fds {
+  readonly #options: FdsOptions;
+  readonly #byId = new Map<number, FD | Promised>();
+  #lastId = INVALID_FD;
+
+  constructor(options: FdsOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#byId.size;
+  }
+
+  /**
+   * An id the client has chosen is going to be an FD: requests that name it wait for that.
+   *
+   * Errors: EINVAL if it isn't the client's to choose, or in use; EMFILE.
+   */
+  promise(id: number): void {
+    if (id < CLIENT_FD_MIN || this.#byId.has(id)) throw linuxerr.EINVAL;
+    this.checkRoom(1);
+    this.#byId.set(id, new Promised());
+  }
+
+  /** Nothing came of it, or it is an FD by now. */
+  unpromise(id: number): void {
+    const promised = this.#byId.get(id);
+    if (!(promised instanceof Promised)) return;
+    this.#byId.delete(id);
+    promised.wakeAll();
+  }
+
+  /** Errors: EMFILE if there is no room for so many more. */
+  checkRoom(count: number): void {
+    if (this.#byId.size + count > this.#options.max) throw linuxerr.EMFILE;
+  }
+
+  /**
+   * A new control FD, which takes over the caller's hold of the node. `id` is one that was
+   * promised, or INVALID_FD for a new one.
+   */
+  addControl(node: Node, file: ServedFile, id = INVALID_FD): ControlFD {
+    const fd = new ControlFD(this.#idFor(id), node, file);
+    node.addFile(file);
+    this.#insert(fd);
+    return fd;
+  }
+
+  addOpen(control: ControlFD, opened: OpenedFile, flags: number, id = INVALID_FD): OpenFD {
+    control.refs++;
+    const fd = new OpenFD(this.#idFor(id), control, opened, flags);
+    this.#insert(fd);
+    return fd;
+  }
+
+  #idFor(id: number): number {
+    if (id !== INVALID_FD) return id;
+    this.#lastId++;
+    assert(this.#lastId < CLIENT_FD_MIN, 'there are no more ids');
+    return this.#lastId;
+  }
+
+  #insert(fd: FD): void {
+    const promised = this.#byId.get(fd.id);
+    assert(promised === undefined || promised instanceof Promised, 'an id is in use');
+    this.#byId.set(fd.id, fd);
+    promised?.wakeAll();
+  }
+
+  /** For a request, which releases it. Errors: EBADF; EINVAL for an open FD. */
+  *control(id: number): Op<ControlFD> {
+    const fd = yield* this.#get(id);
+    if (!(fd instanceof ControlFD)) throw linuxerr.EINVAL;
+    fd.refs++;
+    return fd;
+  }
+
+  /** For a request, which releases it. Errors: EBADF; EINVAL for a control FD. */
+  *open(id: number): Op<OpenFD> {
+    const fd = yield* this.#get(id);
+    if (!(fd instanceof OpenFD)) throw linuxerr.EINVAL;
+    fd.refs++;
+    return fd;
+  }
+
+  /** For a request, which releases it. Errors: EBADF. */
+  *any(id: number): Op<FD> {
+    const fd = yield* this.#get(id);
+    fd.refs++;
+    return fd;
+  }
+
+  *#get(id: number): Op<FD> {
+    for (;;) {
+      const fd = this.#byId.get(id);
+      if (fd === undefined) throw linuxerr.EBADF;
+      if (!(fd instanceof Promised)) return fd;
+      yield fd;
+    }
+  }
+
+  /** The client needs it no more. True if it was there. */
+  close(id: number): boolean {
+    const fd = this.#byId.get(id);
+    if (fd === undefined || fd instanceof Promised) return false;
+    this.#byId.delete(id);
+    this.release(fd);
+    return true;
+  }
+
+  closeAll(): void {
+    for (const id of [...this.#byId.keys()]) {
+      this.close(id);
+      this.unpromise(id);
+    }
+  }
+
+  release(fd: FD): void {
+    assert(fd.refs > 0, 'an FD is released that nobody holds');
+    fd.refs--;
+    if (fd.refs > 0) return;
+    if (fd instanceof OpenFD) {
+      this.#end(fd.opened.close());
+      this.release(fd.control);
+      return;
+    }
+    if (fd.listing.opened !== undefined) this.#end(fd.listing.opened.close());
+    fd.node.removeFile(fd.file);
+    fd.node.release();
+    this.#end(fd.file.close());
+  }
+
+  #end(close: Op<void>): void {
+    startOp(close, { resolve: () => undefined, reject: this.#options.onCloseError });
+  }
+}

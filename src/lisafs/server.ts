@@ -1,0 +1,309 @@
+// Server: one tree, and the clients that use it. Clients of one tree must be clients of one server:
+// it is what keeps their requests apart. Mirrors gVisor pkg/lisafs/server.go, connection.go.
+//
+// A client that has asked for a session may come back by another link within the time of grace, and
+// finds everything as it was. Of any other client nothing stays when its link is gone.
+
+import { LinuxError, linuxerr } from '../abi/errno.ts';
+import type { Clock } from '../lib/clock.ts';
+import { assertDefined } from '../lib/assert.ts';
+import type { Op } from '../lib/op.ts';
+import { RwLock } from '../lib/rw-lock.ts';
+import { WireError, WireWriter } from '../lib/wire-buffer.ts';
+import type { CloseInfo, Receiver, Transport } from '../transport/transport.ts';
+import { SESSION_ID_SIZE } from './extensions.ts';
+import {
+  decodeFrame,
+  encodeError,
+  encodeResponse,
+  type Frame,
+  type HeaderVersion,
+  PAYLOAD_SIZE_MAX,
+} from './frame.ts';
+import { MESSAGES, type MessageName, type RequestOf } from './messages.ts';
+import { Node } from './node.ts';
+import type { PinnedFile } from './served-file.ts';
+import { handlerOf } from './server-handlers.ts';
+import type { Root } from './server-request.ts';
+import { type Outlet, Session } from './session.ts';
+
+/** The client doesn't speak the protocol. */
+const CLOSE_PROTOCOL_ERROR = 4002;
+
+export interface ServerOptions {
+  /** Pins the root of the tree. */
+  readonly root: () => Op<PinnedFile>;
+  readonly clock: Clock;
+  /** So many random bytes, which nobody can guess. */
+  readonly randomBytes: (count: number) => Uint8Array;
+  readonly isReadOnly?: boolean;
+  /** Most FDs of a client. */
+  readonly fdsMax?: number;
+  /** Most requests of a client at a time. */
+  readonly inFlightMax?: number;
+  /** How long a client whose link is gone may take to come back, in milliseconds. */
+  readonly graceMs?: number;
+  /** Errors that nobody expects. */
+  readonly onError: (error: unknown) => void;
+}
+
+const FDS_MAX = 10_000;
+const IN_FLIGHT_MAX = 128;
+const GRACE_MS = 60_000;
+/** A reply at most beside these stays in memory. */
+const KEPT_BYTES_MAX = 4 << 20;
+
+const SESSION_MIDS = [MESSAGES.Session.mid, MESSAGES.Ack.mid];
+
+export class Server {
+  readonly #options: Required<ServerOptions>;
+  readonly #root: Root;
+  readonly #renameMu = new RwLock();
+  /** By the id in hex. */
+  readonly #sessions = new Map<string, SessionRecord>();
+  readonly #connections = new Set<Connection>();
+  #isStopping = false;
+
+  constructor(options: ServerOptions) {
+    this.#options = {
+      isReadOnly: false,
+      fdsMax: FDS_MAX,
+      inFlightMax: IN_FLIGHT_MAX,
+      graceMs: GRACE_MS,
+      ...options,
+    };
+    const names = Object.keys(MESSAGES) as MessageName[];
+    const served = names.filter((name) => handlerOf(name) !== undefined);
+    const mids = [...served.map((name) => MESSAGES[name].mid), ...SESSION_MIDS];
+    const node = new Node();
+    node.retain();
+    this.#root = { node, pin: options.root, mids };
+  }
+
+  get options(): Required<ServerOptions> {
+    return this.#options;
+  }
+
+  /** Clients that have a session, with a link or without. */
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  /** Serves whoever is at the other end. */
+  accept(transport: Transport): void {
+    if (this.#isStopping) {
+      transport.close(CLOSE_PROTOCOL_ERROR, 'the server is stopping');
+      return;
+    }
+    const connection = new Connection(this, transport);
+    this.#connections.add(connection);
+    transport.start(connection);
+  }
+
+  forget(connection: Connection): void {
+    this.#connections.delete(connection);
+  }
+
+  newSession(): Session {
+    const { isReadOnly, fdsMax, inFlightMax, onError } = this.#options;
+    const scope = {
+      root: this.#root,
+      renameMu: this.#renameMu,
+      isReadOnly,
+      payloadMax: PAYLOAD_SIZE_MAX,
+    };
+    return new Session({ scope, fdsMax, inFlightMax, keptBytesMax: KEPT_BYTES_MAX, onError });
+  }
+
+  /** Gives the session an id, by which its client can come back. */
+  register(session: Session): Uint8Array {
+    const id = this.#options.randomBytes(SESSION_ID_SIZE);
+    this.#sessions.set(hex(id), { session, cancelEnd: undefined });
+    return id;
+  }
+
+  /** Undefined if there is none of that id any more. */
+  resume(id: Uint8Array): Session | undefined {
+    const record = this.#sessions.get(hex(id));
+    if (record === undefined) return undefined;
+    record.cancelEnd?.();
+    record.cancelEnd = undefined;
+    return record.session;
+  }
+
+  /** The link of a session is gone. */
+  left(id: Uint8Array): void {
+    const key = hex(id);
+    const record = this.#sessions.get(key);
+    if (record === undefined) return;
+    const { clock, graceMs } = this.#options;
+    record.cancelEnd?.();
+    record.cancelEnd = clock.setTimer(graceMs, () => {
+      this.#sessions.delete(key);
+      record.session.end();
+    });
+  }
+
+  /** Closes all links, and ends all sessions. */
+  stop(): void {
+    this.#isStopping = true;
+    for (const connection of [...this.#connections]) connection.stop();
+    for (const { session, cancelEnd } of this.#sessions.values()) {
+      cancelEnd?.();
+      session.end();
+    }
+    this.#sessions.clear();
+  }
+}
+
+interface SessionRecord {
+  readonly session: Session;
+  /** The client has gone, and may come back until then. */
+  cancelEnd: (() => void) | undefined;
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** One link of a client. */
+class Connection implements Receiver, Outlet {
+  readonly #server: Server;
+  readonly #transport: Transport;
+  #session: Session;
+  /** Of the session, if its client can come back. */
+  #id: Uint8Array | undefined;
+  headerVersion: HeaderVersion = 1;
+  /** With the first header: what came while a request was under way. */
+  readonly #waiting: Frame[] = [];
+
+  constructor(server: Server, transport: Transport) {
+    this.#server = server;
+    this.#transport = transport;
+    this.#session = server.newSession();
+    this.#session.outlet = this;
+  }
+
+  onMessage(message: Uint8Array): void {
+    if (!this.#transport.isOpen) return;
+    let frame: Frame;
+    try {
+      frame = decodeFrame(message, {
+        headerVersion: this.headerVersion,
+        payloadMax: PAYLOAD_SIZE_MAX,
+      });
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.refuse('that is no frame of lisafs');
+      return;
+    }
+    if (this.headerVersion === 1) this.#receiveUntagged(frame);
+    else this.#receive(frame);
+  }
+
+  /** One at a time, in order. */
+  #receiveUntagged(frame: Frame): void {
+    if (!this.#session.isBusy && this.#waiting.length === 0) this.#receive(frame);
+    else if (this.#waiting.length >= this.#server.options.inFlightMax) {
+      this.refuse('too many requests at a time');
+    } else this.#waiting.push(frame);
+  }
+
+  #receive(frame: Frame): void {
+    const { mid, tag } = frame;
+    if (mid === MESSAGES.Session.mid) this.#startSession(frame);
+    else if (mid === MESSAGES.Ack.mid) this.#acknowledge(frame);
+    else if (this.headerVersion === 2 && tag === 0) this.refuse('a request without a tag');
+    else this.#session.receive(frame);
+  }
+
+  #acknowledge({ payload }: Frame): void {
+    const seen = this.#decode('Ack', payload);
+    if (seen !== undefined) this.#session.seen(seen);
+  }
+
+  /** Undefined, and refused, if it isn't one. */
+  #decode<Name extends 'Ack' | 'Session'>(
+    name: Name,
+    payload: Uint8Array,
+  ): RequestOf<Name> | undefined {
+    try {
+      return MESSAGES[name].request.decode(payload) as RequestOf<Name>;
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.refuse(`that is no ${name} request`);
+      return undefined;
+    }
+  }
+
+  #startSession({ payload, tag }: Frame): void {
+    const asked = this.#decode('Session', payload);
+    if (asked === undefined) return;
+    const { headerVersion: wanted, sessionId, ...seen } = asked;
+    const { headerVersion } = this;
+    const options = { headerVersion, tag, payloadMax: PAYLOAD_SIZE_MAX };
+    const isNew = this.#id === undefined && !this.#session.isBusy && this.#session.fds.count === 0;
+    if (wanted !== 2 || !isNew) {
+      this.#transport.send(encodeError(new WireWriter(), options, linuxerr.EINVAL));
+      return;
+    }
+    const resumed = sessionId.length > 0 ? this.#server.resume(sessionId) : undefined;
+    if (resumed !== undefined) this.#take(resumed);
+    resumed?.seen(seen);
+    const id = resumed === undefined ? this.#server.register(this.#session) : sessionId.slice();
+    this.#id = id;
+    const { graceMs, inFlightMax } = this.#server.options;
+    const answer = {
+      headerVersion: 2,
+      sessionId: id,
+      isResumed: resumed !== undefined,
+      graceMs,
+      inFlightMax,
+    };
+    this.#transport.send(encodeResponse(new WireWriter(), options, 'Session', answer));
+    this.headerVersion = 2;
+  }
+
+  /** A client has come back; its old link may not have noticed that it is gone. */
+  #take(session: Session): void {
+    const { outlet } = session;
+    if (outlet instanceof Connection) outlet.#lose();
+    this.#session = session;
+    session.outlet = this;
+  }
+
+  #lose(): void {
+    this.#id = undefined;
+    this.#session = this.#server.newSession();
+    this.#transport.close(CLOSE_PROTOCOL_ERROR, 'the session goes on by another link');
+  }
+
+  send(frame: Uint8Array): void {
+    try {
+      this.#transport.send(frame);
+    } catch (error) {
+      if (!(error instanceof LinuxError)) throw error;
+      this.refuse('a reply is too large for the link');
+    }
+    if (this.headerVersion === 1 && this.#waiting.length > 0) {
+      this.#receive(assertDefined(this.#waiting.shift()));
+    }
+  }
+
+  refuse(reason: string): void {
+    this.#transport.close(CLOSE_PROTOCOL_ERROR, reason);
+  }
+
+  onClose(_info: CloseInfo): void {
+    this.#server.forget(this);
+    this.#waiting.length = 0;
+    if (this.#session.outlet !== this) return;
+    this.#session.outlet = undefined;
+    if (this.#id === undefined) this.#session.end();
+    else this.#server.left(this.#id);
+  }
+
+  stop(): void {
+    this.#transport.close(1000, 'the server is stopping');
+  }
+}

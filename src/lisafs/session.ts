@@ -1,0 +1,181 @@
+// Session: one client of a server, across the links it comes by. It has the client's FDs, and the
+// replies the client may not have got: a request that comes again is answered again, and not done
+// again. Mirrors gVisor pkg/lisafs/connection.go; NFSv4.1 keeps replies so (RFC 8881, 2.10.6).
+
+import { LinuxError, linuxerr } from '../abi/errno.ts';
+import { assertDefined } from '../lib/assert.ts';
+import { runAsync } from '../lib/op.ts';
+import type { FieldTable, StructField, StructValues } from '../lib/wire.ts';
+import { WireError } from '../lib/wire-buffer.ts';
+import { encodePayload, type Frame, type HeaderVersion, isTagBefore } from './frame.ts';
+import { MESSAGES, type MessageName, messageNameOf, messageRow } from './messages.ts';
+import { Fds } from './server-fds.ts';
+import { handlerOf } from './server-handlers.ts';
+import { isPlainRead } from './server-data.ts';
+import { Request, type RequestScope } from './server-request.ts';
+
+/** Bytes of a message, and which one. */
+type Reply = Omit<Frame, 'tag'>;
+
+/** Where replies go: the link there is at the moment. */
+export interface Outlet {
+  readonly headerVersion: HeaderVersion;
+  send(frame: Uint8Array): void;
+  /** The client doesn't keep to the rules. */
+  refuse(reason: string): void;
+}
+
+export interface SessionOptions {
+  readonly scope: Omit<RequestScope, 'fds'>;
+  readonly fdsMax: number;
+  /** Requests at a time. */
+  readonly inFlightMax: number;
+  /** Bytes of replies that are kept until the client says that it has them. */
+  readonly keptBytesMax: number;
+  /** An error that nobody expects, of a handler or of a file that is closed. */
+  readonly onError: (error: unknown) => void;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #scope: RequestScope;
+  /** Undefined while there is no link. */
+  outlet: Outlet | undefined;
+  /** Requests under way, by tag. */
+  readonly #running = new Set<number>();
+  /** Replies to what must not be done twice. */
+  readonly #kept = new Map<number, Reply>();
+  #keptBytes = 0;
+  #isEnded = false;
+
+  constructor(options: SessionOptions) {
+    const { fdsMax, onError, scope } = options;
+    this.#options = options;
+    this.#scope = { ...scope, fds: new Fds({ max: fdsMax, onCloseError: onError }) };
+  }
+
+  get fds(): Fds {
+    return this.#scope.fds;
+  }
+
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
+  /** The client has the replies to all tags up to `lastTag`, but not to those it awaits. */
+  seen({ lastTag, awaited }: { lastTag: number; awaited: readonly number[] }): void {
+    const isAwaited = new Set(awaited);
+    for (const [tag, { payload }] of this.#kept) {
+      if (isAwaited.has(tag) || isTagBefore(lastTag, tag)) continue;
+      this.#kept.delete(tag);
+      this.#keptBytes -= payload.length;
+    }
+  }
+
+  /** Answers a request, at once or when it is done. */
+  receive(frame: Frame): void {
+    const { tag } = frame;
+    const { inFlightMax, keptBytesMax } = this.#options;
+    // It came before, by another link; when it is done, it is answered by this one.
+    if (this.#running.has(tag)) return;
+    const kept = this.#kept.get(tag);
+    if (kept !== undefined) {
+      this.#send(tag, kept);
+      return;
+    }
+    if (this.#running.size >= inFlightMax) {
+      this.outlet?.refuse(`more than ${inFlightMax} requests at a time`);
+      return;
+    }
+    if (this.#keptBytes > keptBytesMax) {
+      this.outlet?.refuse('replies are kept for too long: send Ack');
+      return;
+    }
+    this.#running.add(tag);
+    void this.#run(frame);
+  }
+
+  async #run(frame: Frame): Promise<void> {
+    const { tag, mid } = frame;
+    const name = messageNameOf(mid);
+    const reply = await this.#handle(name, frame);
+    this.#running.delete(tag);
+    if (this.#isEnded) {
+      this.fds.closeAll();
+      return;
+    }
+    if (this.#isKept(name, tag)) {
+      this.#kept.set(tag, reply);
+      this.#keptBytes += reply.payload.length;
+    }
+    this.#send(tag, reply);
+  }
+
+  #isKept(name: MessageName | undefined, tag: number): boolean {
+    return tag !== 0 && name !== undefined && !messageRow(name).isRetrySafe;
+  }
+
+  #send(tag: number, reply: Reply): void {
+    const { outlet } = this;
+    if (outlet === undefined) return;
+    const { headerVersion } = outlet;
+    outlet.send(encodePayload({ headerVersion, tag }, reply));
+  }
+
+  async #handle(name: MessageName | undefined, { mid, payload }: Frame): Promise<Reply> {
+    const request = new Request(this.#scope);
+    try {
+      if (mid === MESSAGES.Error.mid) throw linuxerr.EINVAL;
+      const handler = name === undefined ? undefined : handlerOf(name);
+      if (name === undefined || handler === undefined) throw linuxerr.EOPNOTSUPP;
+      const { request: table, response, onReadOnly } = messageRow(name);
+      // Before anything else is looked at.
+      if (this.#scope.isReadOnly && onReadOnly === 'refused') throw linuxerr.EROFS;
+      const values = assertDefined(table).decode(payload);
+      if (this.#scope.isReadOnly && onReadOnly !== 'served') checkOpensToRead(values);
+      const answer = await runAsync(handler(request, values));
+      return { mid, payload: this.#encode(assertDefined(response), answer) };
+    } catch (error) {
+      return errorReply(this.#errorOf(error));
+    } finally {
+      request.end();
+    }
+  }
+
+  /** Errors: EIO if it is too large. */
+  #encode(table: StructField<FieldTable>, values: StructValues<FieldTable>): Uint8Array {
+    if (table.sizeOf(values) > this.#scope.payloadMax) throw linuxerr.EIO;
+    return table.encode(values);
+  }
+
+  #errorOf(error: unknown): LinuxError {
+    if (error instanceof LinuxError) return error;
+    if (error instanceof WireError) return linuxerr.EIO;
+    this.#options.onError(error);
+    return linuxerr.EREMOTEIO;
+  }
+
+  /** The client doesn't come again. What requests under way still make goes when they end. */
+  end(): void {
+    this.#isEnded = true;
+    this.outlet = undefined;
+    this.#kept.clear();
+    this.#keptBytes = 0;
+    this.fds.closeAll();
+  }
+}
+
+/** Errors: EROFS. */
+function checkOpensToRead(values: StructValues<FieldTable>): void {
+  const { flags } = values as { readonly flags: number };
+  if (!isPlainRead(flags)) throw linuxerr.EROFS;
+}
+
+function errorReply({ errno }: LinuxError): Reply {
+  const { mid, response } = MESSAGES.Error;
+  return { mid, payload: response.encode({ errno }) };
+}
