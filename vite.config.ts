@@ -86,5 +86,8 @@ export default defineConfig({
     root: ROOT,
     include: ['test/**/*.test.ts'],
     environment: 'node',
+    // What hangs fails all the same; what is slow on a busy machine need not.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
   },
 });
