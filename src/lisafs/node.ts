@@ -16,8 +16,8 @@ export class Node {
   /** FDs, and children. */
   #refs = 0;
   readonly #children = new Map<string, Node>();
-  /** Files of the control FDs. */
-  readonly #files = new Set<ServedFile>();
+  /** Of the control FDs. */
+  readonly files = new Set<ServedFile>();
 
   /** The root has no parent, and no name. */
   constructor(parent?: Node, name = '') {
@@ -59,18 +59,25 @@ export class Node {
     parent.#children.set(this.#name, this);
   }
 
+  /** A chain of directories may be long: no recursion. */
   release(): void {
+    let node: Node | undefined = this.#letGo();
+    while (node !== undefined) node = node.#letGo();
+  }
+
+  /** Returns what is to be let go next. */
+  #letGo(): Node | undefined {
     assert(this.#refs > 0, 'a node is released that nobody holds');
     this.#refs--;
-    if (this.#refs === 0) this.#leave();
+    return this.#refs === 0 ? this.#detach() : undefined;
   }
 
-  addFile(file: ServedFile): void {
-    this.#files.add(file);
-  }
-
-  removeFile(file: ServedFile): void {
-    this.#files.delete(file);
+  /** Is it `other`, or somewhere beneath it? */
+  isAtOrBeneath(other: Node): boolean {
+    if (this === other) return true;
+    let above = this.#parent;
+    while (above !== undefined && above !== other) above = above.#parent;
+    return above === other;
   }
 
   /** What is at `name` has been removed. */
@@ -101,13 +108,19 @@ export class Node {
 
   /** Files at and beneath it have another way from the root. Tells what has a file itself. */
   tellRenamed(): void {
-    const parent = this.#parent;
-    if (parent === undefined) return;
-    const [directory] = parent.#files;
-    if (directory !== undefined) {
-      for (const file of this.#files) file.renamed(directory, this.#name);
+    for (const node of this.#withAllBeneath()) {
+      const [directory] = node.#parent?.files ?? [];
+      if (directory === undefined) continue;
+      for (const file of node.files) file.renamed(directory, node.#name);
     }
-    for (const child of this.#children.values()) child.tellRenamed();
+  }
+
+  /** Parents come before what is in them. */
+  #withAllBeneath(): readonly Node[] {
+    const nodes: Node[] = [this];
+    // It grows meanwhile.
+    for (const node of nodes) nodes.push(...node.#children.values());
+    return nodes;
   }
 
   #enter(parent: Node, name: string): void {
@@ -118,15 +131,18 @@ export class Node {
   }
 
   #leave(): void {
+    this.#detach()?.release();
+  }
+
+  /** Returns the parent, which is still to be released. */
+  #detach(): Node | undefined {
     const parent = this.#parent;
-    if (parent === undefined) return;
     this.#parent = undefined;
-    parent.#children.delete(this.#name);
-    parent.release();
+    if (parent !== undefined) parent.#children.delete(this.#name);
+    return parent;
   }
 
   #markDeleted(): void {
-    this.#isDeleted = true;
-    for (const child of this.#children.values()) child.#markDeleted();
+    for (const node of this.#withAllBeneath()) node.#isDeleted = true;
   }
 }

@@ -4,11 +4,12 @@
 // A file that was made and then could not be told the client about is the file's to undo; here, FDs
 // have a place before anything is made.
 
-import { linuxerr } from '../abi/errno.ts';
+import { LinuxError, linuxerr } from '../abi/errno.ts';
+import { O_ACCMODE } from '../abi/fcntl.ts';
 import { S_IFMT } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import { type Inode, INVALID_FD } from './records.ts';
-import type { Creation, PinnedFile } from './served-file.ts';
+import type { Creation, OpenedFile, PinnedFile } from './served-file.ts';
 import type { ControlFD } from './server-fds.ts';
 import { checkName, checkThere, type Handlers, type Request, withRead } from './server-request.ts';
 
@@ -24,12 +25,13 @@ function* creating<T>(
   request: Request,
   { dirFD, name }: CreateCommon,
   make: (directory: ControlFD) => Op<T>,
+  fdCount: number,
 ): Op<T> {
   checkName(name);
   const directory = yield* request.directory(dirFD);
   return yield* request.writing(directory.node, function* () {
     checkThere(directory.node);
-    request.fds.checkRoom(2);
+    request.reserve(fdCount);
     return yield* make(directory);
   });
 }
@@ -38,11 +40,12 @@ function* creatingOne(
   request: Request,
   common: CreateCommon,
   make: (directory: ControlFD) => Op<PinnedFile>,
-  id?: number,
+  id = INVALID_FD,
 ): Op<Inode> {
-  return yield* creating(request, common, function* (directory) {
+  const run = function* (directory: ControlFD): Op<Inode> {
     return request.addControl(directory.node, common.name, yield* make(directory), id);
-  });
+  };
+  return yield* creating(request, common, run, id === INVALID_FD ? 1 : 0);
 }
 
 function creationOf(values: Creation, mask = PERMISSIONS): Creation {
@@ -65,46 +68,69 @@ interface More {
 
 const NO_MORE: More = { data: new Uint8Array(0), control: INVALID_FD, open: INVALID_FD };
 
+/** Nobody knows of the file before its data is written. */
 function* createFile(
   request: Request,
   values: CreateCommon & Creation & { readonly flags: number },
   { data, control: controlId, open: openId }: More = NO_MORE,
 ): Op<CreatedFile> {
   const { fds } = request;
-  return yield* creating(request, values, function* ({ node, file }) {
-    const { name, flags } = values;
-    const made = yield* file.create(name, creationOf(values), flags);
-    const child = request.addControl(node, name, made, controlId);
-    const control = yield* request.control(child.controlFD);
-    const openFD = fds.addOpen(control, made.opened, flags, openId).id;
-    if (data.length === 0) return { child, openFD };
+  const flags = values.flags & O_ACCMODE;
+  const create = function* ({ node, file }: ControlFD): Op<CreatedFile> {
+    const made = yield* file.create(values.name, creationOf(values), flags);
+    let { statx } = made;
     try {
-      let written = 0;
-      while (written < data.length) {
-        written += yield* made.opened.write(data.subarray(written), written);
-      }
-      return { child: { ...child, statx: yield* made.file.stat() }, openFD };
+      yield* writeFully(made.opened, data);
+      if (data.length > 0) statx = yield* made.file.stat();
     } catch (error) {
-      fds.close(openFD);
-      fds.close(child.controlFD);
-      yield* file.unlink(name, 0);
-      node.remove(name);
+      fds.closeLater(made.opened.close());
+      fds.closeLater(made.file.close());
+      yield* orIgnored(file.unlink(values.name, 0));
       throw error;
     }
-  });
+    const child = request.addControl(node, values.name, { file: made.file, statx }, controlId);
+    const control = yield* request.control(child.controlFD);
+    return { child, openFD: fds.addOpen(control, made.opened, flags, openId).id };
+  };
+  const fdCount = [controlId, openId].filter((id) => id === INVALID_FD).length;
+  return yield* creating(request, values, create, fdCount);
 }
 
-/** Ids the client has chosen, which others may name before the file is there. */
-function* promising<T>(request: Request, ids: readonly number[], run: () => Op<T>): Op<T> {
-  const promised: number[] = [];
+function* writeFully(opened: OpenedFile, data: Uint8Array): Op<void> {
+  let written = 0;
+  while (written < data.length) {
+    const count = yield* opened.write(data.subarray(written), written);
+    if (count === 0) throw linuxerr.EIO;
+    written += count;
+  }
+}
+
+/** Something else is told. */
+function* orIgnored(op: Op<void>): Op<void> {
   try {
-    for (const id of ids) {
-      request.fds.promise(id);
-      promised.push(id);
-    }
+    yield* op;
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error;
+  }
+}
+
+/**
+ * Ids the client has chosen, which others may name before the file is there. Errors: EBADF if it is
+ * to be made in itself.
+ */
+function* promising<T>(
+  request: Request,
+  ids: readonly number[],
+  { dirFD }: CreateCommon,
+  run: () => Op<T>,
+): Op<T> {
+  if (ids.includes(dirFD)) throw linuxerr.EBADF;
+  const promised: (() => void)[] = [];
+  try {
+    for (const id of ids) promised.push(request.fds.promise(id));
     return yield* run();
   } finally {
-    for (const id of promised) request.fds.unpromise(id);
+    for (const withdraw of promised) withdraw();
   }
 }
 
@@ -120,7 +146,7 @@ export const CREATE_HANDLERS: Handlers<Names> = {
   *CreateWrite(request, { data, clientFD, clientOpenFD, ...values }) {
     const isLeftOpen = clientOpenFD !== INVALID_FD;
     const ids = [clientFD, clientOpenFD].filter((id) => id !== INVALID_FD);
-    return yield* promising(request, ids, function* () {
+    return yield* promising(request, ids, values, function* () {
       const { child, openFD } = yield* createFile(request, values, {
         data,
         control: clientFD,
@@ -145,7 +171,7 @@ export const CREATE_HANDLERS: Handlers<Names> = {
     const mkdir = ({ file }: ControlFD): Op<PinnedFile> => file.mkdir(values.name, creation);
     const create = (): Op<Inode> => creatingOne(request, values, mkdir, clientFD);
     const ids = clientFD === INVALID_FD ? [] : [clientFD];
-    return { childDir: yield* promising(request, ids, create) };
+    return { childDir: yield* promising(request, ids, values, create) };
   },
 
   *MknodAt(request, { major, minor, ...values }) {
@@ -166,12 +192,14 @@ export const CREATE_HANDLERS: Handlers<Names> = {
     // Before the lock of the directory: a target that isn't there yet is waited for.
     const target = yield* request.control(targetFD);
     if (target.isDirectory) throw linuxerr.EPERM;
-    const link = yield* creatingOne(request, common, ({ file }) =>
-      withRead(target.node.opMu, function* () {
+    const link = yield* creatingOne(request, common, ({ file, node }) => {
+      // The host has made a directory of what was a file.
+      if (node.isAtOrBeneath(target.node)) throw linuxerr.EINVAL;
+      return withRead(target.node.opMu, function* () {
         checkThere(target.node);
         return yield* file.link(target.file, common.name);
-      }),
-    );
+      });
+    });
     return { link };
   },
 };

@@ -2,6 +2,7 @@
 
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC } from '../abi/fcntl.ts';
+import { S_IFREG } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import type { Statx } from './records.ts';
 import type { ControlFD, OpenFD } from './server-fds.ts';
@@ -23,9 +24,10 @@ function* open(request: Request, fd: ControlFD, wireFlags: number): Op<OpenFD> {
   const flags = wireFlags & OPEN_FLAGS;
   if (fd.isDirectory && !isPlainRead(flags)) throw linuxerr.EISDIR;
   if (fd.isSymlink) throw linuxerr.EINVAL;
-  request.fds.checkRoom(1);
+  request.reserve(1);
   const opened = yield* fd.file.open(flags);
-  return request.fds.addOpen(fd, opened, flags);
+  // The request uses it until it ends, whatever the client closes meanwhile.
+  return yield* request.open(request.fds.addOpen(fd, opened, flags).id);
 }
 
 /** The whole file, or as much as is wanted. */
@@ -34,9 +36,11 @@ function* readStart(
   size: number,
   wanted: number,
 ): Op<{ readonly isWhole: boolean; readonly data: Uint8Array }> {
-  const bytes = new Uint8Array(Math.min(size, wanted));
+  // Some files that have a size of 0 have something to read.
+  const bytes = new Uint8Array(Math.min(size + 1, wanted));
   const count = yield* readFully(opened, bytes);
-  return { isWhole: count >= size, data: bytes.subarray(0, count) };
+  const isWhole = count < bytes.length || (count > 0 && count === size);
+  return { isWhole, data: bytes.subarray(0, count) };
 }
 
 function* readFully(opened: OpenFD['opened'], into: Uint8Array): Op<number> {
@@ -68,7 +72,8 @@ export function* readAtOpen(
     const openFD = yield* open(request, fd, flags);
     try {
       const statx = yield* fd.file.stat();
-      const wanted = openFD.isReadable && !fd.isDirectory ? Math.min(maxBytes, room) : 0;
+      const isFile = fd.file.type === S_IFREG;
+      const wanted = openFD.isReadable && isFile ? Math.min(maxBytes, room) : 0;
       const read = yield* readStart(openFD, statx.size, wanted);
       return { openFD: openFD.id, statx, ...read };
     } catch (error) {
@@ -91,6 +96,14 @@ function* syncAll(request: Request, ids: readonly number[]): Op<void> {
     }
   }
   if (first !== undefined) throw first;
+}
+
+function* untilMade(request: Request, id: number): Op<void> {
+  try {
+    yield* request.any(id);
+  } catch (error) {
+    if (error !== linuxerr.EBADF) throw error;
+  }
 }
 
 type Names =
@@ -149,7 +162,11 @@ export const DATA_HANDLERS: Handlers<Names> = {
   },
 
   *Close(request, { fds }) {
-    for (const id of fds) request.fds.close(id);
+    for (const id of fds) {
+      // What is being made is waited for, if anything comes of it.
+      if (request.fds.isPromised(id)) yield* untilMade(request, id);
+      request.fds.close(id);
+    }
     return {};
   },
 };

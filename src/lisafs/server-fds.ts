@@ -78,6 +78,9 @@ export class Fds {
   readonly #options: FdsOptions;
   readonly #byId = new Map<number, FD | Promised>();
   #lastId = INVALID_FD;
+  #lastClientId = INVALID_FD;
+  /** Places for FDs that requests are about to make. */
+  #reserved = 0;
 
   constructor(options: FdsOptions) {
     this.#options = options;
@@ -88,27 +91,37 @@ export class Fds {
   }
 
   /**
-   * An id the client has chosen is going to be an FD: requests that name it wait for that.
+   * An id the client has chosen is going to be an FD: requests that name it wait for that. Returns
+   * what withdraws the promise, if nothing came of it.
    *
-   * Errors: EINVAL if it isn't the client's to choose, or in use; EMFILE.
+   * Errors: EINVAL if it isn't the client's to choose, or not larger than all before; EMFILE.
    */
-  promise(id: number): void {
-    if (id < CLIENT_FD_MIN || this.#byId.has(id)) throw linuxerr.EINVAL;
+  promise(id: number): () => void {
+    if (id < CLIENT_FD_MIN || id <= this.#lastClientId) throw linuxerr.EINVAL;
     this.checkRoom(1);
-    this.#byId.set(id, new Promised());
-  }
-
-  /** Nothing came of it, or it is an FD by now. */
-  unpromise(id: number): void {
-    const promised = this.#byId.get(id);
-    if (!(promised instanceof Promised)) return;
-    this.#byId.delete(id);
-    promised.wakeAll();
+    this.#lastClientId = id;
+    const promised = new Promised();
+    this.#byId.set(id, promised);
+    return () => {
+      if (this.#byId.get(id) !== promised) return;
+      this.#byId.delete(id);
+      promised.wakeAll();
+    };
   }
 
   /** Errors: EMFILE if there is no room for so many more. */
   checkRoom(count: number): void {
-    if (this.#byId.size + count > this.#options.max) throw linuxerr.EMFILE;
+    if (this.#byId.size + this.#reserved + count > this.#options.max) throw linuxerr.EMFILE;
+  }
+
+  /** Errors: EMFILE. What is reserved is to be given back with unreserve(). */
+  reserve(count: number): void {
+    this.checkRoom(count);
+    this.#reserved += count;
+  }
+
+  unreserve(count: number): void {
+    this.#reserved -= count;
   }
 
   /**
@@ -117,7 +130,7 @@ export class Fds {
    */
   addControl(node: Node, file: ServedFile, id = INVALID_FD): ControlFD {
     const fd = new ControlFD(this.#idFor(id), node, file);
-    node.addFile(file);
+    node.files.add(file);
     this.#insert(fd);
     return fd;
   }
@@ -175,20 +188,22 @@ export class Fds {
     }
   }
 
-  /** The client needs it no more. True if it was there. */
-  close(id: number): boolean {
-    const fd = this.#byId.get(id);
-    if (fd === undefined || fd instanceof Promised) return false;
-    this.#byId.delete(id);
-    this.release(fd);
-    return true;
+  /** Is it still to be made? */
+  isPromised(id: number): boolean {
+    return this.#byId.get(id) instanceof Promised;
   }
 
+  /** The client needs it no more. Nothing to do if it isn't there. */
+  close(id: number): void {
+    const fd = this.#byId.get(id);
+    if (fd === undefined || fd instanceof Promised) return;
+    this.#byId.delete(id);
+    this.release(fd);
+  }
+
+  /** Those that are promised will be there when they are made. */
   closeAll(): void {
-    for (const id of [...this.#byId.keys()]) {
-      this.close(id);
-      this.unpromise(id);
-    }
+    for (const id of [...this.#byId.keys()]) this.close(id);
   }
 
   release(fd: FD): void {
@@ -196,17 +211,18 @@ export class Fds {
     fd.refs--;
     if (fd.refs > 0) return;
     if (fd instanceof OpenFD) {
-      this.#end(fd.opened.close());
+      this.closeLater(fd.opened.close());
       this.release(fd.control);
       return;
     }
-    if (fd.listing.opened !== undefined) this.#end(fd.listing.opened.close());
-    fd.node.removeFile(fd.file);
+    if (fd.listing.opened !== undefined) this.closeLater(fd.listing.opened.close());
+    fd.node.files.delete(fd.file);
     fd.node.release();
-    this.#end(fd.file.close());
+    this.closeLater(fd.file.close());
   }
 
-  #end(close: Op<void>): void {
+  /** Nobody waits for it. */
+  closeLater(close: Op<void>): void {
     startOp(close, { resolve: () => undefined, reject: this.#options.onCloseError });
   }
 }

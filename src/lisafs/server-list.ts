@@ -3,7 +3,7 @@
 // Getdents64 goes on where its open FD stands. ListDir, ours, needs no open FD, and tells of each
 // entry what the client would ask for next.
 
-import { LinuxError, linuxerr } from '../abi/errno.ts';
+import { linuxerr } from '../abi/errno.ts';
 import { O_RDONLY } from '../abi/fcntl.ts';
 import type { Mutex } from '../lib/op.ts';
 import { type Op, runAsync, waitFor } from '../lib/op.ts';
@@ -11,13 +11,15 @@ import { utf8Length } from '../lib/text.ts';
 import { LIST_ATTRIBUTES, LIST_CONTROL_FDS } from './extensions.ts';
 import { MESSAGES } from './messages.ts';
 import type { ResponseOf } from './messages.ts';
-import type { Inode } from './records.ts';
+import { type Inode, INVALID_FD } from './records.ts';
 import type { ListedName, OpenedFile } from './served-file.ts';
 import type { ControlFD } from './server-fds.ts';
 import { checkThere, type Handlers, type Request } from './server-request.ts';
 
 /** Files of a directory that are looked at together. */
 const LOOKED_AT_TOGETHER = 32;
+/** In a reply: its count has 16 bits. */
+const NAMES_MAX = 0xffff;
 /** Of a reply, beside its entries. */
 const REPLY_BYTES = 256;
 /** Of an entry of ListDir, beside its name. */
@@ -42,11 +44,23 @@ function direntOf({ name, ino, devMajor, devMinor, type, cookie }: ListedName): 
 
 const { sizeMin: DIRENT_BYTES } = MESSAGES.Getdents64.response.table.dirents.element;
 
-/** Names from `cookie` on that take `room` bytes at most; at least one, if there are any. */
+interface Wanted {
+  readonly cookie: number;
+  readonly room: number;
+  readonly bytesEach: number;
+  readonly withDots: boolean;
+}
+
+interface Fitting {
+  readonly names: readonly ListedName[];
+  readonly isEnd: boolean;
+}
+
+/** Names after `cookie` that take `room` bytes at most. Errors: EINVAL if not even one fits. */
 function* namesThatFit(
   opened: OpenedFile,
-  { cookie, room, bytesEach }: { cookie: number; room: number; bytesEach: number },
-): Op<{ names: readonly ListedName[]; isEnd: boolean }> {
+  { cookie, room, bytesEach, withDots }: Wanted,
+): Op<Fitting> {
   const names: ListedName[] = [];
   let left = room;
   let at = cookie;
@@ -54,10 +68,12 @@ function* namesThatFit(
     const more = yield* opened.list(at);
     if (more.length === 0) return { names, isEnd: true };
     for (const each of more) {
-      left -= bytesEach + utf8Length(each.name);
-      if (left < 0) return { names, isEnd: false };
-      names.push(each);
       at = each.cookie;
+      if (!withDots && isDots(each.name)) continue;
+      left -= bytesEach + utf8Length(each.name);
+      if (left < 0 && names.length === 0) throw linuxerr.EINVAL;
+      if (left < 0 || names.length === NAMES_MAX) return { names, isEnd: false };
+      names.push(each);
     }
   }
 }
@@ -69,15 +85,18 @@ function* lookAt(
   names: readonly ListedName[],
   withFDs: boolean,
 ): Op<(Inode | undefined)[]> {
+  if (withFDs) request.reserve(names.length);
   const inodes: (Inode | undefined)[] = [];
   for (let at = 0; at < names.length; at += LOOKED_AT_TOGETHER) {
     const some = names.slice(at, at + LOOKED_AT_TOGETHER);
     const looks = some.map(({ name }) => runAsync(lookAtOne(request, directory, name, withFDs)));
     // All have ended then, whatever became of them.
-    for (const look of yield* waitFor(Promise.allSettled(looks))) {
-      if (look.status === 'rejected') throw look.reason;
-      inodes.push(look.value);
-    }
+    const ended = yield* waitFor(Promise.allSettled(looks));
+    for (const look of ended) if (look.status === 'fulfilled') inodes.push(look.value);
+    const failed = ended.find((look) => look.status === 'rejected');
+    if (failed === undefined) continue;
+    for (const inode of inodes) request.fds.close(inode?.controlFD ?? INVALID_FD);
+    throw failed.reason;
   }
   return inodes;
 }
@@ -86,19 +105,18 @@ function isDots(name: string): boolean {
   return name === '.' || name === '..';
 }
 
+/** Undefined if it has been removed meanwhile, or is nothing this server has. */
 function* lookAtOne(
   request: Request,
   { node, file }: ControlFD,
   name: string,
   withFDs: boolean,
 ): Op<Inode | undefined> {
-  if (isDots(name)) return undefined;
   try {
-    if (!withFDs) return { controlFD: 0, statx: yield* file.statAt(name) };
+    if (!withFDs) return { controlFD: INVALID_FD, statx: yield* file.statAt(name) };
     return request.addControl(node, name, yield* file.walk(name));
   } catch (error) {
-    // Removed meanwhile, or nothing this server has.
-    if (error instanceof LinuxError) return undefined;
+    if (error === linuxerr.ENOENT || error === linuxerr.EPERM) return undefined;
     throw error;
   }
 }
@@ -109,44 +127,58 @@ interface ListRequest {
   readonly flags: number;
 }
 
+interface Listed {
+  readonly isEnd: boolean;
+  readonly entries: readonly ListedEntry[];
+}
+
+/** Some of the entries; perhaps none, of names that are gone. */
+function* listSome(
+  request: Request,
+  directory: ControlFD,
+  opened: OpenedFile,
+  { cookie, maxBytes, flags }: ListRequest,
+): Op<Listed & { readonly last: number }> {
+  const withFDs = (flags & LIST_CONTROL_FDS) !== 0;
+  const withInodes = withFDs || (flags & LIST_ATTRIBUTES) !== 0;
+  const bytesEach = LISTED_BYTES + (withInodes ? INODE_BYTES : 0);
+  const room = Math.min(maxBytes, request.scope.payloadMax - REPLY_BYTES);
+  const wanted = { cookie, room, bytesEach, withDots: false };
+  const { names, isEnd } = yield* namesThatFit(opened, wanted);
+  const inodes = withInodes ? yield* lookAt(request, directory, names, withFDs) : [];
+  const entries = names.flatMap(({ name, cookie: position, ino, type }, index): ListedEntry[] => {
+    const inode = inodes[index];
+    if (withInodes && inode === undefined) return [];
+    return [{ name, cookie: position, ino, type, inode }];
+  });
+  return { isEnd, entries, last: names.at(-1)?.cookie ?? cookie };
+}
+
 function* listDir(
   request: Request,
   directory: ControlFD,
-  { cookie, maxBytes, flags }: ListRequest,
+  wanted: ListRequest,
 ): Op<ResponseOf<'ListDir'>> {
   const { file, listing } = directory;
-  const withFDs = (flags & LIST_CONTROL_FDS) !== 0;
-  const withInodes = withFDs || (flags & LIST_ATTRIBUTES) !== 0;
-  if (cookie === 0 || listing.opened === undefined) yield* openListing(directory);
-  const { opened } = listing;
-  if (opened === undefined) throw linuxerr.EIO;
   const dir = yield* file.stat();
-  const bytesEach = LISTED_BYTES + (withInodes ? INODE_BYTES : 0);
-  const room = Math.min(maxBytes, request.scope.payloadMax - REPLY_BYTES);
-  const { names, isEnd } = yield* namesThatFit(opened, { cookie, room, bytesEach });
-  if (!isEnd && names.length === 0) throw linuxerr.EINVAL;
-  if (withFDs) request.fds.checkRoom(names.length);
-  const inodes = withInodes ? yield* lookAt(request, directory, names, withFDs) : [];
-  const entries = names.map((each, index): ListedEntry => ({
-    name: each.name,
-    cookie: each.cookie,
-    ino: each.ino,
-    type: each.type,
-    inode: inodes[index],
-  }));
-  if (isEnd) yield* closeListing(directory);
-  return { dir, isEnd, entries };
+  if (wanted.cookie === 0) endListing(request, directory);
+  const opened = (listing.opened ??= yield* file.open(O_RDONLY));
+  let { cookie } = wanted;
+  for (;;) {
+    const { isEnd, entries, last } = yield* listSome(request, directory, opened, {
+      ...wanted,
+      cookie,
+    });
+    if (isEnd) endListing(request, directory);
+    if (isEnd || entries.length > 0) return { dir, isEnd, entries };
+    cookie = last;
+  }
 }
 
-function* openListing(directory: ControlFD): Op<void> {
-  yield* closeListing(directory);
-  directory.listing.opened = yield* directory.file.open(O_RDONLY);
-}
-
-function* closeListing({ listing }: ControlFD): Op<void> {
+function endListing({ fds }: Request, { listing }: ControlFD): void {
   const { opened } = listing;
   listing.opened = undefined;
-  if (opened !== undefined) yield* opened.close();
+  if (opened !== undefined) fds.closeLater(opened.close());
 }
 
 export const LIST_HANDLERS: Handlers<'Getdents64' | 'ListDir'> = {
@@ -159,9 +191,8 @@ export const LIST_HANDLERS: Handlers<'Getdents64' | 'ListDir'> = {
         checkThere(control.node);
         if (count < 0) fd.cookie = 0;
         const room = Math.min(Math.abs(count), request.scope.payloadMax - REPLY_BYTES);
-        const wanted = { cookie: fd.cookie, room, bytesEach: DIRENT_BYTES };
-        const { names, isEnd } = yield* namesThatFit(opened, wanted);
-        if (!isEnd && names.length === 0) throw linuxerr.EINVAL;
+        const wanted = { cookie: fd.cookie, room, bytesEach: DIRENT_BYTES, withDots: true };
+        const { names } = yield* namesThatFit(opened, wanted);
         fd.cookie = names.at(-1)?.cookie ?? fd.cookie;
         return { dirents: names.map(direntOf) };
       }),

@@ -6,6 +6,7 @@ import { AT_REMOVEDIR, RENAME_EXCHANGE } from '../abi/fcntl.ts';
 import type { Op } from '../lib/op.ts';
 import type { Node } from './node.ts';
 import type { RequestOf } from './messages.ts';
+import type { ServedFile } from './served-file.ts';
 import type { ControlFD } from './server-fds.ts';
 import { checkName, checkThere, type Handlers, type Request, withWrite } from './server-request.ts';
 
@@ -32,10 +33,22 @@ function* rename(request: Request, values: RequestOf<'RenameAt'>, flags: number)
     if (from.node === to.node && oldName === newName) return;
     yield* from.file.rename(oldName, to.file, newName, flags);
     const isExchange = (flags & RENAME_EXCHANGE) !== 0;
+    // Of two links of one file, both stay.
+    if (!isExchange && (yield* isThere(from.file, oldName))) return;
     from.node.rename(oldName, to.node, newName, isExchange);
     tellRenamed(to.node, newName);
     if (isExchange) tellRenamed(from.node, oldName);
   });
+}
+
+function* isThere(directory: ServedFile, name: string): Op<boolean> {
+  try {
+    yield* directory.statAt(name);
+    return true;
+  } catch (error) {
+    if (error !== linuxerr.ENOENT) throw error;
+    return false;
+  }
 }
 
 function tellRenamed(directory: Node, name: string): void {

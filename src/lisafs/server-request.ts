@@ -35,6 +35,7 @@ export interface RequestScope {
 export class Request {
   readonly scope: RequestScope;
   readonly #used: (ControlFD | OpenFD)[] = [];
+  #reserved = 0;
 
   constructor(scope: RequestScope) {
     this.scope = scope;
@@ -71,7 +72,15 @@ export class Request {
     return fd;
   }
 
+  /** Room for FDs that it makes. Errors: EMFILE. */
+  reserve(count: number): void {
+    this.fds.reserve(count);
+    this.#reserved += count;
+  }
+
   end(): void {
+    this.fds.unreserve(this.#reserved);
+    this.#reserved = 0;
     for (const fd of this.#used.splice(0)) this.fds.release(fd);
   }
 

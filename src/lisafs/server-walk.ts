@@ -20,10 +20,11 @@ import { checkName, type Handlers, type Request, withRead } from './server-reque
 
 /** Bytes a walk may answer with, for each name. Errors: EIO if that is too much. */
 function checkAnswer({ scope }: Request, count: number, bytesEach: number): void {
-  const fixed = 16;
-  if (fixed + count * bytesEach > scope.payloadMax) throw linuxerr.EIO;
+  if (REPLY_BYTES + count * bytesEach > scope.payloadMax) throw linuxerr.EIO;
 }
 
+/** Beside what it tells of each name. */
+const REPLY_BYTES = 32;
 const STATX_BYTES = 144;
 const INODE_BYTES = STATX_BYTES + 8;
 
@@ -49,7 +50,7 @@ interface Walked {
 
 /** If it fails, no FDs are left of it. */
 function* walk(request: Request, start: ControlFD, path: readonly string[]): Op<Walked> {
-  request.fds.checkRoom(path.length);
+  request.reserve(path.length);
   const inodes: Inode[] = [];
   let last = start;
   try {
@@ -83,26 +84,28 @@ function* walkFrom<T>(
 }
 
 /** What is there, down to where there is nothing or a symlink. FDs are not made. */
-function* walkStat(start: ControlFD, path: readonly string[]): Op<Statx[]> {
+function* walkStat(request: Request, start: ControlFD, path: readonly string[]): Op<Statx[]> {
   const stats: Statx[] = [];
-  let node = start.node;
-  let file = start.file;
-  const held: Node[] = [];
-  const made: ServedFile[] = [];
+  let { node, file } = start;
+  const leave = (): void => {
+    if (file === start.file) return;
+    node.release();
+    request.fds.closeLater(file.close());
+  };
   try {
     for (const name of path) {
       if (file.type === S_IFLNK) break;
       const found = yield* step(node, file, name);
       if (found === undefined) break;
-      node = node.hold(name);
-      held.push(node);
+      // Holds the one above it.
+      const child = node.hold(name);
+      leave();
+      node = child;
       ({ file } = found);
-      made.push(file);
       stats.push(found.statx);
     }
   } finally {
-    for (const each of held.reverse()) each.release();
-    for (const each of made) yield* each.close();
+    leave();
   }
   return stats;
 }
@@ -113,7 +116,7 @@ export const WALK_HANDLERS: Handlers<'Mount' | 'Ping' | 'Walk' | 'WalkStat' | 'W
   *Mount(request) {
     const { root, payloadMax } = request.scope;
     return yield* request.reading(root.node, function* () {
-      request.fds.checkRoom(1);
+      request.reserve(1);
       const { file, statx } = yield* root.pin();
       root.node.retain();
       const { id } = request.fds.addControl(root.node, file);
@@ -144,12 +147,12 @@ export const WALK_HANDLERS: Handlers<'Mount' | 'Ping' | 'Walk' | 'WalkStat' | 'W
     if (names.length > 0 && start.file.type !== S_IFDIR) throw linuxerr.ENOTDIR;
     return yield* withRead(request.scope.renameMu, function* () {
       const first = withStart ? [yield* withRead(start.node.opMu, () => start.file.stat())] : [];
-      return { stats: [...first, ...(yield* walkStat(start, names))] };
+      return { stats: [...first, ...(yield* walkStat(request, start, names))] };
     });
   },
 
   *WalkOpenRead(request, { flags, maxBytes, ...values }): Op<ResponseOf<'WalkOpenRead'>> {
-    const room = request.scope.payloadMax - values.path.length * INODE_BYTES;
+    const room = request.scope.payloadMax - REPLY_BYTES - values.path.length * INODE_BYTES;
     return yield* walkFrom(request, values, function* ({ status, inodes, last }) {
       const walked = { status, inodes, openErrno: 0, ...NOT_OPENED };
       if (status !== WALK_SUCCESS || last.isSymlink) return walked;

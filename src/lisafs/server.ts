@@ -7,10 +7,16 @@
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import type { Clock } from '../lib/clock.ts';
 import { assertDefined } from '../lib/assert.ts';
-import type { Op } from '../lib/op.ts';
+import { type Op, runAsync } from '../lib/op.ts';
 import { RwLock } from '../lib/rw-lock.ts';
 import { WireError, WireWriter } from '../lib/wire-buffer.ts';
-import type { CloseInfo, Receiver, Transport } from '../transport/transport.ts';
+import {
+  BUFFERED_BYTES_MAX,
+  type CloseInfo,
+  type Receiver,
+  type Transport,
+  whenDrained,
+} from '../transport/transport.ts';
 import { SESSION_ID_SIZE } from './extensions.ts';
 import {
   decodeFrame,
@@ -37,6 +43,8 @@ export interface ServerOptions {
   /** So many random bytes, which nobody can guess. */
   readonly randomBytes: (count: number) => Uint8Array;
   readonly isReadOnly?: boolean;
+  /** Most clients that can come back. */
+  readonly sessionsMax?: number;
   /** Most FDs of a client. */
   readonly fdsMax?: number;
   /** Most requests of a client at a time. */
@@ -47,6 +55,7 @@ export interface ServerOptions {
   readonly onError: (error: unknown) => void;
 }
 
+const SESSIONS_MAX = 1000;
 const FDS_MAX = 10_000;
 const IN_FLIGHT_MAX = 128;
 const GRACE_MS = 60_000;
@@ -67,6 +76,7 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = {
       isReadOnly: false,
+      sessionsMax: SESSIONS_MAX,
       fdsMax: FDS_MAX,
       inFlightMax: IN_FLIGHT_MAX,
       graceMs: GRACE_MS,
@@ -87,6 +97,11 @@ export class Server {
   /** Clients that have a session, with a link or without. */
   get sessionCount(): number {
     return this.#sessions.size;
+  }
+
+  /** There can't be more sessions. */
+  get isFull(): boolean {
+    return this.#sessions.size >= this.#options.sessionsMax;
   }
 
   /** Serves whoever is at the other end. */
@@ -242,12 +257,16 @@ class Connection implements Receiver, Outlet {
     const { headerVersion: wanted, sessionId, ...seen } = asked;
     const { headerVersion } = this;
     const options = { headerVersion, tag, payloadMax: PAYLOAD_SIZE_MAX };
-    const isNew = this.#id === undefined && !this.#session.isBusy && this.#session.fds.count === 0;
-    if (wanted !== 2 || !isNew) {
+    const isUsed = this.#session.isBusy || this.#session.fds.count > 0 || this.#waiting.length > 0;
+    if (wanted < 2 || isUsed || this.#id !== undefined) {
       this.#transport.send(encodeError(new WireWriter(), options, linuxerr.EINVAL));
       return;
     }
     const resumed = sessionId.length > 0 ? this.#server.resume(sessionId) : undefined;
+    if (resumed === undefined && this.#server.isFull) {
+      this.#transport.send(encodeError(new WireWriter(), options, linuxerr.EMFILE));
+      return;
+    }
     if (resumed !== undefined) this.#take(resumed);
     resumed?.seen(seen);
     const id = resumed === undefined ? this.#server.register(this.#session) : sessionId.slice();
@@ -285,9 +304,21 @@ class Connection implements Receiver, Outlet {
       if (!(error instanceof LinuxError)) throw error;
       this.refuse('a reply is too large for the link');
     }
-    if (this.headerVersion === 1 && this.#waiting.length > 0) {
+    this.#receiveWaiting();
+  }
+
+  #receiveWaiting(): void {
+    while (!this.#session.isBusy && this.#waiting.length > 0) {
       this.#receive(assertDefined(this.#waiting.shift()));
     }
+  }
+
+  get isCongested(): boolean {
+    return this.#transport.isOpen && this.#transport.bufferedBytes > BUFFERED_BYTES_MAX;
+  }
+
+  drained(): Promise<void> {
+    return runAsync(whenDrained(this.#transport));
   }
 
   refuse(reason: string): void {

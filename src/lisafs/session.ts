@@ -17,10 +17,16 @@ import { Request, type RequestScope } from './server-request.ts';
 /** Bytes of a message, and which one. */
 type Reply = Omit<Frame, 'tag'>;
 
+/** Of a reply that is kept, beside its payload. */
+const KEPT_REPLY_BYTES = 256;
+
 /** Where replies go: the link there is at the moment. */
 export interface Outlet {
   readonly headerVersion: HeaderVersion;
   send(frame: Uint8Array): void;
+  /** The client reads more slowly than it asks. */
+  readonly isCongested: boolean;
+  drained(): Promise<void>;
   /** The client doesn't keep to the rules. */
   refuse(reason: string): void;
 }
@@ -46,6 +52,8 @@ export class Session {
   /** Replies to what must not be done twice. */
   readonly #kept = new Map<number, Reply>();
   #keptBytes = 0;
+  /** Requests that were answered, with a reply that isn't on its way yet. */
+  #undrained = 0;
   #isEnded = false;
 
   constructor(options: SessionOptions) {
@@ -69,10 +77,10 @@ export class Session {
   /** The client has the replies to all tags up to `lastTag`, but not to those it awaits. */
   seen({ lastTag, awaited }: { lastTag: number; awaited: readonly number[] }): void {
     const isAwaited = new Set(awaited);
-    for (const [tag, { payload }] of this.#kept) {
+    for (const [tag, reply] of this.#kept) {
       if (isAwaited.has(tag) || isTagBefore(lastTag, tag)) continue;
       this.#kept.delete(tag);
-      this.#keptBytes -= payload.length;
+      this.#keptBytes -= sizeOf(reply);
     }
   }
 
@@ -84,10 +92,11 @@ export class Session {
     if (this.#running.has(tag)) return;
     const kept = this.#kept.get(tag);
     if (kept !== undefined) {
-      this.#send(tag, kept);
+      if (this.outlet?.isCongested === true) this.outlet.refuse('replies are not read');
+      else this.#send(tag, kept);
       return;
     }
-    if (this.#running.size >= inFlightMax) {
+    if (this.#running.size + this.#undrained >= inFlightMax) {
       this.outlet?.refuse(`more than ${inFlightMax} requests at a time`);
       return;
     }
@@ -96,7 +105,7 @@ export class Session {
       return;
     }
     this.#running.add(tag);
-    void this.#run(frame);
+    this.#run(frame).catch(this.#options.onError);
   }
 
   async #run(frame: Frame): Promise<void> {
@@ -110,9 +119,18 @@ export class Session {
     }
     if (this.#isKept(name, tag)) {
       this.#kept.set(tag, reply);
-      this.#keptBytes += reply.payload.length;
+      this.#keptBytes += sizeOf(reply);
     }
     this.#send(tag, reply);
+    await this.#drained();
+  }
+
+  /** Until then it counts as under way: who doesn't read can't ask. */
+  async #drained(): Promise<void> {
+    if (this.outlet?.isCongested !== true) return;
+    this.#undrained++;
+    await this.outlet.drained();
+    this.#undrained--;
   }
 
   #isKept(name: MessageName | undefined, tag: number): boolean {
@@ -173,6 +191,11 @@ export class Session {
 function checkOpensToRead(values: StructValues<FieldTable>): void {
   const { flags } = values as { readonly flags: number };
   if (!isPlainRead(flags)) throw linuxerr.EROFS;
+}
+
+/** What a reply takes while it is kept, about. */
+function sizeOf({ payload }: Reply): number {
+  return KEPT_REPLY_BYTES + payload.length;
 }
 
 function errorReply({ errno }: LinuxError): Reply {

@@ -5,6 +5,7 @@ import { O_RDWR } from '../../../src/abi/fcntl.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../src/lib/text.ts';
 import { NO_ID } from '../../../src/lisafs/records.ts';
 import type { ServerOptions } from '../../../src/lisafs/server.ts';
+import type { LoopbackOptions } from '../../../src/transport/loopback.ts';
 import { connect, RawClient, serve, type Served, settle } from './raw-client.ts';
 
 export const OWNER = { uid: NO_ID, gid: NO_ID };
@@ -20,9 +21,12 @@ export async function start(options: Partial<ServerOptions> = {}): Promise<void>
 }
 
 /** The same with a session, and so with tags. */
-export async function startSession(): Promise<void> {
-  served = serve();
-  client = new RawClient(served);
+export async function startSession(
+  options: Partial<ServerOptions> = {},
+  link: Partial<LoopbackOptions> = {},
+): Promise<void> {
+  served = serve(options);
+  client = new RawClient(served, link);
   await client.startSession();
   root = await client.mount();
 }

@@ -71,6 +71,8 @@ export class MemoryTree {
   /** Every call waits here while it is set. */
   gate: Wait | undefined;
   #lastIno = 1n;
+  /** Calls that read data. */
+  reads = 0;
   /** Calls that changed something, in order. */
   readonly changes: string[] = [];
   /** The next call fails with it. */
@@ -232,6 +234,8 @@ class MemoryFile implements ServedFile {
     const to = (target as MemoryFile).inode;
     const moved = this.#child(name);
     const replaced = to.names.get(newName);
+    // Linux: nothing happens.
+    if (moved === replaced) return;
     this.inode.names.delete(name);
     if (replaced !== undefined && (flags & RENAME_EXCHANGE) !== 0) {
       this.inode.names.set(name, replaced);
@@ -282,6 +286,8 @@ class MemoryOpened implements OpenedFile {
   readonly #tree: MemoryTree;
   readonly #inode: MemoryInode;
   #isClosed = false;
+  /** As they were when a listing began. */
+  #names: (readonly [string, MemoryInode])[] = [];
 
   constructor(tree: MemoryTree, inode: MemoryInode) {
     this.#tree = tree;
@@ -291,6 +297,7 @@ class MemoryOpened implements OpenedFile {
 
   *read(into: Uint8Array, offset: number): Op<number> {
     yield* this.#tree.enter();
+    this.#tree.reads++;
     const part = this.#inode.data.subarray(offset, offset + into.length);
     into.set(part);
     return part.length;
@@ -321,10 +328,9 @@ class MemoryOpened implements OpenedFile {
 
   *list(cookie: number): Op<readonly ListedName[]> {
     yield* this.#tree.enter();
-    const { names } = this.#inode;
-    const all = [['.', this.#inode], ['..', this.#inode], ...names] as const;
+    if (cookie === 0) this.#names = [['.', this.#inode], ['..', this.#inode], ...this.#inode.names];
     // A few at a time.
-    return all.slice(cookie, cookie + 5).map(([name, { ino, mode }], index) => ({
+    return this.#names.slice(cookie, cookie + 5).map(([name, { ino, mode }], index) => ({
       name,
       ino,
       devMajor: 0,

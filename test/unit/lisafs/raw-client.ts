@@ -19,7 +19,7 @@ import {
   type ResponseOf,
 } from '../../../src/lisafs/messages.ts';
 import { Server, type ServerOptions } from '../../../src/lisafs/server.ts';
-import { LoopbackLink } from '../../../src/transport/loopback.ts';
+import { LoopbackLink, type LoopbackOptions } from '../../../src/transport/loopback.ts';
 import type { CloseInfo, Receiver } from '../../../src/transport/transport.ts';
 import { MemoryTree } from './memory-tree.ts';
 
@@ -62,9 +62,11 @@ export class RawClient implements Receiver {
   readonly replies: Frame[] = [];
   readonly #awaited = new Map<number, (frame: Frame) => void>();
   #lastTag = 0;
+  readonly #clock: FakeClock;
 
-  constructor({ server, clock }: Served) {
-    this.link = new LoopbackLink({ clock, messageSizeMax: PAYLOAD_SIZE_MAX + 16 });
+  constructor({ server, clock }: Served, options: Partial<LoopbackOptions> = {}) {
+    this.#clock = clock;
+    this.link = new LoopbackLink({ clock, messageSizeMax: PAYLOAD_SIZE_MAX + 16, ...options });
     this.link.client.start(this);
     server.accept(this.link.server);
   }
@@ -101,13 +103,22 @@ export class RawClient implements Receiver {
     const { mid, payload } = await new Promise<Frame>((resolve, reject) => {
       this.#awaited.set(tag, resolve);
       this.send(name, values, tag);
-      void settle().then(() => {
+      void this.#waitForReply().then(() => {
         const why = this.closed?.reason ?? 'no reply';
         if (this.#awaited.get(tag) === resolve) reject(new Error(why));
       });
     });
     if (mid === 0) throw errorFromErrno(MESSAGES.Error.response.decode(payload).errno);
     return assertDefined(messageRow(name).response).decode(payload) as ResponseOf<Name>;
+  }
+
+  /** There and back again. */
+  async #waitForReply(): Promise<void> {
+    await settle();
+    this.#clock.advance(1);
+    await settle();
+    this.#clock.advance(1);
+    await settle();
   }
 
   /** Begins a session, or goes on with one. */

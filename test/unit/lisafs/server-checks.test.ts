@@ -22,6 +22,9 @@ import { settle } from './raw-client.ts';
 
 afterEach(end);
 
+/** No id may come twice. */
+let lastId = 2 * CLIENT_FD_MIN - 1_000_000;
+
 /** One request of each kind that names something, with what it needs to be decoded. */
 function requestsWith(name: string, fd: number): Partial<{ [M in MessageName]: RequestOf<M> }> {
   const common = { dirFD: fd, ...FILE, name };
@@ -41,11 +44,11 @@ function requestsWith(name: string, fd: number): Partial<{ [M in MessageName]: R
     CreateWrite: {
       ...common,
       flags: O_RDWR,
-      clientFD: CLIENT_FD_MIN,
+      clientFD: ++lastId,
       clientOpenFD: 0,
       data: new Uint8Array(1),
     },
-    MkdirAs: { ...common, clientFD: CLIENT_FD_MIN },
+    MkdirAs: { ...common, clientFD: ++lastId },
   };
 }
 

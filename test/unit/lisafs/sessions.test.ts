@@ -118,6 +118,15 @@ test('who never says so is cut off', async () => {
   expect(client.closed?.reason).toContain('send Ack');
 });
 
+test('nor who makes many small requests and never says so', async () => {
+  const { client } = await start();
+  for (let tag = 100; tag < 30_000 && client.closed === undefined; tag++) {
+    client.send('FSync', { fds: [] }, tag);
+    if (tag % 100 === 0) await settle();
+  }
+  expect(client.closed?.reason).toContain('send Ack');
+});
+
 test('who takes too long finds nothing', async () => {
   const { client, sessionId, root } = await start({ graceMs: 1000 });
   await client.call('OpenCreateAt', { dirFD: root, ...FILE, name: 'file' });
@@ -169,6 +178,18 @@ test('a session is begun first, and once', async () => {
   const third = new RawClient(served);
   const old = third.call('Session', { ...wanted, headerVersion: 1 });
   await expect(old).rejects.toBe(linuxerr.EINVAL);
+  const later = await third.call('Session', { ...wanted, headerVersion: 3 });
+  expect(later.headerVersion).toBe(2);
+});
+
+test('there are not more sessions than there may be', async () => {
+  const { client, sessionId } = await start({ sessionsMax: 1 });
+  const more = new RawClient(served);
+  await expect(more.startSession()).rejects.toBe(linuxerr.EMFILE);
+  client.link.notice();
+  await settle();
+  const back = new RawClient(served);
+  expect((await back.startSession(sessionId)).isResumed).toBe(true);
 });
 
 test('too many requests at a time end the link', async () => {
