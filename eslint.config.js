@@ -87,6 +87,10 @@ const LAYERS = {
   'src/fs/shared': { imports: ['src/vfs', 'src/auth', 'src/abi', 'src/lib'] },
   'src/vfs': { imports: ['src/auth', 'src/abi', 'src/lib'] },
   'src/store': { imports: ['src/abi', 'src/lib'], packages: ['idb-keyval', 'xxhash-wasm'] },
+  'src/fsgofer': {
+    imports: ['src/lisafs', 'src/p9', 'src/transport', 'src/abi', 'src/lib'],
+    packages: ['node:', 'koffi'],
+  },
   'src/lisafs': { imports: ['src/transport', 'src/abi', 'src/lib'] },
   'src/p9': { imports: ['src/abi', 'src/lib'] },
   'src/transport': { imports: ['src/abi', 'src/lib'], packages: ['ws'] },

@@ -1,0 +1,113 @@
+// HostFd: a descriptor of the host's that is closed exactly once, when nobody uses it any more.
+// FdBudget: how many there may be.
+//
+// A path through /proc/self/fd names a descriptor by its number. Were it closed while a call with
+// such a path is under way, the next file to be opened could get its number, and the call.
+
+import type { LinuxError } from '../abi/errno.ts';
+import { assert } from '../lib/assert.ts';
+import { close } from './node-fs.ts';
+
+export interface FdBudgetOptions {
+  readonly fdsMax: number;
+  /** EMFILE for a client's, ENFILE for a server's. */
+  readonly error: LinuxError;
+  /** What is taken here is taken there too. */
+  readonly parent?: FdBudget;
+}
+
+export class FdBudget {
+  readonly #fdsMax: number;
+  readonly #error: LinuxError;
+  readonly #parent: FdBudget | undefined;
+  #fdCount = 0;
+
+  constructor({ fdsMax, error, parent }: FdBudgetOptions) {
+    this.#fdsMax = fdsMax;
+    this.#error = error;
+    this.#parent = parent;
+  }
+
+  /** Descriptors that are open. */
+  get fdCount(): number {
+    return this.#fdCount;
+  }
+
+  /** Errors: its own, or its parent's, if there are too many. */
+  take(): void {
+    if (this.#fdCount >= this.#fdsMax) throw this.#error;
+    this.#parent?.take();
+    this.#fdCount++;
+  }
+
+  give(): void {
+    assert(this.#fdCount > 0, 'more descriptors are closed than were opened');
+    this.#fdCount--;
+    this.#parent?.give();
+  }
+
+  /** Opens something that takes one, and is given back by whoever closes it. Errors: take()'s. */
+  async spend<T>(openIt: () => Promise<T>): Promise<T> {
+    this.take();
+    try {
+      return await openIt();
+    } catch (error) {
+      this.give();
+      throw error;
+    }
+  }
+}
+
+export class HostFd {
+  readonly #fd: number;
+  readonly #budget: FdBudget;
+  /** The owner's, and one for each call under way. */
+  #refCount = 1;
+  #isClosed = false;
+  readonly #gone: Promise<void>;
+  #onGone!: (closing: Promise<void>) => void;
+
+  /** Opens a file. Errors: those of `openIt`; the budget's. */
+  static async open(budget: FdBudget, openIt: () => Promise<number>): Promise<HostFd> {
+    return new HostFd(await budget.spend(openIt), budget);
+  }
+
+  /** `fd` is paid for out of `budget`. */
+  private constructor(fd: number, budget: FdBudget) {
+    this.#fd = fd;
+    this.#budget = budget;
+    this.#gone = new Promise((resolve) => {
+      this.#onGone = resolve;
+    });
+  }
+
+  /** Calls `work` with the descriptor, which stays open until its promise is settled. */
+  async use<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    assert(!this.#isClosed, 'a descriptor is used after it was closed');
+    this.#refCount++;
+    try {
+      return await work(this.#fd);
+    } finally {
+      this.#decRef();
+    }
+  }
+
+  /** Closes it as soon as nobody uses it. Waits for that. Errors: close(2)'s. */
+  async close(): Promise<void> {
+    assert(!this.#isClosed, 'a descriptor is closed twice');
+    this.#isClosed = true;
+    this.#decRef();
+    await this.#gone;
+  }
+
+  #decRef(): void {
+    this.#refCount--;
+    if (this.#refCount > 0) return;
+    // Whatever close(2) says, the descriptor is gone.
+    this.#onGone(
+      close(this.#fd).finally(() => {
+        this.#budget.give();
+      }),
+    );
+  }
+}

@@ -1,0 +1,69 @@
+// Names as a host has them: any bytes but NUL and slash. One that is UTF-8 is a string, as names
+// are everywhere else; any other is its bytes, so that it gets through unharmed.
+
+import { Buffer } from 'node:buffer';
+import { linuxerr } from '../abi/errno.ts';
+import { NAME_MAX, PATH_MAX } from '../abi/limits.ts';
+import { decodeUtf8Strict } from '../lib/text.ts';
+
+export type HostName = string | Uint8Array;
+
+const NUL = 0;
+const SLASH = 0x2f;
+const DOT = 0x2e;
+
+/**
+ * The bytes of a name that somebody wants to use in a directory. Nothing reaches the host unless it
+ * has gone through here.
+ *
+ * Errors:
+ *  - EINVAL if it is empty, "." or "..", or contains a slash or a NUL.
+ *  - EILSEQ if it is a string that isn't well-formed Unicode: it would be another name.
+ *  - ENAMETOOLONG from 256 bytes on.
+ */
+export function checkName(name: HostName): Buffer {
+  const bytes = hostBytes(name);
+  const isDots = bytes.length <= 2 && bytes.every((byte) => byte === DOT);
+  if (isDots || bytes.includes(SLASH) || bytes.includes(NUL)) throw linuxerr.EINVAL;
+  if (bytes.length > NAME_MAX) throw linuxerr.ENAMETOOLONG;
+  return bytes;
+}
+
+/**
+ * The bytes of a symbolic link's target.
+ *
+ * Errors:
+ *  - ENOENT if it is empty.
+ *  - EINVAL if it contains a NUL.
+ *  - EILSEQ if it is a string that isn't well-formed Unicode.
+ *  - ENAMETOOLONG from PATH_MAX bytes on, the NUL included.
+ */
+export function checkTarget(target: HostName): Buffer {
+  const bytes = hostBytes(target);
+  if (bytes.length === 0) throw linuxerr.ENOENT;
+  if (bytes.includes(NUL)) throw linuxerr.EINVAL;
+  if (bytes.length >= PATH_MAX) throw linuxerr.ENAMETOOLONG;
+  return bytes;
+}
+
+/** Errors: EILSEQ. */
+export function hostBytes(name: HostName): Buffer {
+  if (typeof name !== 'string') return Buffer.from(name.buffer, name.byteOffset, name.length);
+  if (!name.isWellFormed()) throw linuxerr.EILSEQ;
+  return Buffer.from(name);
+}
+
+/** What the host calls something. */
+export function fromHostBytes(bytes: Uint8Array): HostName {
+  try {
+    return decodeUtf8Strict(bytes);
+  } catch {
+    // A TypeError, which says that it isn't UTF-8 and no more. The copy lets go of a larger buffer.
+    return Uint8Array.from(bytes);
+  }
+}
+
+/** `directory` + '/' + `name`. */
+export function joinPath(directory: Buffer, name: Buffer): Buffer {
+  return Buffer.concat([directory, Buffer.of(SLASH), name]);
+}
