@@ -90,7 +90,7 @@ const TO_WASI: Readonly<Record<ErrnoName, number>> = {
 /** Of several Linux errors with one WASI number, the one it stands for. */
 const FROM_WASI = new Map<number, LinuxError>(
   (Object.entries(TO_WASI) as [ErrnoName, number][])
-    .filter(([name]) => name !== 'ENODATA')
+    .filter(([name]) => name !== 'ENODATA' && name !== 'EREMOTEIO')
     .map(([name, number]) => [number, linuxerr[name]]),
 );
 

@@ -11,7 +11,11 @@ const WASI_ERRNOS = Object.entries(wasi as unknown as Record<string, unknown>).f
 );
 
 /** Where preview1 has another name for what Linux calls so. */
-const OTHER_NAMES: Readonly<Record<string, string>> = { EOPNOTSUPP: 'ENOTSUP', ENODATA: 'ENOENT' };
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  EOPNOTSUPP: 'ENOTSUP',
+  ENODATA: 'ENOENT',
+  EREMOTEIO: 'EIO',
+};
 
 describe('error numbers', () => {
   test.each(allLinuxErrors.map(({ code }) => code))('%s has its namesake in preview1', (code) => {
@@ -23,6 +27,11 @@ describe('error numbers', () => {
     const error = linuxErrorOf(number);
     if (name === 'ERRNO_SUCCESS') expect(error).toBeUndefined();
     else expect(wasiErrnoOf(error!)).toBe(number);
+  });
+
+  test('of two Linux errors with one number it stands for the usual one', () => {
+    expect(linuxErrorOf(wasi.ERRNO_IO)).toBe(linuxerr.EIO);
+    expect(linuxErrorOf(wasi.ERRNO_NOENT)).toBe(linuxerr.ENOENT);
   });
 
   test('there are 77 in preview1, and no others', () => {
