@@ -7,6 +7,7 @@ import { checkAccess, MAY_READ } from '../src/vfs/permissions.ts';
 import { S_IFDIR, S_IFMT, type Stat } from '../src/abi/stat.ts';
 import type { Credentials } from '../src/auth/credentials.ts';
 import { runAsync } from '../src/lib/op.ts';
+import { hexOf } from '../src/lib/text.ts';
 import type { Kernel } from '../src/kernel/kernel.ts';
 import type { FileService } from '../src/kernel/file-service.ts';
 import type { Syscalls } from '../src/syscalls/table.ts';
@@ -126,7 +127,7 @@ async function contentHash(bytes: Uint8Array): Promise<string | undefined> {
   const subtle = crypto.subtle as SubtleCrypto | undefined;
   if (subtle === undefined) return undefined;
   const digest = await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hexOf(new Uint8Array(digest));
 }
 
 async function compile(bytes: Uint8Array): Promise<WebAssembly.Module> {

@@ -11,6 +11,11 @@ const LOOP_MAX = 256;
 /** The same of the decoder: names are mostly shorter. */
 const DECODE_LOOP_MAX = 64;
 
+/** Two digits a byte. */
+export function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   return encodeAscii(text) ?? encoder.encode(text);
 }

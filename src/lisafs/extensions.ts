@@ -3,7 +3,19 @@
 
 import { array, optional, struct } from '../lib/wire.ts';
 import { bigU64, bool, bytes, i64, padding, u32, u64, u8 } from '../lib/wire-fields.ts';
-import { createCommon, hostName, inode, type MessageRow, name, path, statx } from './records.ts';
+import {
+  bookkeeping,
+  createCommon,
+  hostName,
+  inode,
+  type MessageRow,
+  name,
+  nothing,
+  path,
+  reading,
+  statx,
+  writing,
+} from './records.ts';
 
 /** Extensions' MIDs: the standard has the first 256. */
 export const EXTENSION_MID_MIN = 256;
@@ -33,16 +45,6 @@ export const INVALIDATE_GONE = 8;
 /** Of a directory: the one name that is told. */
 export const INVALIDATE_ENTRY = 16;
 
-const nothing = struct({});
-
-const reading = { sender: 'client', guarantee: 'read', onReadOnly: 'served' } as const;
-const creating = {
-  sender: 'client',
-  guarantee: 'write',
-  onReadOnly: 'refused',
-  isRetrySafe: false,
-} as const;
-const bookkeeping = { sender: 'client', guarantee: 'none', onReadOnly: 'served' } as const;
 const pushed = {
   sender: 'server',
   guarantee: 'none',
@@ -153,7 +155,7 @@ export const EXTENSIONS = {
   },
   CreateWrite: {
     mid: 263,
-    ...creating,
+    ...writing,
     errors: ['EROFS', 'EINVAL', 'EBADF', 'ENOTDIR', 'EACCES', 'EEXIST', 'ENOSPC', 'EDQUOT'],
     request: struct({
       ...createCommon,
@@ -168,7 +170,7 @@ export const EXTENSIONS = {
   },
   MkdirAs: {
     mid: 264,
-    ...creating,
+    ...writing,
     errors: ['EROFS', 'EINVAL', 'EBADF', 'ENOTDIR', 'EACCES', 'EEXIST', 'ENOSPC', 'EDQUOT'],
     request: struct({ ...createCommon, clientFD: u64, name }),
     response: struct({ childDir: inode }),

@@ -30,14 +30,6 @@ export class Node {
     return this.#isDeleted;
   }
 
-  get isRoot(): boolean {
-    return this.#parent === undefined && !this.#isDeleted;
-  }
-
-  get name(): string {
-    return this.#name;
-  }
-
   /** Undefined if nobody has anything to do with it. */
   peek(name: string): Node | undefined {
     return this.#children.get(name);

@@ -54,6 +54,21 @@ export interface MessageRow {
   readonly response: StructField<FieldTable> | undefined;
 }
 
+/** A message that says nothing but its name. */
+export const nothing = struct({});
+
+/** One that looks. */
+export const reading = { sender: 'client', guarantee: 'read', onReadOnly: 'served' } as const;
+/** One that changes the file, or the directory, it names. */
+export const writing = {
+  sender: 'client',
+  guarantee: 'write',
+  onReadOnly: 'refused',
+  isRetrySafe: false,
+} as const;
+/** One about the link itself, or FDs. */
+export const bookkeeping = { sender: 'client', guarantee: 'none', onReadOnly: 'served' } as const;
+
 /** A file's name, or a symlink's target. */
 export const name = string(linuxerr.ENAMETOOLONG);
 /** The same as a host has it. */

@@ -11,7 +11,7 @@ import { utf8Length } from '../lib/text.ts';
 import { LIST_ATTRIBUTES, LIST_CONTROL_FDS } from './extensions.ts';
 import { MESSAGES } from './messages.ts';
 import type { ResponseOf } from './messages.ts';
-import { type Inode, INVALID_FD } from './records.ts';
+import { type Inode, inode as inodeLayout, INVALID_FD } from './records.ts';
 import type { ListedName, OpenedFile } from './served-file.ts';
 import type { ControlFD } from './server-fds.ts';
 import { checkThere, type Handlers, type Request } from './server-request.ts';
@@ -24,7 +24,6 @@ const NAMES_MAX = 0xffff;
 const REPLY_BYTES = 256;
 /** Of an entry of ListDir, beside its name. */
 const LISTED_BYTES = 32;
-const INODE_BYTES = 152;
 
 type Dirent = ResponseOf<'Getdents64'>['dirents'][number];
 type ListedEntry = ResponseOf<'ListDir'>['entries'][number];
@@ -141,7 +140,7 @@ function* listSome(
 ): Op<Listed & { readonly last: number }> {
   const withFDs = (flags & LIST_CONTROL_FDS) !== 0;
   const withInodes = withFDs || (flags & LIST_ATTRIBUTES) !== 0;
-  const bytesEach = LISTED_BYTES + (withInodes ? INODE_BYTES : 0);
+  const bytesEach = LISTED_BYTES + (withInodes ? inodeLayout.sizeMin : 0);
   const room = Math.min(maxBytes, request.scope.payloadMax - REPLY_BYTES);
   const wanted = { cookie, room, bytesEach, withDots: false };
   const { names, isEnd } = yield* namesThatFit(opened, wanted);

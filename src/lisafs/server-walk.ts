@@ -8,7 +8,9 @@ import type { Node } from './node.ts';
 import type { RequestOf, ResponseOf } from './messages.ts';
 import {
   type Inode,
+  inode as inodeLayout,
   type Statx,
+  statx as statxLayout,
   WALK_COMPONENT_DOES_NOT_EXIST,
   WALK_COMPONENT_SYMLINK,
   WALK_SUCCESS,
@@ -25,8 +27,6 @@ function checkAnswer({ scope }: Request, count: number, bytesEach: number): void
 
 /** Beside what it tells of each name. */
 const REPLY_BYTES = 32;
-const STATX_BYTES = 144;
-const INODE_BYTES = STATX_BYTES + 8;
 
 /** Errors: as ServedFile.walk(). Undefined if there is no such name. */
 function* step(node: Node, file: ServedFile, name: string): Op<PinnedFile | undefined> {
@@ -75,7 +75,7 @@ function* walkFrom<T>(
   { dirFD, path }: RequestOf<'Walk'>,
   then: (walked: Walked) => Op<T>,
 ): Op<T> {
-  checkAnswer(request, path.length, INODE_BYTES);
+  checkAnswer(request, path.length, inodeLayout.sizeMin);
   for (const name of path) checkName(name);
   const start = yield* request.directory(dirFD);
   return yield* withRead(request.scope.renameMu, function* () {
@@ -139,7 +139,7 @@ export const WALK_HANDLERS: Handlers<'Mount' | 'Ping' | 'Walk' | 'WalkStat' | 'W
   },
 
   *WalkStat(request, { dirFD, path }) {
-    checkAnswer(request, path.length, STATX_BYTES);
+    checkAnswer(request, path.length, statxLayout.sizeMin);
     const withStart = path[0] === '';
     const names = withStart ? path.slice(1) : path;
     for (const name of names) checkName(name);
@@ -152,7 +152,7 @@ export const WALK_HANDLERS: Handlers<'Mount' | 'Ping' | 'Walk' | 'WalkStat' | 'W
   },
 
   *WalkOpenRead(request, { flags, maxBytes, ...values }): Op<ResponseOf<'WalkOpenRead'>> {
-    const room = request.scope.payloadMax - REPLY_BYTES - values.path.length * INODE_BYTES;
+    const room = request.scope.payloadMax - REPLY_BYTES - values.path.length * inodeLayout.sizeMin;
     return yield* walkFrom(request, values, function* ({ status, inodes, last }) {
       const walked = { status, inodes, openErrno: 0, ...NOT_OPENED };
       if (status !== WALK_SUCCESS || last.isSymlink) return walked;

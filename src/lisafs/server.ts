@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.ts';
 import { assertDefined } from '../lib/assert.ts';
 import { type Op, runAsync } from '../lib/op.ts';
 import { RwLock } from '../lib/rw-lock.ts';
+import { hexOf } from '../lib/text.ts';
 import { WireError, WireWriter } from '../lib/wire-buffer.ts';
 import {
   BUFFERED_BYTES_MAX,
@@ -133,13 +134,13 @@ export class Server {
   /** Gives the session an id, by which its client can come back. */
   register(session: Session): Uint8Array {
     const id = this.#options.randomBytes(SESSION_ID_SIZE);
-    this.#sessions.set(hex(id), { session, cancelEnd: undefined });
+    this.#sessions.set(hexOf(id), { session, cancelEnd: undefined });
     return id;
   }
 
   /** Undefined if there is none of that id any more. */
   resume(id: Uint8Array): Session | undefined {
-    const record = this.#sessions.get(hex(id));
+    const record = this.#sessions.get(hexOf(id));
     if (record === undefined) return undefined;
     record.cancelEnd?.();
     record.cancelEnd = undefined;
@@ -148,7 +149,7 @@ export class Server {
 
   /** The link of a session is gone. */
   left(id: Uint8Array): void {
-    const key = hex(id);
+    const key = hexOf(id);
     const record = this.#sessions.get(key);
     if (record === undefined) return;
     const { clock, graceMs } = this.#options;
@@ -175,10 +176,6 @@ interface SessionRecord {
   readonly session: Session;
   /** The client has gone, and may come back until then. */
   cancelEnd: (() => void) | undefined;
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** One link of a client. */

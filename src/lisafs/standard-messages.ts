@@ -15,6 +15,7 @@ import {
   u8,
 } from '../lib/wire-fields.ts';
 import {
+  bookkeeping,
   createCommon,
   fds,
   hostName,
@@ -22,27 +23,18 @@ import {
   inode,
   type MessageRow,
   name,
+  nothing,
   path,
+  reading,
   statx,
   timespec,
+  writing,
   xattrName,
   xattrValue,
 } from './records.ts';
 
-const nothing = struct({});
 /** A request about one file. */
 const ofFD = struct({ fd: u64 });
-
-/** One that looks. */
-const reading = { sender: 'client', guarantee: 'read', onReadOnly: 'served' } as const;
-/** One that changes the file, or the directory, it names. */
-const writing = {
-  sender: 'client',
-  guarantee: 'write',
-  onReadOnly: 'refused',
-  isRetrySafe: false,
-} as const;
-const bookkeeping = { sender: 'client', guarantee: 'none', onReadOnly: 'served' } as const;
 
 const rename = { oldDir: u64, newDir: u64, oldName: name, newName: name };
 const connect = { fd: u64, sockType: u32, pad: padding(4) };
