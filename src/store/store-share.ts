@@ -114,7 +114,10 @@ class SharedRoom {
     for (const [user, part] of parts) this.#parts.set(user, part);
   }
 
-  /** Returns what the user has now. Errors: those of Store.reserve(). */
+  /**
+   * Returns what the user got, of which its commits may have used some by now. Errors: those of
+   * Store.reserve().
+   */
   *reserve(user: Store, bytes: number): Op<number> {
     yield* this.#mutex.lock();
     try {
@@ -122,7 +125,7 @@ class SharedRoom {
       // Others may have committed meanwhile, or gone.
       const part = Math.max(0, held - this.#ofOthers(user));
       if (this.#parts.has(user)) this.#parts.set(user, part);
-      return this.partOf(user);
+      return part;
     } finally {
       this.#mutex.unlock();
     }

@@ -253,8 +253,9 @@ export interface Store {
   readonly reservedBytes: number;
 
   /**
-   * Holds `bytes` of the medium for commits to come, or as many as there are. Returns how many are
-   * held now. A commit that finds no other room uses them, and may use all of them up.
+   * Holds `bytes` of the medium for commits to come, or as many as there are. Returns how many it
+   * got: a commit may have used some of them when the caller hears of that. A commit that finds no
+   * other room uses them, and may use all of them up.
    *
    * Errors:
    *  - EIO if the medium fails or the store was closed.

@@ -28,8 +28,8 @@ export interface StorageSizes {
   readonly fsyncs: number;
 }
 
-/** Milliseconds of all of it. */
-export type WorkTimes = Partial<Record<Work, number>>;
+/** Milliseconds of all of it; and of the first time, where there are warm-ups. */
+export type WorkTimes = Partial<Record<Work | `${Work}, first`, number>>;
 
 export interface StorageService {
   run(subject: string, sizes: StorageSizes, round: number): Promise<WorkTimes>;
@@ -38,17 +38,20 @@ export interface StorageService {
 const MIB = 2 ** 20;
 const BLOCK = 4096;
 const BLOCKS_PER_FSYNC = 100;
+const WARM_UPS = 2;
 /** What a bulk of records is: one transaction. */
 const BULK_MIB = 16;
 
 interface Subject {
   readonly works: Partial<Record<Work, () => Promise<void>>>;
+  /**
+   * The same with another file, before it is measured, in turns from 0 on: the first some thousand
+   * times are those of code that isn't compiled yet.
+   */
+  readonly warmUps: Partial<Record<Work, (turn: number) => Promise<void>>>;
   /** Closes what is open and opens it again, with nothing in memory. */
   reopen(): Promise<void>;
-  /**
-   * Makes the file that is read and overwritten here and there, and reads another one that way: the
-   * first some thousand times are those of code that isn't compiled yet.
-   */
+  /** Makes the file that is read and overwritten here and there. */
   prepare(): Promise<void>;
   close(): Promise<void>;
 }
@@ -108,18 +111,11 @@ async function makeBurrow(source: string, options: MakeOptions, media: Media): P
     }
     yield* sys.close(fd);
   }
-  function* fsync(): Op<void> {
-    const fd = yield* sys.openat(AT_FDCWD, '/small', O_CREAT | O_RDWR, 0o644);
-    for (let i = 0; i < sizes.fsyncs; i++) {
-      yield* sys.pwrite(fd, noise.subarray(i, i + 100), 0);
-      yield* sys.fsync(fd);
-    }
-    yield* sys.close(fd);
-  }
-  function* randomRead(path: string): Op<void> {
+  function* randomRead(path: string, start = 0): Op<void> {
     const fd = yield* sys.openat(AT_FDCWD, path, O_RDONLY, 0);
     for (const index of blocksToRead(sizes, reads)) {
-      checkLength(yield* sys.pread(fd, buffer.subarray(0, BLOCK), index * BLOCK), BLOCK);
+      const at = start + index * BLOCK;
+      checkLength(yield* sys.pread(fd, buffer.subarray(0, BLOCK), at), BLOCK);
     }
     yield* sys.close(fd);
   }
@@ -128,13 +124,14 @@ async function makeBurrow(source: string, options: MakeOptions, media: Media): P
       write: () => runAsync(fill(sys, '/sequential', sizes.sequentialMib)),
       read: () => runAsync(read()),
       overwrite: () => runAsync(overwrite()),
-      fsync: () => runAsync(fsync()),
+      fsync: () => runAsync(fsync(sys, '/small', sizes.fsyncs)),
       'random read': () => runAsync(randomRead('/random')),
     },
-    prepare: async () => {
-      await runAsync(fill(sys, '/random', sizes.randomMib));
-      await runAsync(randomRead('/sequential'));
+    warmUps: {
+      fsync: () => runAsync(fsync(sys, '/other', sizes.fsyncs)),
+      'random read': (turn) => runAsync(randomRead('/sequential', turn * sizes.randomMib * MIB)),
     },
+    prepare: () => runAsync(fill(sys, '/random', sizes.randomMib)),
     reopen: async () => {
       await runAsync(kernel.shutdown());
       kernel = await bootStored(source, media);
@@ -148,6 +145,15 @@ function* fill(sys: Syscalls, path: string, mib: number): Op<void> {
   const fd = yield* sys.openat(AT_FDCWD, path, O_CREAT | O_RDWR, 0o644);
   for (let i = 0; i < mib; i++) yield* sys.write(fd, noise);
   yield* sys.fsync(fd);
+  yield* sys.close(fd);
+}
+
+function* fsync(sys: Syscalls, path: string, count: number): Op<void> {
+  const fd = yield* sys.openat(AT_FDCWD, path, O_CREAT | O_RDWR, 0o644);
+  for (let i = 0; i < count; i++) {
+    yield* sys.pwrite(fd, noise.subarray(i, i + 100), 0);
+    yield* sys.fsync(fd);
+  }
   yield* sys.close(fd);
 }
 
@@ -219,6 +225,9 @@ async function makeIndexedDb(name: string, { sizes, reads }: MakeOptions): Promi
   type Pairs = readonly (readonly [number, Uint8Array])[];
   const withBytes = (keys: readonly number[], bytes: Uint8Array): Pairs =>
     keys.map((key) => [key, bytes]);
+  const fsync = (key: number) => async (): Promise<void> => {
+    for (let i = 0; i < sizes.fsyncs; i++) await records.put('small', 'strict', [[key, block]]);
+  };
   return {
     works: {
       write: async () => {
@@ -239,9 +248,7 @@ async function makeIndexedDb(name: string, { sizes, reads }: MakeOptions): Promi
           await records.put('small', 'strict', withBytes(some, block));
         }
       },
-      fsync: async () => {
-        for (let i = 0; i < sizes.fsyncs; i++) await records.put('small', 'strict', [[-1, block]]);
-      },
+      fsync: fsync(-1),
       'random read': async () => {
         for (const index of blocksToRead(sizes, reads)) {
           const [record] = await records.get('small', [index]);
@@ -249,6 +256,7 @@ async function makeIndexedDb(name: string, { sizes, reads }: MakeOptions): Promi
         }
       },
     },
+    warmUps: { fsync: fsync(-2) },
     prepare: async () => {
       for (const keys of small) await records.put('small', 'relaxed', withBytes(keys, block));
     },
@@ -267,15 +275,24 @@ interface WorkerFile {
   createSyncAccessHandle(): Promise<AccessHandle>;
 }
 
+async function openHandle(root: FileSystemDirectoryHandle, name: string): Promise<AccessHandle> {
+  const file = await root.getFileHandle(name, { create: true });
+  // TypeScript's library for pages doesn't know what files are in a worker.
+  return (file as unknown as WorkerFile).createSyncAccessHandle();
+}
+
+function flushEach(handle: AccessHandle, at: number, count: number): void {
+  const block = noise.subarray(0, BLOCK);
+  for (let i = 0; i < count; i++) {
+    handle.write(block, { at });
+    handle.flush();
+  }
+}
+
 /** A file behind a handle, without names or a checksum. */
 async function makeOpfs(name: string, { sizes, reads }: MakeOptions): Promise<Subject> {
   const root = await navigator.storage.getDirectory();
-  const open = async (): Promise<AccessHandle> => {
-    const file = await root.getFileHandle(name, { create: true });
-    // TypeScript's library for pages doesn't know what files are in a worker.
-    return (file as unknown as WorkerFile).createSyncAccessHandle();
-  };
-  let handle = await open();
+  let handle = await openHandle(root, name);
   const buffer = new Uint8Array(MIB);
   /** What is read and overwritten here and there lies behind the rest. */
   const start = sizes.sequentialMib * MIB;
@@ -283,15 +300,20 @@ async function makeOpfs(name: string, { sizes, reads }: MakeOptions): Promise<Su
     for (let i = 0; i < mib; i++) handle.write(noise, { at: from + i * MIB });
     handle.flush();
   };
-  const done = (run: () => void) => (): Promise<void> => {
-    run();
-    return Promise.resolve();
-  };
+  const done =
+    <A extends unknown[]>(run: (...args: A) => void) =>
+    (...args: A): Promise<void> => {
+      run(...args);
+      return Promise.resolve();
+    };
   const block = noise.subarray(0, BLOCK);
   const randomRead = (from: number): void => {
     for (const index of blocksToRead(sizes, reads)) {
       checkLength(handle.read(buffer.subarray(0, BLOCK), { at: from + index * BLOCK }), BLOCK);
     }
+  };
+  const fsync = (at: number): void => {
+    flushEach(handle, at, sizes.fsyncs);
   };
   return {
     works: {
@@ -310,22 +332,26 @@ async function makeOpfs(name: string, { sizes, reads }: MakeOptions): Promise<Su
         }
       }),
       fsync: done(() => {
-        for (let i = 0; i < sizes.fsyncs; i++) {
-          handle.write(block, { at: 0 });
-          handle.flush();
-        }
+        fsync(0);
       }),
       'random read': done(() => {
         randomRead(start);
       }),
     },
+    warmUps: {
+      fsync: done(() => {
+        fsync(BLOCK);
+      }),
+      'random read': done((turn: number) => {
+        randomRead(turn * sizes.randomMib * MIB);
+      }),
+    },
     prepare: done(() => {
       fill(sizes.randomMib, start);
-      randomRead(0);
     }),
     reopen: async () => {
       handle.close();
-      handle = await open();
+      handle = await openHandle(root, name);
     },
     close: async () => {
       handle.close();
@@ -346,6 +372,13 @@ async function removeAll(name: string): Promise<void> {
   await removeStored(name);
 }
 
+/** In milliseconds. */
+async function timeOf(run: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
+
 const service: StorageService = {
   async run(kind, sizes, round) {
     const make = MAKERS[kind];
@@ -354,9 +387,12 @@ const service: StorageService = {
     const subject = await make(name, { sizes, reads: sizes.reads[kind] ?? 0 });
     const times: WorkTimes = {};
     const measure = async (work: Work): Promise<void> => {
-      const start = performance.now();
-      await subject.works[work]?.();
-      times[work] = performance.now() - start;
+      const warmUp = subject.warmUps[work];
+      if (warmUp !== undefined) {
+        times[`${work}, first`] = await timeOf(() => warmUp(0));
+        for (let turn = 1; turn < WARM_UPS; turn++) await warmUp(turn);
+      }
+      times[work] = await timeOf(async () => subject.works[work]?.());
     };
     await measure('write');
     await subject.reopen();

@@ -44,9 +44,9 @@ import {
   checksumOfRootBlock,
   decodeRootBlock,
   EMPTY_ROOT_BLOCK,
-  encodeRootBlock,
   type Features,
   type RootBlock,
+  RootBlockEncoder,
   SUBVOLUMES,
 } from './root-block.ts';
 import { Space, type SpaceCommit } from './space.ts';
@@ -88,6 +88,7 @@ interface LastBlock {
 export class Engine implements Store {
   readonly #device: PageDevice;
   readonly #checksum: Checksum;
+  readonly #blocks: RootBlockEncoder;
   readonly #cache: NodeCache;
   readonly #items: Tree;
   readonly #meta: Tree;
@@ -127,6 +128,7 @@ export class Engine implements Store {
     this.#session = session;
     this.#room = new HeldRoom(device);
     this.#checksum = checksum;
+    this.#blocks = new RootBlockEncoder(checksum);
     this.#cache = new NodeCache({ device, checksum, limit: cacheBytes });
     this.#items = new Tree(this.#cache, block.items);
     this.#meta = new Tree(this.#cache, block.meta);
@@ -254,10 +256,9 @@ export class Engine implements Store {
 
   *#logNext(log: Uint8Array): Op<boolean> {
     this.#checkOpen();
-    const { block: last } = this.#last;
-    const generation = last.generation + 1;
-    const block = { ...last, generation, lineage: this.#lineageOf(generation), log };
-    const superblock = encodeRootBlock(block, this.#checksum);
+    const generation = this.#last.block.generation + 1;
+    const block = { ...this.#last.block, generation, lineage: this.#lineageOf(generation), log };
+    const superblock = this.#blocks.encode(block);
     if (superblock.length > SUPERBLOCK_SIZE_MAX) return false;
     yield* this.#device.commit({ writes: [], frees: [], superblock }, 'strict');
     this.#last = { block, checksum: checksumOfRootBlock(superblock) };
@@ -312,8 +313,7 @@ export class Engine implements Store {
     const generation = block.generation + 1;
     const lineage = this.#lineageOf(generation);
     const base = { ...block, generation, lineage, log: EMPTY_LOG };
-    const rebuilt = { items, base, end: block.space.end };
-    const batch = yield* planRebuild({ device, checksum }, rebuilt);
+    const batch = yield* planRebuild({ device, checksum }, { items, base, end: block.space.end });
     yield* device.commit(batch, 'strict');
     this.#isClosing = true;
     yield* device.close();
@@ -445,16 +445,16 @@ export class Engine implements Store {
     const items = plan.roots.find(([tree]) => tree === this.#items)?.[1] ?? this.#items.root;
     const lineage = this.#lineageOf(generation);
     const features = this.#featuresAfter(plan);
-    const roots = { items, meta: meta.root };
+    const trees = { space: space.state, items, meta: meta.root };
     const log = plan.endsLog === true ? EMPTY_LOG : last.log;
-    const block = { ...last, generation, space: space.state, ...roots, features, lineage, log };
+    const block = { ...last, ...trees, generation, features, lineage, log };
     const writes = [
       ...plan.records,
       ...plan.nodes.map(toWrite),
       ...meta.written.map(toWrite),
       ...space.writes,
     ];
-    const superblock = encodeRootBlock(block, checksum);
+    const superblock = this.#blocks.encode(block);
     const { frees: given, reusableUnits } = space;
     yield* this.#device.commit({ writes, frees: given, reusableUnits, superblock }, durability);
     return { plan, meta, space, kept, block, superblock };

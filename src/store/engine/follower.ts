@@ -64,9 +64,18 @@ export class Follower {
   /** The batch's bytes must not change any more. */
   push(batch: DeviceBatch, durability: Durability): void {
     if (this.#failure !== undefined) return;
+    const last = this.#waiting.at(-1);
+    if (last !== undefined && isLog(batch)) {
+      this.#waiting.pop();
+      this.#backlogBytes -= sizeOf(last.batch);
+      this.#add({ ...last.batch, superblock: batch.superblock }, stricter(last, durability));
+    } else this.#add(batch, durability);
+    void this.#run();
+  }
+
+  #add(batch: DeviceBatch, durability: Durability): void {
     this.#waiting.push({ batch, durability });
     this.#backlogBytes += sizeOf(batch);
-    void this.#run();
   }
 
   /** Waits until it has all that was pushed, or has failed. */
@@ -131,6 +140,18 @@ export class Follower {
     }
     return this.#waiting.splice(0, count);
   }
+}
+
+/**
+ * Nothing but a superblock, which may take the place of the one before: syncing a small file again
+ * and again leaves one batch behind, and not thousands.
+ */
+function isLog({ writes, frees, clears = [] }: DeviceBatch): boolean {
+  return writes.length === 0 && frees.length === 0 && clears.length === 0;
+}
+
+function stricter({ durability }: Waiting, other: Durability): Durability {
+  return durability === 'strict' ? 'strict' : other;
 }
 
 function sizeOf({ writes, superblock }: DeviceBatch): number {

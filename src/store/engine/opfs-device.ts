@@ -81,6 +81,7 @@ export class OpfsDevice implements PageDevice {
   #reusableBytes = 0;
   readonly #arena = new Arena();
   readonly #gathered = new Uint8Array(GATHER_SIZE);
+  readonly #slotWriter = new Writer(SLOT_SIZE);
   /** The browser counts the file as what it is long: file-size.ts. */
   #isCountedExactly = false;
   #isOpen = true;
@@ -167,15 +168,7 @@ export class OpfsDevice implements PageDevice {
     this.#checkOpen();
     const index = this.#slot?.index === 0 ? 1 : 0;
     const sequence = (this.#slot?.sequence ?? 0) + 1;
-    const writer = new Writer(SLOT_HEADER_SIZE + superblock.length);
-    writer.u32(MAGIC);
-    writer.offset = CHECKED_FROM;
-    writer.u16(FORMAT_VERSION);
-    writer.u48(sequence);
-    writer.u32(superblock.length);
-    writer.copy(superblock);
-    writer.offset = CHECKED_FROM - 4;
-    writer.u32(this.#checksum(writer.bytes.subarray(CHECKED_FROM)));
+    const slotBytes = this.#encodeSlot(sequence, superblock);
     let isSlotTouched = false;
     try {
       if (this.#failedSlot !== undefined) this.#clearSlot(this.#failedSlot);
@@ -189,7 +182,7 @@ export class OpfsDevice implements PageDevice {
       // The superblock must not be there before what it leads to.
       if (writes.length > 0) this.#handle.flush();
       isSlotTouched = true;
-      this.#writeAt(writer.bytes, index * SLOT_SIZE);
+      this.#writeAt(slotBytes, index * SLOT_SIZE);
       this.#handle.flush();
     } catch (error) {
       if (isSlotTouched) {
@@ -201,6 +194,22 @@ export class OpfsDevice implements PageDevice {
     this.#slot = { index, sequence, superblock };
     if (reusableUnits !== undefined) this.#reusableBytes = reusableUnits * UNIT_SIZE;
     else if (writes.length > 0) this.#reusableBytes = 0;
+  }
+
+  /** The bytes are good until the next call. */
+  #encodeSlot(sequence: number, superblock: Uint8Array): Uint8Array {
+    const writer = this.#slotWriter;
+    writer.offset = 0;
+    writer.u32(MAGIC);
+    writer.offset = CHECKED_FROM;
+    writer.u16(FORMAT_VERSION);
+    writer.u48(sequence);
+    writer.u32(superblock.length);
+    writer.copy(superblock);
+    const bytes = writer.last(SLOT_HEADER_SIZE + superblock.length);
+    writer.offset = CHECKED_FROM - 4;
+    writer.u32(this.#checksum(bytes.subarray(CHECKED_FROM)));
+    return bytes;
   }
 
   /** Small places that follow on each other are written at once: a call costs more than a copy. */

@@ -83,30 +83,71 @@ export const EMPTY_ROOT_BLOCK: RootBlock = {
 };
 
 const CHECKSUM_BYTES = 4;
-const FIXED_BYTES = CHECKSUM_BYTES + 6 + 6 + 2 + 2;
+const GENERATION_BYTES = 6;
+const SPACE_HEADER_BYTES = 6 + 2 + 2;
 const SPACE_CHANGE_BYTES = 11;
 const ROOT_HEADER_BYTES = 5;
 const FEATURES_BYTES = 13;
 const SESSION_BYTES = 12;
 const LOG_HEADER_BYTES = 4;
 
+/** Encodes root blocks that follow on each other: those of logs differ in little. */
+export class RootBlockEncoder {
+  readonly #checksum: Checksum;
+  #last: Trees | undefined;
+  /** Of `#last`. */
+  #trees = new Uint8Array(0);
+
+  constructor(checksum: Checksum) {
+    this.#checksum = checksum;
+  }
+
+  encode(block: RootBlock): Uint8Array {
+    const { space, items, meta } = block;
+    const last = this.#last;
+    if (last?.space !== space || last.items !== items || last.meta !== meta) {
+      this.#trees = encodeTrees(block);
+      this.#last = { space, items, meta };
+    }
+    return encodeWith(this.#trees, block, this.#checksum);
+  }
+}
+
 export function encodeRootBlock(block: RootBlock, checksum: Checksum): Uint8Array {
-  const { generation, space, lineage, log: batch } = block;
-  const { end, pages, log } = space;
-  const roots = [encodeRoot(block.items), encodeRoot(block.meta)];
-  const size = roots.reduce(
-    (sum, root) => sum + root.length,
-    FIXED_BYTES +
-      pages.length * CHILD_BYTES +
-      log.length * SPACE_CHANGE_BYTES +
+  return encodeWith(encodeTrees(block), block, checksum);
+}
+
+function encodeWith(trees: Uint8Array, block: RootBlock, checksum: Checksum): Uint8Array {
+  const { generation, lineage, log } = block;
+  const writer = new Writer(
+    CHECKSUM_BYTES +
+      GENERATION_BYTES +
+      trees.length +
       FEATURES_BYTES +
       (2 + lineage.sessions.length * SESSION_BYTES) +
       (2 + lineage.recent.length * CHECKSUM_BYTES) +
-      (batch.length === 0 ? 0 : LOG_HEADER_BYTES + batch.length),
+      (log.length === 0 ? 0 : LOG_HEADER_BYTES + log.length),
   );
-  const writer = new Writer(size);
   writer.offset = CHECKSUM_BYTES;
   writer.u48(generation);
+  writer.copy(trees);
+  writeRest(writer, block);
+  writer.offset = 0;
+  writer.u32(checksum(writer.bytes.subarray(CHECKSUM_BYTES)));
+  return writer.bytes;
+}
+
+/** Where things are: what a log leaves as it is. */
+type Trees = Pick<RootBlock, 'space' | 'items' | 'meta'>;
+
+function encodeTrees({ space, items, meta }: Trees): Uint8Array<ArrayBuffer> {
+  const { end, pages, log } = space;
+  const roots = [encodeRoot(items), encodeRoot(meta)];
+  const size = roots.reduce(
+    (sum, root) => sum + root.length,
+    SPACE_HEADER_BYTES + pages.length * CHILD_BYTES + log.length * SPACE_CHANGE_BYTES,
+  );
+  const writer = new Writer(size);
   writer.u48(end);
   writer.u16(pages.length);
   writer.u16(log.length);
@@ -117,9 +158,6 @@ export function encodeRootBlock(block: RootBlock, checksum: Checksum): Uint8Arra
     writer.u8(Number(isFree));
   }
   for (const root of roots) writer.copy(root);
-  writeRest(writer, block);
-  writer.offset = 0;
-  writer.u32(checksum(writer.bytes.subarray(CHECKSUM_BYTES)));
   return writer.bytes;
 }
 

@@ -40,6 +40,14 @@ test('whoever is alone has all the room that is held', async () => {
   expect(main.reservedBytes).toBe(2 * MIB);
 });
 
+test('what was held is said, also if a commit has used some of it since', async () => {
+  const held = reserve(main, 6 * MIB);
+  const committed = commit(main, { writes: [[1, 0, bytes(4 * MIB)]] });
+  expect(await held).toBe(6 * MIB);
+  await committed;
+  expect(main.reservedBytes).toBeLessThan(6 * MIB);
+});
+
 test('what one counts on, no other does', async () => {
   expect(await reserve(main, 3 * MIB)).toBe(3 * MIB);
   const [a, b] = [await openTree('a'), await openTree('b')];
