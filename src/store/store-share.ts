@@ -121,8 +121,9 @@ class SharedRoom {
   *reserve(user: Store, bytes: number): Op<number> {
     yield* this.#mutex.lock();
     try {
+      this.#divide();
       const held = yield* this.#store.reserve(this.#ofOthers(user) + bytes);
-      // Others may have committed meanwhile, or gone.
+      // Others may have gone. What they have used since, all lack alike.
       const part = Math.max(0, held - this.#ofOthers(user));
       if (this.#parts.has(user)) this.#parts.set(user, part);
       return part;
@@ -132,7 +133,6 @@ class SharedRoom {
   }
 
   #ofOthers(user: Store): number {
-    this.#divide();
     return sumOf(this.#parts.values()) - (this.#parts.get(user) ?? 0);
   }
 }

@@ -130,7 +130,8 @@ export class SpaceReserve {
     const held = this.#store.reservedBytes;
     const needed = METADATA_RESERVE + (this.#pendingBytes + bytes) * OVERHEAD;
     const wanted = Math.ceil(Math.max(RESERVE_MIN, 2 * held, needed));
-    const goal = Math.min(wanted, this.#bytesMax);
+    // Not less than before, also if less is held now: whether it is got says whether there is room.
+    const goal = Math.max(this.#goal, Math.min(wanted, this.#bytesMax));
     if (held >= goal || this.#mustWait) return false;
     yield* this.#hold(goal);
     return this.#store.reservedBytes > held;

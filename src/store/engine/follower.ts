@@ -146,8 +146,9 @@ export class Follower {
  * Nothing but a superblock, which may take the place of the one before: syncing a small file again
  * and again leaves one batch behind, and not thousands.
  */
-function isLog({ writes, frees, clears = [] }: DeviceBatch): boolean {
-  return writes.length === 0 && frees.length === 0 && clears.length === 0;
+function isLog({ writes, frees, clears = [], reusableUnits }: DeviceBatch): boolean {
+  const changesSpace = clears.length > 0 || reusableUnits !== undefined;
+  return writes.length === 0 && frees.length === 0 && !changesSpace;
 }
 
 function stricter({ durability }: Waiting, other: Durability): Durability {

@@ -62,6 +62,16 @@ test('what one counts on, no other does', async () => {
   expect([main, a].map(({ reservedBytes }) => reservedBytes)).toEqual(parts.slice(0, 2));
 });
 
+test('nobody is told that they got what others count on, though one of those commits', async () => {
+  const [a, b] = [await openTree('a'), await openTree('b')];
+  await reserve(main, MIB);
+  await Promise.all([reserve(a, 3 * MIB), reserve(b, 3 * MIB)]);
+  const got = reserve(main, 4 * MIB);
+  const committed = commit(b, { writes: [[1, 0, bytes(2 * MIB)]] });
+  expect(await got).toBeLessThanOrEqual(2 * MIB);
+  await committed;
+});
+
 test('all lack what a commit has used, and get what one leaves', async () => {
   const a = await openTree('a');
   await reserve(main, 4 * MIB);
