@@ -3,8 +3,7 @@
 import { expect, test } from 'vitest';
 import { SpaceReserve } from '../../../src/fs/idbfs/space-reserve.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
-import { runAsync } from '../../../src/lib/op.ts';
-import type { Op } from '../../../src/lib/op.ts';
+import { type Op, runAsync } from '../../../src/lib/op.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 
 const MIB = 2 ** 20;
@@ -23,7 +22,7 @@ class UsedStore extends MemoryStore {
   }
 }
 
-test('a store that holds what it is asked to is not full, though others have used some', async () => {
+test('a store that holds what it is asked to is not full, though others used some', async () => {
   const store = new UsedStore();
   const reserve = new SpaceReserve(
     { hasChanges: false, dirtyBytes: 0, committingBytes: 0, inodeCount: 0 },
