@@ -18,6 +18,13 @@ export interface Rounds {
 
 const COUNT_MAX = 1 << 22;
 
+/** In milliseconds. */
+export async function timeOf(run: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
+
 /**
  * How often something is done in about `batchMs`. Found by doing it, which also lets the engine
  * compile it: the last trial is as long as a measurement.

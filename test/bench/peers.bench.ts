@@ -7,6 +7,7 @@ import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../src/abi/fcn
 import { ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
 import { type Op, runAsync } from '../../src/lib/op.ts';
 import { makeTask } from '../support/kernels.ts';
+import { timeOf } from './measure.ts';
 import { bootStored, removeStored } from './stored-kernel.ts';
 import { openLightning, openZenfs, type Peer } from './stored-peers.ts';
 
@@ -186,9 +187,7 @@ const service: PeersService = {
     const times: Partial<Record<PeerWork, number>> = {};
     for (const work of PEER_WORKS) {
       if (work.startsWith('read') || work.startsWith('overwrite')) await subject.reopen();
-      const start = performance.now();
-      await subject.works[work]();
-      times[work] = performance.now() - start;
+      times[work] = await timeOf(() => subject.works[work]());
     }
     await subject.close();
     // Others have theirs open until this worker ends.

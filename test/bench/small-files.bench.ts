@@ -9,6 +9,7 @@ import { ROOT_CREDENTIALS } from '../../src/auth/credentials.ts';
 import { type Op, runAsync } from '../../src/lib/op.ts';
 import type { Syscalls } from '../../src/syscalls/table.ts';
 import { makeTask } from '../support/kernels.ts';
+import { timeOf } from './measure.ts';
 import { bootStored } from './stored-kernel.ts';
 import { openLightning, openZenfs, type Peer } from './stored-peers.ts';
 
@@ -177,21 +178,15 @@ async function makePeer(opened: Promise<Peer>, count: number): Promise<Store> {
   };
 }
 
-async function timed(run: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await run();
-  return performance.now() - start;
-}
-
 async function measure(subject: string, fileCount: number, name: string): Promise<PhaseTimes> {
   const make = MAKERS[subject];
   if (make === undefined) throw new Error(`no subject ${subject}`);
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const store = await make(name, fileCount);
-  const create = await timed(() => store.create());
+  const create = await timeOf(() => store.create());
   await store.reopen();
-  const read = await timed(() => store.read());
-  const remove = await timed(() => store.delete());
+  const read = await timeOf(() => store.read());
+  const remove = await timeOf(() => store.delete());
   await store.close();
   for (const each of [name, `burrow:${name}`]) indexedDB.deleteDatabase(each);
   return { create, read, delete: remove };

@@ -3,6 +3,7 @@
 
 import { boot } from '../../src/index.ts';
 import type { FileHandle } from '../../src/api.ts';
+import { timeOf } from './measure.ts';
 
 export interface SparseResult {
   readonly milliseconds: Readonly<Record<string, number>>;
@@ -25,9 +26,7 @@ export async function measureSparse(report: (line: string) => void): Promise<Spa
   const piece = new Uint8Array(PIECE).fill(42);
   const milliseconds: Record<string, number> = {};
   const step = async (name: string, run: () => Promise<void>): Promise<void> => {
-    const start = performance.now();
-    await run();
-    milliseconds[name] = performance.now() - start;
+    milliseconds[name] = await timeOf(run);
     report(`sparse file: ${name}`);
   };
   await step('write 1 MiB at both ends', async () => {

@@ -11,6 +11,7 @@ import type { AccessHandle } from '../../src/store/engine/opfs-device.ts';
 import type { Media } from '../../src/store/media.ts';
 import type { Syscalls } from '../../src/syscalls/table.ts';
 import { makeTask } from '../support/kernels.ts';
+import { timeOf } from './measure.ts';
 import { bootStored, removeStored } from './stored-kernel.ts';
 
 export const WORKS = ['write', 'read', 'overwrite', 'fsync', 'random read'] as const;
@@ -370,13 +371,6 @@ const MAKERS: Readonly<Record<string, (name: string, options: MakeOptions) => Pr
 async function removeAll(name: string): Promise<void> {
   await promisifyRequest(indexedDB.deleteDatabase(name));
   await removeStored(name);
-}
-
-/** In milliseconds. */
-async function timeOf(run: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await run();
-  return performance.now() - start;
 }
 
 const service: StorageService = {

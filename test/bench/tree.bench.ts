@@ -11,6 +11,7 @@ import type { Media } from '../../src/store/media.ts';
 import type { Syscalls } from '../../src/syscalls/table.ts';
 import { nextMacrotask } from '../../src/lib/macrotask.ts';
 import { makeTask } from '../support/kernels.ts';
+import { timeOf } from './measure.ts';
 import { bootStored, removeStored } from './stored-kernel.ts';
 
 /** Milliseconds. */
@@ -94,12 +95,6 @@ async function readAll(database: string): Promise<void> {
   const records = await promisifyRequest(store.getAll());
   if (records.length === 0) throw new Error('there are no records');
   db.close();
-}
-
-async function timeOf(run: () => Promise<void>): Promise<number> {
-  const start = performance.now();
-  await run();
-  return performance.now() - start;
 }
 
 const service: TreeService = {

@@ -5,28 +5,9 @@ import { linuxerr } from '../../../../src/abi/errno.ts';
 import { runAsync } from '../../../../src/lib/op.ts';
 import type { Engine } from '../../../../src/store/engine/engine.ts';
 import { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
-import type { DeviceBatch } from '../../../../src/store/engine/page-device.ts';
 import { StoreShare } from '../../../../src/store/store-share.ts';
 import { allItems, batch, bytes, commit } from '../support.ts';
-import { expectClean, openEngine, reopenEngine } from './support.ts';
-
-/** Notes what is written to it. */
-class NotingDevice extends MemoryDevice {
-  readonly written: DeviceBatch[] = [];
-  /** So many commits fail, from the next one on. */
-  failuresLeft = 0;
-
-  override *commit(
-    ...args: Parameters<MemoryDevice['commit']>
-  ): ReturnType<MemoryDevice['commit']> {
-    this.written.push(args[0]);
-    if (this.failuresLeft > 0) {
-      this.failuresLeft--;
-      throw linuxerr.EIO;
-    }
-    yield* super.commit(...args);
-  }
-}
+import { expectClean, NotingDevice, openEngine, reopenEngine } from './support.ts';
 
 let device: NotingDevice;
 let engine: Engine;

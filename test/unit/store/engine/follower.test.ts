@@ -4,22 +4,9 @@ import { expect, test } from 'vitest';
 import { FakeClock } from '../../../../src/lib/clock.ts';
 import { runAsync } from '../../../../src/lib/op.ts';
 import { Follower } from '../../../../src/store/engine/follower.ts';
-import { MemoryDevice } from '../../../../src/store/engine/memory-device.ts';
 import type { DeviceBatch } from '../../../../src/store/engine/page-device.ts';
 import type { Durability } from '../../../../src/store/store.ts';
-
-class NotingDevice extends MemoryDevice {
-  readonly durabilities: Durability[] = [];
-  readonly written: DeviceBatch[] = [];
-
-  override *commit(
-    ...args: Parameters<MemoryDevice['commit']>
-  ): ReturnType<MemoryDevice['commit']> {
-    this.written.push(args[0]);
-    this.durabilities.push(args[1]);
-    yield* super.commit(...args);
-  }
-}
+import { NotingDevice } from './support.ts';
 
 test('what was synced is synced here once a second at most', async () => {
   const device = new NotingDevice();
