@@ -30,6 +30,18 @@ export interface HostCalls {
   /** mknod(2). `dev` is the host's number. */
   readonly mknod?: (path: Buffer, mode: number, dev: number) => Promise<void>;
   readonly xattrs?: XattrCalls;
+  readonly inotify?: InotifyCalls;
+}
+
+/** inotify(7). None of them waits: they are done when they return. */
+export interface InotifyCalls {
+  /** inotify_init1(2) with IN_NONBLOCK and IN_CLOEXEC: a descriptor, which the caller closes. */
+  init(): number;
+  /** inotify_add_watch(2): a watch descriptor. */
+  addWatch(fd: number, path: Buffer, mask: number): number;
+  removeWatch(fd: number, wd: number): void;
+  /** read(2): bytes put into `buffer`; 0 if nothing has happened. */
+  read(fd: number, buffer: Uint8Array): number;
 }
 
 export interface AllocateRange {

@@ -4,10 +4,13 @@
 // Every name is checked before anything is done. Permissions are the host's, for the user the gofer
 // runs as.
 
+import type { Buffer } from 'node:buffer';
 import { platform } from 'node:os';
-import { linuxerr } from '../abi/errno.ts';
+import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/fcntl.ts';
 import { S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from '../abi/stat.ts';
+import { assertDefined } from '../lib/assert.ts';
+import type { Statx } from '../lisafs/records.ts';
 import {
   type CreateFileOptions,
   type CreateOptions,
@@ -17,14 +20,18 @@ import {
   makeSymlink,
   type MknodOptions,
   type Owner,
+  removeIfSame,
+  removeMade,
 } from './create.ts';
+import { checkFlags } from './host-arguments.ts';
+import type { FdReservation } from './host-fd.ts';
 import { HostFile } from './host-file.ts';
-import type { HostName } from './host-name.ts';
-import { type HostStat, identityOf, isSameFile } from './host-stat.ts';
+import { checkName, type HostName } from './host-name.ts';
+import { hostStatOf, type Identity, identityOf, isSameFile } from './host-stat.ts';
 import { link, lstat, rename, rmdir, unlink } from './node-fs.ts';
 import { OpenHostDirectory } from './open-directory.ts';
 import { OpenHostFile } from './open-file.ts';
-import type { Placed } from './place.ts';
+import type { Host, Placed } from './place.ts';
 
 /** Block devices, and what else there may be, are not served. */
 const SERVED_TYPES = [S_IFREG, S_IFDIR, S_IFLNK, S_IFCHR, S_IFSOCK, S_IFIFO];
@@ -35,14 +42,14 @@ const LINKS_SYMLINKS = platform() === 'linux';
 /** A file, a HostDirectory if it is a directory, and its attributes. */
 export interface Walked {
   readonly file: HostFile;
-  readonly stat: HostStat;
+  readonly stat: Statx;
 }
 
-/** A file and one of its names. */
+/** A file, and one of its names if it `isLinkedByName`. */
 export interface LinkSource {
   readonly file: HostFile;
-  readonly directory: HostDirectory;
-  readonly name: HostName;
+  readonly directory?: HostDirectory;
+  readonly name?: HostName;
 }
 
 export class HostDirectory extends HostFile {
@@ -53,6 +60,7 @@ export class HostDirectory extends HostFile {
    *  - EINVAL, EILSEQ, ENAMETOOLONG for a bad name, as everywhere here.
    *  - ENOENT.
    *  - EPERM for a block device.
+   *  - EACCES where procfs, sysfs, debugfs or tracefs is mounted.
    *  - EMFILE, ENFILE of the budget.
    */
   async walk(name: HostName): Promise<Walked> {
@@ -60,6 +68,19 @@ export class HostDirectory extends HostFile {
     if (SERVED_TYPES.includes(placed.place.identity.type)) return walked(placed);
     await placed.place.close();
     throw linuxerr.EPERM;
+  }
+
+  /** The attributes of a name's file. Errors: as walk(), but for the budget's. */
+  async statAt(name: HostName): Promise<Statx> {
+    const stats = await this.place.withName(name, lstat);
+    if (!SERVED_TYPES.includes(identityOf(stats).type)) throw linuxerr.EPERM;
+    return hostStatOf(stats);
+  }
+
+  /** The same directory in another's name, with that one's budget. */
+  async again(host: Host): Promise<Walked & { readonly file: HostDirectory }> {
+    const { place, stat } = await this.place.again(host);
+    return { file: new HostDirectory(place), stat };
   }
 
   /** Opens the directory to list it. Errors: EACCES if it must not be read; the budget's. */
@@ -79,13 +100,16 @@ export class HostDirectory extends HostFile {
     return { ...walked(placed), open: new OpenHostFile(fd, this.place.host.calls) };
   }
 
-  /** Errors: EEXIST; those of giving it away; mkdir(2)'s. */
+  /**
+   * Errors, as for all that is made here: EEXIST; EINVAL for an id that is none; ESTALE if somebody
+   * on the host has put something else in its place; those of giving it away; mkdir(2)'s.
+   */
   async mkdir(name: HostName, options: CreateOptions): Promise<Walked> {
     return walked(await makeDirectory(this.place, name, options));
   }
 
   /**
-   * Makes a regular file or a whiteout.
+   * Makes a regular file or a whiteout, and what `options.types` says besides.
    * Errors: EEXIST; EPERM for anything else; EOPNOTSUPP for a whiteout where it can't be made.
    */
   async mknod(name: HostName, options: MknodOptions): Promise<Walked> {
@@ -109,29 +133,53 @@ export class HostDirectory extends HostFile {
   async link(name: HostName, source: LinkSource): Promise<Walked> {
     const { file } = source;
     if (file.type === S_IFDIR) throw linuxerr.EPERM;
-    const { link: linkFile } = this.place.host.calls;
-    if (linkFile !== undefined && file.place.isPinned) {
-      await file.place.withPath((path) => this.place.withName(name, (to) => linkFile(path, to)));
-      return this.#walkTo(name, file);
+    const bytes = checkName(name);
+    const reserved = this.place.host.budget.reserve();
+    try {
+      const { link: linkFile } = this.place.host.calls;
+      if (linkFile !== undefined && !file.isLinkedByName) {
+        await file.place.withPath((path) => this.place.withName(bytes, (to) => linkFile(path, to)));
+      } else {
+        await this.#linkByName(bytes, source);
+      }
+      return await this.#walkToLinked(bytes, { file, reserved });
+    } finally {
+      reserved.release();
     }
-    if (file.type === S_IFLNK && !LINKS_SYMLINKS) throw linuxerr.EPERM;
-    await source.directory.place.withName(source.name, (from) =>
-      this.place.withName(name, async (to) => {
-        await link(from, to);
-        // Another file has that name by now, which nobody wanted to be linked.
-        if (!isSameFile(identityOf(await lstat(to)), file.place.identity)) {
-          await unlink(to);
-          throw linuxerr.ESTALE;
-        }
-      }),
-    );
-    return this.#walkTo(name, file);
   }
 
-  async #walkTo(name: HostName, expected: HostFile): Promise<Walked> {
-    const found = await this.walk(name);
-    if (isSameFile(found.file.place.identity, expected.place.identity)) return found;
-    await found.file.close();
+  /** Errors: ESTALE if the name is another file's, which nobody wanted to be linked. */
+  async #linkByName(name: Buffer, { file, directory, name: existing }: LinkSource): Promise<void> {
+    const { identity } = file.place;
+    if (file.type === S_IFLNK && !LINKS_SYMLINKS) throw linuxerr.EPERM;
+    const source = checkName(assertDefined(existing));
+    await assertDefined(directory).place.withName(source, (from) =>
+      this.place.withName(name, async (to) => {
+        if (!isSameFile(identityOf(await lstat(from)), identity)) throw linuxerr.ESTALE;
+        await link(from, to);
+        const linked = await identityAt(from);
+        if (linked === undefined || isSameFile(linked, identity)) return;
+        await removeMade(this.place, name, linked);
+        throw linuxerr.ESTALE;
+      }),
+    );
+  }
+
+  /** Errors: ESTALE if somebody else was quicker, whose file is left alone. */
+  async #walkToLinked(
+    name: Buffer,
+    { file, reserved }: { readonly file: HostFile; readonly reserved: FdReservation },
+  ): Promise<Walked> {
+    const { identity } = file.place;
+    let placed: Placed;
+    try {
+      placed = await this.place.walk(name, reserved);
+    } catch (error) {
+      await removeMade(this.place, name, identity);
+      throw error;
+    }
+    if (isSameFile(placed.place.identity, identity)) return walked(placed);
+    await placed.place.close();
     throw linuxerr.ESTALE;
   }
 
@@ -161,8 +209,9 @@ export class HostDirectory extends HostFile {
     { newName, flags = 0 }: { readonly newName: HostName; readonly flags?: number },
   ): Promise<void> {
     checkRenameFlags(flags);
-    await this.place.withName(oldName, (from) =>
-      newDirectory.place.withName(newName, async (to) => {
+    const [oldBytes, newBytes] = [checkName(oldName), checkName(newName)];
+    await this.place.withName(oldBytes, (from) =>
+      newDirectory.place.withName(newBytes, async (to) => {
         const { rename: renameWithFlags } = this.place.host.calls;
         if (flags === 0) await rename(from, to);
         else if (renameWithFlags !== undefined) await renameWithFlags(from, to, flags);
@@ -182,21 +231,44 @@ function walked({ place, stat }: Placed): Walked {
 function checkRenameFlags(flags: number): void {
   const known = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
   const replaces = flags & (RENAME_NOREPLACE | RENAME_WHITEOUT);
-  if ((flags & ~known) !== 0) throw linuxerr.EINVAL;
+  checkFlags(flags, known);
   if ((flags & RENAME_EXCHANGE) !== 0 && replaces !== 0) throw linuxerr.EINVAL;
 }
 
-type HostPath = Parameters<typeof link>[0];
+/** Errors of link(2) where there are no links, or no more of them, or none of this file. */
+const CANT_LINK: readonly unknown[] = [
+  linuxerr.EPERM,
+  linuxerr.EMLINK,
+  linuxerr.ENOSYS,
+  linuxerr.EOPNOTSUPP,
+];
 
-/** Errors: EINVAL for what can't be linked; EEXIST. */
-async function renameNoReplace(from: HostPath, to: HostPath): Promise<void> {
-  const { type } = identityOf(await lstat(from));
+/** Errors: EINVAL for what can't be linked; EEXIST; unlink(2)'s. */
+async function renameNoReplace(from: Buffer, to: Buffer): Promise<void> {
+  const identity = identityOf(await lstat(from));
+  const { type } = identity;
   if (type === S_IFDIR || (type === S_IFLNK && !LINKS_SYMLINKS)) throw linuxerr.EINVAL;
   try {
     await link(from, to);
   } catch (error) {
-    // The filesystem knows no links, or this file must not be linked.
-    throw error === linuxerr.EPERM ? linuxerr.EINVAL : error;
+    throw CANT_LINK.includes(error) ? linuxerr.EINVAL : error;
   }
-  await unlink(from);
+  try {
+    await unlink(from);
+  } catch (error) {
+    // Somebody else has removed it: that it is gone is what was wanted.
+    if (error === linuxerr.ENOENT) return;
+    await removeIfSame(to, identity);
+    throw error;
+  }
+}
+
+/** Undefined if it can't be told. */
+async function identityAt(path: Buffer): Promise<Identity | undefined> {
+  try {
+    return identityOf(await lstat(path));
+  } catch (error) {
+    if (!(error instanceof LinuxError)) throw error;
+    return undefined;
+  }
 }

@@ -1,7 +1,11 @@
-// Errors of the host's system calls as ours: by their codes, and without the host's paths, which
-// Node puts into its errors' messages.
+// Errors of the host's system calls as ours: without the host's paths, which Node puts into its
+// errors' messages. On Linux by their numbers, since libuv has no code for many (ESTALE, EDQUOT:
+// "Unknown system error -122"); elsewhere by their codes, since other kernels have other numbers.
 
-import { type ErrnoName, type LinuxError, linuxerr } from '../abi/errno.ts';
+import { platform } from 'node:os';
+import { errorFromErrno, type ErrnoName, type LinuxError, linuxerr } from '../abi/errno.ts';
+
+const HAS_LINUX_NUMBERS = platform() === 'linux';
 
 /** Codes that Node or another kernel has under another name. */
 const SYNONYMS: Readonly<Record<string, ErrnoName>> = {
@@ -14,9 +18,10 @@ const SYNONYMS: Readonly<Record<string, ErrnoName>> = {
  * The Linux error of an error that a call of node:fs gave. What is no system call's error is a bug,
  * and is passed on as it is.
  */
-export function fromHostError(error: Error): Error {
-  const { code, syscall } = error as { readonly code?: unknown; readonly syscall?: unknown };
+export function fromHostError(error: Error, hasLinuxNumbers = HAS_LINUX_NUMBERS): Error {
+  const { code, errno, syscall } = error as Readonly<Record<string, unknown>> & Error;
   if (typeof code !== 'string' || typeof syscall !== 'string') return error;
+  if (hasLinuxNumbers && typeof errno === 'number') return errorFromErrno(-errno);
   return errorOfCode(code);
 }
 

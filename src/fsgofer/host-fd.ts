@@ -1,5 +1,5 @@
 // HostFd: a descriptor of the host's that is closed exactly once, when nobody uses it any more.
-// FdBudget: how many there may be.
+// FdBudget: how many there may be. FdReservation: one of them, before it is there.
 //
 // A path through /proc/self/fd names a descriptor by its number. Were it closed while a call with
 // such a path is under way, the next file to be opened could get its number, and the call.
@@ -16,7 +16,13 @@ export interface FdBudgetOptions {
   readonly parent?: FdBudget;
 }
 
-export class FdBudget {
+/** What a descriptor is paid for from, and given back to. */
+export interface FdSource {
+  spend<T>(openIt: () => Promise<T>): Promise<T>;
+  give(): void;
+}
+
+export class FdBudget implements FdSource {
   readonly #fdsMax: number;
   readonly #error: LinuxError;
   readonly #parent: FdBudget | undefined;
@@ -46,6 +52,15 @@ export class FdBudget {
     this.#parent?.give();
   }
 
+  /**
+   * Takes one for later, so that what is done until then isn't done in vain.
+   * Errors: take()'s.
+   */
+  reserve(): FdReservation {
+    this.take();
+    return new FdReservation(this);
+  }
+
   /** Opens something that takes one, and is given back by whoever closes it. Errors: take()'s. */
   async spend<T>(openIt: () => Promise<T>): Promise<T> {
     this.take();
@@ -58,24 +73,58 @@ export class FdBudget {
   }
 }
 
+/** A descriptor that is paid for, and will be opened or not. */
+export class FdReservation implements FdSource {
+  readonly #budget: FdBudget;
+  #isHeld = true;
+
+  /** It was taken out of `budget`. */
+  constructor(budget: FdBudget) {
+    this.#budget = budget;
+  }
+
+  /** Once. */
+  async spend<T>(openIt: () => Promise<T>): Promise<T> {
+    assert(this.#isHeld, 'a reserved descriptor is opened twice');
+    this.#isHeld = false;
+    try {
+      return await openIt();
+    } catch (error) {
+      this.give();
+      throw error;
+    }
+  }
+
+  give(): void {
+    this.#budget.give();
+  }
+
+  /** Gives it back, unless it was opened. */
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.give();
+  }
+}
+
 export class HostFd {
   readonly #fd: number;
-  readonly #budget: FdBudget;
+  readonly #source: FdSource;
   /** The owner's, and one for each call under way. */
   #refCount = 1;
   #isClosed = false;
   readonly #gone: Promise<void>;
   #onGone!: (closing: Promise<void>) => void;
 
-  /** Opens a file. Errors: those of `openIt`; the budget's. */
-  static async open(budget: FdBudget, openIt: () => Promise<number>): Promise<HostFd> {
-    return new HostFd(await budget.spend(openIt), budget);
+  /** Opens a file. Errors: those of `openIt`; the source's. */
+  static async open(source: FdSource, openIt: () => Promise<number>): Promise<HostFd> {
+    return new HostFd(await source.spend(openIt), source);
   }
 
-  /** `fd` is paid for out of `budget`. */
-  private constructor(fd: number, budget: FdBudget) {
+  /** `fd` is paid for out of `source`. */
+  private constructor(fd: number, source: FdSource) {
     this.#fd = fd;
-    this.#budget = budget;
+    this.#source = source;
     this.#gone = new Promise((resolve) => {
       this.#onGone = resolve;
     });
@@ -106,7 +155,7 @@ export class HostFd {
     // Whatever close(2) says, the descriptor is gone.
     this.#onGone(
       close(this.#fd).finally(() => {
-        this.#budget.give();
+        this.#source.give();
       }),
     );
   }

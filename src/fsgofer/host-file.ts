@@ -4,12 +4,22 @@
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
 import { linuxerr } from '../abi/errno.ts';
-import { O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../abi/fcntl.ts';
+import {
+  O_ACCMODE,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+  XATTR_CREATE,
+  XATTR_REPLACE,
+} from '../abi/fcntl.ts';
 import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from '../abi/limits.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../abi/stat.ts';
+import type { Statx } from '../lisafs/records.ts';
+import { checkFlags } from './host-arguments.ts';
 import type { XattrCalls } from './host-calls.ts';
 import { fromHostBytes, hostBytes, type HostName } from './host-name.ts';
-import type { HostStat, HostStatfs } from './host-stat.ts';
+import type { HostStatfs } from './host-stat.ts';
 import { OpenHostFile } from './open-file.ts';
 import type { Place } from './place.ts';
 import { type HostSetAttr, type HostSetAttrResult, setAttributes } from './set-attributes.ts';
@@ -23,9 +33,10 @@ const HOST_ACCESS: Readonly<Record<number, number>> = {
 
 /**
  * The access mode and O_TRUNC of Linux's flags as the host's; all others are no business of the
- * host's. Errors: EINVAL for the access mode 3.
+ * host's. Errors: EINVAL for the access mode 3; for more than 32 bits.
  */
 export function hostOpenFlags(flags: number): number {
+  checkFlags(flags);
   const access = HOST_ACCESS[flags & O_ACCMODE];
   if (access === undefined) throw linuxerr.EINVAL;
   return access | ((flags & O_TRUNC) === 0 ? 0 : constants.O_TRUNC);
@@ -44,7 +55,12 @@ export class HostFile {
     return this.place.identity.type;
   }
 
-  stat(): Promise<HostStat> {
+  /** The host can give it another name only by one that it has. */
+  get isLinkedByName(): boolean {
+    return !this.place.isPinned || this.place.host.calls.link === undefined;
+  }
+
+  stat(): Promise<Statx> {
     return this.place.stat();
   }
 
@@ -52,7 +68,11 @@ export class HostFile {
     return this.place.statfs();
   }
 
-  /** Each attribute is tried, whatever becomes of the others. */
+  /**
+   * Each attribute is tried, whatever becomes of the others. But none is if one can't be: EINVAL
+   * for a negative size, an id that is none, or nanoseconds that are none; EFBIG for a size that is
+   * no exact number. Times that the host can't have are the nearest that it can.
+   */
   setAttributes(change: HostSetAttr): Promise<HostSetAttrResult> {
     return setAttributes(this.place, change);
   }
@@ -70,6 +90,7 @@ export class HostFile {
    *  - EISDIR for a directory: HostDirectory.open() lists one.
    *  - EINVAL for a symbolic link.
    *  - EPERM for a FIFO, a socket or a device: to open one does things to the host.
+   *  - EAGAIN if somebody on the host has a lease that must be given up first.
    *  - EACCES; EMFILE, ENFILE of the budget; open(2)'s.
    */
   async open(flags: number): Promise<OpenHostFile> {
@@ -98,10 +119,14 @@ export class HostFile {
     return new Uint8Array(value.subarray(0, size));
   }
 
-  /** `flags` are XATTR_ bits. Errors: as getXattr(); E2BIG; EEXIST, ENODATA as the flags say. */
+  /**
+   * `flags` are XATTR_ bits. The value must stay as it is until it is set.
+   * Errors: as getXattr(); EINVAL for unknown flags; E2BIG; EEXIST, ENODATA as the flags say.
+   */
   async setXattr(name: HostName, value: Uint8Array, flags: number): Promise<void> {
     const calls = this.#xattrCalls;
     const bytes = checkXattrName(name);
+    checkFlags(flags, XATTR_CREATE | XATTR_REPLACE);
     if (value.length > XATTR_SIZE_MAX) throw linuxerr.E2BIG;
     await this.place.withPath((path) => calls.set(path, { name: bytes, value, flags }));
   }

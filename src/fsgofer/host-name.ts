@@ -13,8 +13,8 @@ const SLASH = 0x2f;
 const DOT = 0x2e;
 
 /**
- * The bytes of a name that somebody wants to use in a directory. Nothing reaches the host unless it
- * has gone through here.
+ * The bytes of a name that somebody wants to use in a directory, which are the caller's own.
+ * Nothing reaches the host unless it has gone through here.
  *
  * Errors:
  *  - EINVAL if it is empty, "." or "..", or contains a slash or a NUL.
@@ -46,9 +46,12 @@ export function checkTarget(target: HostName): Buffer {
   return bytes;
 }
 
-/** Errors: EILSEQ. */
+/**
+ * A copy: whoever calls may use the name's memory for something else once it has been checked, and
+ * another thread may share it. Errors: EILSEQ.
+ */
 export function hostBytes(name: HostName): Buffer {
-  if (typeof name !== 'string') return Buffer.from(name.buffer, name.byteOffset, name.length);
+  if (typeof name !== 'string') return Buffer.from(name);
   if (!name.isWellFormed()) throw linuxerr.EILSEQ;
   return Buffer.from(name);
 }

@@ -3,38 +3,22 @@
 import type { BigIntStats, BigIntStatsFs } from 'node:fs';
 import { linuxerr } from '../abi/errno.ts';
 import { NAME_MAX } from '../abi/limits.ts';
-import { S_IFMT, type Statfs } from '../abi/stat.ts';
-import { type Timespec, timespecFromNs } from '../lib/clock.ts';
+import { S_IFMT, type Statfs, STATX_BASIC_STATS, STATX_BTIME } from '../abi/stat.ts';
+import { timespecFromNs } from '../lib/clock.ts';
+import type { Statx } from '../lisafs/records.ts';
 
-/** Linux: struct statx. */
-export interface HostStat {
-  /** Type and permissions. */
-  readonly mode: number;
-  readonly nlink: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** Filesystems use all 64 bits. */
-  readonly ino: bigint;
-  readonly devMajor: number;
-  readonly devMinor: number;
-  readonly rdevMajor: number;
-  readonly rdevMinor: number;
-  /** Bytes. */
-  readonly size: number;
-  readonly blksize: number;
-  /** In units of 512 bytes. */
-  readonly blocks: number;
-  readonly atime: Timespec;
-  readonly mtime: Timespec;
-  readonly ctime: Timespec;
-  readonly btime: Timespec;
-}
+/** Node tells no attributes (STATX_ATTR_ bits). */
+const NO_ATTRIBUTES = 0n;
 
 /** Errors: EOVERFLOW for a size that is no exact number. */
-export function hostStatOf(stats: BigIntStats): HostStat {
+export function hostStatOf(stats: BigIntStats): Statx {
   const size = Number(stats.size);
   if (!Number.isSafeInteger(size)) throw linuxerr.EOVERFLOW;
   return {
+    // Node says 0 where it isn't known.
+    mask: STATX_BASIC_STATS | (stats.birthtimeNs === 0n ? 0 : STATX_BTIME),
+    attributes: NO_ATTRIBUTES,
+    attributesMask: NO_ATTRIBUTES,
     mode: Number(stats.mode),
     nlink: Number(stats.nlink),
     uid: Number(stats.uid),

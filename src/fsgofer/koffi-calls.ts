@@ -1,11 +1,13 @@
 // The system calls Node lacks, from the C library by way of koffi, if that is installed: a package
-// that calls C functions, in threads of its own so that the event loop doesn't wait.
+// that calls C functions. The event loop doesn't wait for them, but Node's own calls may: both have
+// the threads of libuv's pool, of which there are four unless UV_THREADPOOL_SIZE says otherwise.
 
 import { Buffer } from 'node:buffer';
 import { arch, endianness, platform } from 'node:os';
 import { errorFromErrno, linuxerr } from '../abi/errno.ts';
 import { AT_FDCWD, AT_SYMLINK_FOLLOW } from '../abi/fcntl.ts';
-import type { FileTimes, HostCalls } from './host-calls.ts';
+import { IN_CLOEXEC, IN_NONBLOCK } from '../abi/inotify.ts';
+import type { FileTimes, HostCalls, InotifyCalls } from './host-calls.ts';
 
 /** What is used of koffi. */
 interface Koffi {
@@ -18,17 +20,37 @@ interface Library {
 }
 
 interface Found {
+  (...args: unknown[]): number;
   /** The last argument is told the result. */
   readonly async: (...args: unknown[]) => void;
 }
 
 type CFunction = (...args: unknown[]) => Promise<number>;
+/** One that doesn't wait, and is called on this thread. */
+type QuickCFunction = (...args: unknown[]) => number;
 
 /** Where an off_t, a long and a size_t have 64 bits. */
 const ARCHITECTURES = ['arm64', 'loong64', 'ppc64', 'riscv64', 's390x', 'x64'];
 
-/** Calls at once: koffi throws from 256 on. */
+/** Calls at once, however many libraries there are: koffi throws from 256 on. */
 const CALLS_MAX = 64;
+let callCount = 0;
+const callQueue: (() => void)[] = [];
+
+/** Waits until there may be another call. */
+async function enter(): Promise<void> {
+  while (callCount >= CALLS_MAX) {
+    await new Promise<void>((resolve) => {
+      callQueue.push(resolve);
+    });
+  }
+  callCount++;
+}
+
+function leave(): void {
+  callCount--;
+  callQueue.shift()?.();
+}
 
 const TIMESPEC_SIZE = 16;
 const LINK_BUFFER_SIZE = 256;
@@ -56,8 +78,6 @@ function isNotInstalled(error: unknown): boolean {
 class CLibrary {
   readonly #koffi: Koffi;
   readonly #library: Library;
-  #callCount = 0;
-  readonly #queue: (() => void)[] = [];
 
   constructor(koffi: Koffi) {
     this.#koffi = koffi;
@@ -70,12 +90,11 @@ class CLibrary {
     try {
       const found = this.#library.func(prototype);
       return async (...args) => {
-        await this.#enter();
+        await enter();
         try {
           return await this.#call(found, args);
         } finally {
-          this.#callCount--;
-          this.#queue.shift()?.();
+          leave();
         }
       };
     } catch {
@@ -84,22 +103,30 @@ class CLibrary {
     }
   }
 
-  async #enter(): Promise<void> {
-    while (this.#callCount >= CALLS_MAX) {
-      await new Promise<void>((resolve) => {
-        this.#queue.push(resolve);
-      });
+  /** The same of one that doesn't wait. */
+  findQuick(prototype: string): QuickCFunction | undefined {
+    let found: Found;
+    try {
+      found = this.#library.func(prototype);
+    } catch {
+      return undefined;
     }
-    this.#callCount++;
+    return (...args) => {
+      const result = found(...args);
+      if (result < 0) throw errorFromErrno(this.#koffi.errno());
+      return result;
+    };
   }
 
   #call(found: Found, args: unknown[]): Promise<number> {
     return new Promise((resolve, reject) => {
       const onReturn = (error: Error | null, result: number): void => {
-        // The arguments' memory is in use until here; errno is the call's just here.
+        // The call's only until something else is done.
+        const errno = this.#koffi.errno();
+        // The arguments' memory is in use until here.
         args.length = 0;
         if (error !== null) reject(error);
-        else if (result < 0) reject(errorFromErrno(this.#koffi.errno()));
+        else if (result < 0) reject(errorFromErrno(errno));
         else resolve(result);
       };
       found.async(...args, onReturn);
@@ -118,6 +145,7 @@ function makeCalls(c: CLibrary): HostCalls {
   );
   const mknod = c.find('int mknod(const void *path, uint mode, uint64 dev)');
   const xattrs = makeXattrCalls(c);
+  const inotify = makeInotifyCalls(c);
   return {
     ...(allocate && {
       allocate: async (fd, { mode, offset, length }) => {
@@ -147,6 +175,30 @@ function makeCalls(c: CLibrary): HostCalls {
       },
     }),
     ...(xattrs && { xattrs }),
+    ...(inotify && { inotify }),
+  };
+}
+
+function makeInotifyCalls(c: CLibrary): InotifyCalls | undefined {
+  const init = c.findQuick('int inotify_init1(int flags)');
+  const add = c.findQuick('int inotify_add_watch(int fd, const void *path, uint mask)');
+  const remove = c.findQuick('int inotify_rm_watch(int fd, int wd)');
+  const read = c.findQuick('int64 read(int fd, void *buf, size_t size)');
+  if (!init || !add || !remove || !read) return undefined;
+  return {
+    init: () => init(IN_NONBLOCK | IN_CLOEXEC),
+    addWatch: (fd, path, mask) => add(fd, cString(path), mask),
+    removeWatch: (fd, wd) => {
+      remove(fd, wd);
+    },
+    read: (fd, buffer) => {
+      try {
+        return read(fd, buffer, buffer.length);
+      } catch (error) {
+        if (error === linuxerr.EAGAIN) return 0;
+        throw error;
+      }
+    },
   };
 }
 

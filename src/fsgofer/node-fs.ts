@@ -191,6 +191,19 @@ export interface HostListing {
   close(): Promise<void>;
 }
 
+/**
+ * The next entry; null at the end. Undefined if it has gone meanwhile: where a filesystem doesn't
+ * tell its entries' types Node asks for them, with lstat(2), and gives up what it has fetched.
+ */
+function readEntry(dir: fs.Dir): Promise<fs.Dirent | null | undefined> {
+  return call((done) => {
+    dir.read((error, entry) => {
+      if (error?.syscall === 'lstat') done(null, undefined);
+      else done(error, entry);
+    });
+  });
+}
+
 /** Entries Node fetches at once. */
 const LISTING_BATCH = 128;
 
@@ -201,9 +214,9 @@ export async function opendir(path: Buffer): Promise<HostListing> {
   });
   return {
     next: async () => {
-      const entry = await call<fs.Dirent | null>((done) => {
-        dir.read(done);
-      });
+      let entry: fs.Dirent | null | undefined;
+      do entry = await readEntry(dir);
+      while (entry === undefined);
       return entry === null ? undefined : (entry.name as unknown as Buffer);
     },
     close: () =>
@@ -211,4 +224,15 @@ export async function opendir(path: Buffer): Promise<HostListing> {
         dir.close(done);
       }),
   };
+}
+
+/** Tells a name of a directory to which something has happened, if the host says which. */
+export function watch(path: Buffer, onChange: (name: Buffer | undefined) => void): fs.FSWatcher {
+  try {
+    return fs.watch(path, { encoding: 'buffer', persistent: false }, (_type, name) => {
+      onChange(name ?? undefined);
+    });
+  } catch (error) {
+    throw error instanceof Error ? fromHostError(error) : error;
+  }
 }

@@ -3,17 +3,21 @@
 
 import type { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
-import { linuxerr } from '../abi/errno.ts';
+import { LinuxError } from '../abi/errno.ts';
 import { assert } from '../lib/assert.ts';
+import type { Statx } from '../lisafs/records.ts';
 import { checkName, fromHostBytes, type HostName, joinPath } from './host-name.ts';
-import { hostStatOf, type HostStat } from './host-stat.ts';
+import { hostStatOf } from './host-stat.ts';
 import { fsync, type HostListing, lstat, opendir } from './node-fs.ts';
 import type { Place } from './place.ts';
+
+/** Entries in one answer, all of which are asked about at once. */
+const DIRENTS_MAX = 1024;
 
 export interface HostDirent {
   readonly name: HostName;
   /** Of the entry itself, also of a symbolic link. */
-  readonly stat: HostStat;
+  readonly stat: Statx;
 }
 
 export class OpenHostDirectory {
@@ -22,6 +26,8 @@ export class OpenHostDirectory {
   /** Undefined after rewind(), until an entry is wanted. */
   #listing: HostListing | undefined;
   #isAtEnd = false;
+  /** Why there are no more entries, to be told once those before it have been. */
+  #failure: LinuxError | undefined;
   #isClosed = false;
   /** Calls come one after the other, as they share the position. */
   #last: Promise<unknown> = Promise.resolve();
@@ -37,12 +43,13 @@ export class OpenHostDirectory {
   }
 
   /**
-   * The next entries, at most `countMax`; none at the end. What has gone meanwhile is left out.
-   * Errors: after rewind(), those of opening it.
+   * The next entries, at most `countMax` and perhaps fewer; none at the end. What has gone is left
+   * out, and so is what can't be asked about: a walk to it tells why.
+   * Errors: after rewind(), those of opening it; readdir(3)'s.
    */
   read(countMax: number): Promise<HostDirent[]> {
     assert(countMax > 0, 'no entries are wanted');
-    return this.#inTurn(() => this.#read(countMax));
+    return this.#inTurn(() => this.#read(Math.min(countMax, DIRENTS_MAX)));
   }
 
   /** Makes its names last. Errors: EACCES if it must not be read; fsync(2)'s. */
@@ -79,25 +86,32 @@ export class OpenHostDirectory {
   async #read(countMax: number): Promise<HostDirent[]> {
     const entries: HostDirent[] = [];
     while (entries.length === 0 && !this.#isAtEnd) {
-      const names = await this.#nextNames(countMax);
-      const found = await this.#place.withPath((path) =>
-        Promise.all(names.map((name) => entryOf(path, name))),
-      );
-      entries.push(...found.filter((entry) => entry !== undefined));
+      const listing = (this.#listing ??= await openListing(this.#place));
+      // Node may look at entries itself, by the directory's path.
+      const found = await this.#place.withPath(async (path) => {
+        const names = await this.#nextNames(listing, countMax);
+        // All must have been looked at before the path may become another's.
+        return Promise.allSettled(names.map((name) => entryOf(path, name)));
+      });
+      entries.push(...found.flatMap(entryIfAny));
     }
     return entries;
   }
 
-  async #nextNames(countMax: number): Promise<Buffer[]> {
-    const listing = (this.#listing ??= await openListing(this.#place));
+  async #nextNames(listing: HostListing, countMax: number): Promise<Buffer[]> {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
     const names: Buffer[] = [];
-    while (names.length < countMax) {
-      const name = await listing.next();
-      if (name === undefined) {
-        this.#isAtEnd = true;
-        break;
+    try {
+      while (names.length < countMax && !this.#isAtEnd) {
+        const name = await listing.next();
+        if (name === undefined) this.#isAtEnd = true;
+        else names.push(name);
       }
-      names.push(name);
+    } catch (error) {
+      if (!(error instanceof LinuxError) || names.length === 0) throw error;
+      this.#failure = error;
     }
     return names;
   }
@@ -106,6 +120,7 @@ export class OpenHostDirectory {
     const listing = this.#listing;
     this.#listing = undefined;
     this.#isAtEnd = false;
+    this.#failure = undefined;
     if (listing === undefined) return;
     try {
       await listing.close();
@@ -120,20 +135,23 @@ function openListing(place: Place): Promise<HostListing> {
   return place.withPath(
     (path) => budget.spend(() => opendir(path)),
     async (listing) => {
-      await listing.close();
-      budget.give();
+      try {
+        await listing.close();
+      } finally {
+        budget.give();
+      }
     },
   );
 }
 
-async function entryOf(directory: Buffer, name: Buffer): Promise<HostDirent | undefined> {
-  try {
-    const stats = await lstat(joinPath(directory, checkName(name)));
-    return { name: fromHostBytes(name), stat: hostStatOf(stats) };
-  } catch (error) {
-    // Gone; or what a damaged filesystem calls a name; or what can't be told.
-    const left = [linuxerr.ENOENT, linuxerr.EINVAL, linuxerr.ENAMETOOLONG, linuxerr.EOVERFLOW];
-    if (left.some((expected) => expected === error)) return undefined;
-    throw error;
-  }
+async function entryOf(directory: Buffer, name: Buffer): Promise<HostDirent> {
+  const stats = await lstat(joinPath(directory, checkName(name)));
+  return { name: fromHostBytes(name), stat: hostStatOf(stats) };
+}
+
+function entryIfAny(found: PromiseSettledResult<HostDirent>): HostDirent[] {
+  if (found.status === 'fulfilled') return [found.value];
+  // Gone; or what a damaged filesystem calls a name; or what can't be told.
+  if (found.reason instanceof LinuxError) return [];
+  throw found.reason;
 }

@@ -11,17 +11,18 @@ import { constants } from 'node:fs';
 import { linuxerr } from '../abi/errno.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
-import { HostFd } from './host-fd.ts';
+import type { Statx } from '../lisafs/records.ts';
+import { type FdSource, HostFd } from './host-fd.ts';
 import { checkName, type HostName, joinPath } from './host-name.ts';
 import {
   hostStatOf,
-  type HostStat,
   type HostStatfs,
   hostStatfsOf,
   type Identity,
   identityOf,
   isSameFile,
 } from './host-stat.ts';
+import { checkMountPoint } from './mount-point.ts';
 import { fstat, ftruncate, lstat, open, readlink, realpath, statfs } from './node-fs.ts';
 import type { Host, Place, Placed, Undo } from './place.ts';
 
@@ -39,6 +40,8 @@ export class PathPlace implements Place {
   readonly identity: Identity;
   /** A path of bytes for the root. */
   #position: Position | Buffer;
+  /** Files below may still be in use. */
+  #isClosed = false;
 
   private constructor(host: Host, identity: Identity, position: Position | Buffer) {
     this.host = host;
@@ -71,6 +74,7 @@ export class PathPlace implements Place {
   }
 
   async withPath<T>(work: (path: Buffer) => Promise<T>, undo?: Undo<T>): Promise<T> {
+    assert(!this.#isClosed, 'a place is used after it was closed');
     await this.#check();
     const value = await work(this.#path);
     try {
@@ -91,7 +95,12 @@ export class PathPlace implements Place {
     return this.withPath((path) => work(joinPath(path, bytes)), undo);
   }
 
-  async stat(): Promise<HostStat> {
+  async again(host: Host): Promise<Placed> {
+    const stat = await this.stat();
+    return { place: new PathPlace(host, this.identity, this.#position), stat };
+  }
+
+  async stat(): Promise<Statx> {
     const stats = await this.withPath(lstat);
     if (!isSameFile(identityOf(stats), this.identity)) throw linuxerr.ESTALE;
     return hostStatOf(stats);
@@ -109,18 +118,17 @@ export class PathPlace implements Place {
     return this.withPath(readlink);
   }
 
-  async walk(name: HostName): Promise<Placed> {
-    const stats = await this.withName(name, lstat);
-    const position = { parent: this, name: checkName(name) };
-    return {
-      place: new PathPlace(this.host, identityOf(stats), position),
-      stat: hostStatOf(stats),
-    };
+  async walk(name: HostName, _source?: FdSource): Promise<Placed> {
+    const bytes = checkName(name);
+    const stats = await this.withPath((path) => lstat(joinPath(path, bytes)));
+    const place = new PathPlace(this.host, identityOf(stats), { parent: this, name: bytes });
+    await checkMountPoint(this, place);
+    return { place, stat: hostStatOf(stats) };
   }
 
-  async adopt(name: HostName, fd: HostFd): Promise<Place> {
-    const identity = identityOf(await fd.use(fstat));
-    return new PathPlace(this.host, identity, { parent: this, name: checkName(name) });
+  async adopt(name: HostName, fd: HostFd, _source?: FdSource): Promise<Place> {
+    const position = { parent: this, name: checkName(name) };
+    return new PathPlace(this.host, identityOf(await fd.use(fstat)), position);
   }
 
   async open(flags: number): Promise<HostFd> {
@@ -147,7 +155,9 @@ export class PathPlace implements Place {
     this.#position = { parent, name: checkName(name) };
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  // eslint-disable-next-line @typescript-eslint/require-await -- a bug is told as others tell it
+  async close(): Promise<void> {
+    assert(!this.#isClosed, 'a place is closed twice');
+    this.#isClosed = true;
   }
 }

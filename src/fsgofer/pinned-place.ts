@@ -10,21 +10,22 @@ import { linuxerr } from '../abi/errno.ts';
 import { O_PATH } from '../abi/fcntl.ts';
 import { S_IFLNK } from '../abi/stat.ts';
 import { assertDefined } from '../lib/assert.ts';
-import { HostFd } from './host-fd.ts';
+import type { Statx } from '../lisafs/records.ts';
+import { type FdSource, HostFd } from './host-fd.ts';
 import { checkName, type HostName, joinPath } from './host-name.ts';
 import {
   hostStatOf,
-  type HostStat,
   type HostStatfs,
   hostStatfsOf,
   type Identity,
   identityOf,
   isSameFile,
 } from './host-stat.ts';
+import { checkMountPoint } from './mount-point.ts';
 import { fstat, lstat, open, readlink, stat, statfs } from './node-fs.ts';
 import type { Host, Place, Placed } from './place.ts';
 
-const { O_DIRECTORY, O_NOFOLLOW } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 function pathOf(fd: number): Buffer {
   return Buffer.from(`/proc/self/fd/${fd}`);
@@ -50,7 +51,9 @@ export class PinnedPlace implements Place {
    */
   static async openRoot(path: string, host: Host): Promise<PinnedPlace> {
     const flags = O_PATH | O_DIRECTORY;
-    const { place } = await PinnedPlace.#pin(host, () => open(Buffer.from(path), flags));
+    const { place } = await PinnedPlace.#pin(host, host.budget, () =>
+      open(Buffer.from(path), flags),
+    );
     try {
       const found = await place.withPath(stat).catch(() => undefined);
       if (found === undefined || !isSameFile(identityOf(found), place.identity)) {
@@ -65,9 +68,10 @@ export class PinnedPlace implements Place {
 
   static async #pin(
     host: Host,
+    source: FdSource,
     openIt: () => Promise<number>,
   ): Promise<Placed & { readonly place: PinnedPlace }> {
-    const fd = await HostFd.open(host.budget, openIt);
+    const fd = await HostFd.open(source, openIt);
     try {
       const stats = await fd.use(fstat);
       return { place: new PinnedPlace(host, fd, identityOf(stats)), stat: hostStatOf(stats) };
@@ -86,7 +90,11 @@ export class PinnedPlace implements Place {
     return this.#fd.use((fd) => work(joinPath(pathOf(fd), bytes)));
   }
 
-  async stat(): Promise<HostStat> {
+  again(host: Host): Promise<Placed> {
+    return this.withPath((path) => PinnedPlace.#pin(host, host.budget, () => open(path, O_PATH)));
+  }
+
+  async stat(): Promise<Statx> {
     return hostStatOf(await this.#fd.use(fstat));
   }
 
@@ -94,14 +102,19 @@ export class PinnedPlace implements Place {
     return this.withPath(async (path) => hostStatfsOf(await statfs(path)));
   }
 
-  walk(name: HostName): Promise<Placed> {
+  walk(name: HostName, source: FdSource = this.host.budget): Promise<Placed> {
     // O_PATH opens nothing: no FIFO waits, no device does anything, and no permission is needed.
     return this.withName(name, async (path) => {
-      const placed = await PinnedPlace.#pin(this.host, () => open(path, O_PATH | O_NOFOLLOW));
+      const placed = await PinnedPlace.#pin(this.host, source, () =>
+        open(path, O_PATH | O_NOFOLLOW),
+      );
       const { place } = placed;
-      if (place.identity.type !== S_IFLNK || this.host.calls.readlink !== undefined) return placed;
+      const isLink = place.identity.type === S_IFLNK;
       try {
-        place.#target = await readTarget(path, place.identity);
+        await checkMountPoint(this, place);
+        if (isLink && this.host.calls.readlink === undefined) {
+          place.#target = await readTarget(path, place.identity);
+        }
       } catch (error) {
         await place.close();
         throw error;
@@ -116,13 +129,15 @@ export class PinnedPlace implements Place {
     return this.#fd.use(assertDefined(readByFd, 'a symbolic link without its target'));
   }
 
-  async adopt(_name: HostName, fd: HostFd): Promise<Place> {
+  async adopt(_name: HostName, fd: HostFd, source: FdSource = this.host.budget): Promise<Place> {
     const openIt = (): Promise<number> => fd.use((number) => open(pathOf(number), O_PATH));
-    return (await PinnedPlace.#pin(this.host, openIt)).place;
+    return (await PinnedPlace.#pin(this.host, source, openIt)).place;
   }
 
   open(flags: number): Promise<HostFd> {
-    return this.withPath((path) => HostFd.open(this.host.budget, () => open(path, flags)));
+    // Or one of few threads waits, 45 seconds by default, for who on the host has a lease on it.
+    const hostFlags = flags | O_NONBLOCK;
+    return this.withPath((path) => HostFd.open(this.host.budget, () => open(path, hostFlags)));
   }
 
   moved(): void {

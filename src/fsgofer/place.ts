@@ -5,10 +5,11 @@
 
 import type { Buffer } from 'node:buffer';
 import type { Clock } from '../lib/clock.ts';
-import type { FdBudget, HostFd } from './host-fd.ts';
+import type { Statx } from '../lisafs/records.ts';
+import type { FdBudget, FdSource, HostFd } from './host-fd.ts';
 import type { HostCalls } from './host-calls.ts';
 import type { HostName } from './host-name.ts';
-import type { HostStat, HostStatfs, Identity } from './host-stat.ts';
+import type { HostStatfs, Identity } from './host-stat.ts';
 
 /** What all files of an export share. */
 export interface Host {
@@ -20,7 +21,7 @@ export interface Host {
 
 export interface Placed {
   readonly place: Place;
-  readonly stat: HostStat;
+  readonly stat: Statx;
 }
 
 /** Takes back what was done in what turned out to be the wrong place. */
@@ -47,7 +48,13 @@ export interface Place {
    */
   withName<T>(name: HostName, work: (path: Buffer) => Promise<T>, undo?: Undo<T>): Promise<T>;
 
-  stat(): Promise<HostStat>;
+  /**
+   * The same file once more, in another's name: what is found from there is paid for out of that
+   * one's budget. Whoever calls closes the place. Errors: the budget's; ESTALE.
+   */
+  again(host: Host): Promise<Placed>;
+
+  stat(): Promise<Statx>;
 
   statfs(): Promise<HostStatfs>;
 
@@ -55,13 +62,14 @@ export interface Place {
   readlink(): Promise<Buffer>;
 
   /**
-   * One step down, from a directory. Whoever calls closes the place.
-   * Errors: a bad name's; ENOENT; the budget's.
+   * One step down, from a directory. Whoever calls closes the place. A descriptor, if it takes one,
+   * is paid for by `source`, or else the budget.
+   * Errors: a bad name's; ENOENT; EACCES for a filesystem that isn't served; the budget's.
    */
-  walk(name: HostName): Promise<Placed>;
+  walk(name: HostName, source?: FdSource): Promise<Placed>;
 
   /** The place of a file that was made here, and is open. Whoever calls closes both. */
-  adopt(name: HostName, fd: HostFd): Promise<Place>;
+  adopt(name: HostName, fd: HostFd, source?: FdSource): Promise<Place>;
 
   /** Opens the file, which is known to be a regular one. `flags` are the host's. */
   open(flags: number): Promise<HostFd>;

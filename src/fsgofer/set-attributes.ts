@@ -1,5 +1,6 @@
 // Setting attributes of a file of the host, each by itself: one that fails keeps no other from
-// being set. Mirrors gVisor runsc/fsgofer/lisafs.go, SetStat().
+// being set. What can't be an attribute is noticed before any is set. Mirrors gVisor
+// runsc/fsgofer/lisafs.go, SetStat().
 
 import { constants } from 'node:fs';
 import { LinuxError, linuxerr } from '../abi/errno.ts';
@@ -8,6 +9,8 @@ import {
   S_IFDIR,
   S_IFLNK,
   S_IFREG,
+  S_ISGID,
+  S_ISUID,
   S_PERMISSIONS,
   STATX_ATIME,
   STATX_GID,
@@ -17,7 +20,8 @@ import {
   STATX_UID,
 } from '../abi/stat.ts';
 import type { Timespec } from '../lib/clock.ts';
-import { setTimes, type TimesChange } from './file-times.ts';
+import { checkTime, setTimes, type TimesChange } from './file-times.ts';
+import { checkIds, checkSize } from './host-arguments.ts';
 import { chmod, chown, fchmod, ftruncate, lchown } from './node-fs.ts';
 import type { Place } from './place.ts';
 
@@ -43,13 +47,11 @@ export interface HostSetAttrResult {
 /** Says to chown(2) that an id stays as it is. */
 export const KEEP_ID = -1;
 
-export async function setAttributes(
-  place: Place,
-  { mode, uid, gid, size, atime, mtime }: HostSetAttr,
-): Promise<HostSetAttrResult> {
+export async function setAttributes(place: Place, change: HostSetAttr): Promise<HostSetAttrResult> {
+  const { mode, uid, gid, size, atime, mtime } = change;
   let failureMask = 0;
   let error: LinuxError | undefined;
-  const attempt = async (mask: number, set: () => Promise<void>): Promise<void> => {
+  const attempt = async (mask: number, set: () => Promise<void> | void): Promise<void> => {
     if (mask === 0) return;
     try {
       await set();
@@ -60,14 +62,33 @@ export async function setAttributes(
     }
   };
   const times: TimesChange = { atime: wanted(atime), mtime: wanted(mtime) };
-  await attempt(bit(mode, STATX_MODE), () => setMode(place, mode ?? 0));
+  const timesMask = bit(times.atime, STATX_ATIME) | bit(times.mtime, STATX_MTIME);
+  const ownerMask = bit(uid, STATX_UID) | bit(gid, STATX_GID);
+  const all = bit(mode, STATX_MODE) | bit(size, STATX_SIZE) | timesMask | ownerMask;
+  await attempt(all, () => {
+    checkChange(change);
+  });
+  if (error !== undefined) return { failureMask, error };
+  // Before the mode: that may forbid to write, and ftruncate(2) takes the set-user-ID bit away.
   await attempt(bit(size, STATX_SIZE), () => setSize(place, size ?? 0));
-  await attempt(bit(times.atime, STATX_ATIME) | bit(times.mtime, STATX_MTIME), () =>
-    setTimes(place, times),
-  );
+  await attempt(bit(mode, STATX_MODE), () => setMode(place, mode ?? 0));
+  await attempt(timesMask, () => setTimes(place, times));
   // The last, as afterwards the rest may no longer be allowed.
-  await attempt(bit(uid, STATX_UID) | bit(gid, STATX_GID), () => setOwner(place, uid, gid));
+  await attempt(ownerMask, () => setOwner(place, uid, gid));
+  // But chown(2) has taken these bits away.
+  const isLost = ((mode ?? 0) & (S_ISUID | S_ISGID)) !== 0 && ownerMask !== 0;
+  if (isLost && (failureMask & (STATX_MODE | ownerMask)) === 0) {
+    await attempt(STATX_MODE, () => setMode(place, mode ?? 0));
+  }
   return { failureMask, error };
+}
+
+/** Errors: EINVAL, EFBIG. */
+function checkChange({ uid, gid, size, atime, mtime }: HostSetAttr): void {
+  checkIds({ uid, gid });
+  if (size !== undefined) checkSize(size);
+  if (atime !== undefined) checkTime(atime);
+  if (mtime !== undefined) checkTime(mtime);
 }
 
 function bit(value: unknown, mask: number): number {

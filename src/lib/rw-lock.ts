@@ -2,7 +2,9 @@
 // Mirrors gVisor pkg/sync/rwmutex_unsafe.go; Linux: struct rw_semaphore.
 //
 // First come, first served: a reader that comes after a waiting writer waits behind it, so that
-// writers don't starve. For the same reason an Op that reads must not ask to read again: a writer
+// writers don't starve. Nobody goes past an Op that has just got the lock and has yet to go on: so
+// two Ops ask for a second lock in the order in which they asked for the first.
+// For the same reason an Op that reads must not ask to read again: a writer
 // that came in between would wait for it, and it for the writer.
 
 import { assert, assertDefined } from './assert.ts';
@@ -20,6 +22,7 @@ class Waiter implements Wait {
 
   subscribe(wake: () => void): () => void {
     this.#wake = wake;
+    if (this.isGranted) this.#wakeSoon();
     return () => {
       this.#wake = undefined;
     };
@@ -28,7 +31,16 @@ class Waiter implements Wait {
   /** As a microtask, so that unlocking may be done anywhere. */
   grant(): void {
     this.isGranted = true;
-    queueMicrotask(() => this.#wake?.());
+    this.#wakeSoon();
+  }
+
+  /** Once, by whom it is told first: the lock may be granted before somebody subscribes. */
+  #wakeSoon(): void {
+    queueMicrotask(() => {
+      const wake = this.#wake;
+      this.#wake = undefined;
+      wake?.();
+    });
   }
 }
 
@@ -38,6 +50,8 @@ export class RwLock {
   #readerCount = 0;
   #hasWriter = false;
   readonly #queue: Waiter[] = [];
+  /** Those who were let in, and have yet to go on. */
+  #letInCount = 0;
 
   constructor(rank = 0) {
     this.rank = rank;
@@ -57,9 +71,9 @@ export class RwLock {
     return this.#hasWriter || this.#readerCount > 0;
   }
 
-  /** Takes the lock to read, unless a writer has it or somebody waits for it. */
+  /** Takes the lock to read, unless a writer has it or somebody comes first. */
   tryRead(): boolean {
-    if (this.#hasWriter || this.#queue.length > 0) return false;
+    if (this.#hasWriter || this.#queue.length > 0 || this.#letInCount > 0) return false;
     this.#readerCount++;
     return true;
   }
@@ -103,11 +117,15 @@ export class RwLock {
 
   *#wait(waiter: Waiter): Op<void> {
     this.#queue.push(waiter);
+    // It may share the lock already, behind those who were let in and are yet to go on.
+    this.#grant();
     let hasLock = false;
     try {
-      while (!waiter.isGranted) yield waiter;
+      do yield waiter;
+      while (!waiter.isGranted);
       hasLock = true;
     } finally {
+      if (waiter.isGranted) this.#letInCount--;
       // Interrupted, or given up: perhaps after the lock was granted, and before it was told.
       if (!hasLock) this.#giveUp(waiter);
     }
@@ -132,6 +150,7 @@ export class RwLock {
       this.#queue.shift();
       if (first.isWriter) this.#hasWriter = true;
       else this.#readerCount++;
+      this.#letInCount++;
       first.grant();
     }
   }

@@ -23,6 +23,9 @@ export const EXTENSION_MID_MIN = 256;
 /** Bytes of a session's id, which the server draws at random: whoever knows it may take over. */
 export const SESSION_ID_SIZE = 16;
 
+/** Bytes of replies that a server keeps for a client which doesn't say that it has them. */
+export const KEPT_REPLIES_BYTES_MAX = 4 << 20;
+
 /** ListDir's flags. */
 export const LIST_CONTROL_FDS = 1;
 export const LIST_ATTRIBUTES = 2;

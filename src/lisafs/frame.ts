@@ -37,6 +37,10 @@ const HEADERS = {
   1: struct(common),
   2: struct({ ...common, tag: u32, zero2: padding(4) }),
 } as const;
+
+/** Most bytes of a frame, with either header. */
+export const FRAME_SIZE_MAX = PAYLOAD_SIZE_MAX + HEADERS[2].sizeMin;
+
 const FRAMES = {
   1: struct({ ...HEADERS[1].table, payload: rest }),
   2: struct({ ...HEADERS[2].table, payload: rest }),
@@ -120,6 +124,21 @@ export function encodePayload(
   if (headerVersion === 1) return FRAMES[1].encode(values, writer);
   return FRAMES[2].encode({ ...values, tag }, writer);
 }
+
+/** Gives an encoded frame of the second header another tag. */
+export function setTag(frame: Uint8Array, tag: number): void {
+  assert(tag !== PUSHED, 'a request without a tag');
+  const offset = HEADERS[1].sizeMin;
+  new DataView(frame.buffer, frame.byteOffset).setUint32(offset, tag, true);
+}
+
+/** The payload of a frame that was encoded, as a view. */
+export function payloadOf(frame: Uint8Array, headerVersion: HeaderVersion): Uint8Array {
+  return frame.subarray(HEADERS[headerVersion].sizeMin);
+}
+
+/** Bytes a frame has beside its payload, at most. */
+export const HEADER_SIZE_MAX = HEADERS[2].sizeMin;
 
 /**
  * What a message of the transport's holds. `payload` is a view of it.

@@ -6,7 +6,7 @@
 
 import { assert } from '../lib/assert.ts';
 import { RwLock } from '../lib/rw-lock.ts';
-import type { ServedFile } from './served-file.ts';
+import type { ControlFD } from './server-fds.ts';
 
 export class Node {
   readonly opMu = new RwLock();
@@ -16,8 +16,8 @@ export class Node {
   /** FDs, and children. */
   #refs = 0;
   readonly #children = new Map<string, Node>();
-  /** Of the control FDs. */
-  readonly files = new Set<ServedFile>();
+  /** Control FDs of all clients. */
+  readonly fds = new Set<ControlFD>();
 
   /** The root has no parent, and no name. */
   constructor(parent?: Node, name = '') {
@@ -101,9 +101,9 @@ export class Node {
   /** Files at and beneath it have another way from the root. Tells what has a file itself. */
   tellRenamed(): void {
     for (const node of this.#withAllBeneath()) {
-      const [directory] = node.#parent?.files ?? [];
+      const [directory] = node.#parent?.fds ?? [];
       if (directory === undefined) continue;
-      for (const file of node.files) file.renamed(directory, node.#name);
+      for (const { file } of node.fds) file.renamed(directory.file, node.#name);
     }
   }
 

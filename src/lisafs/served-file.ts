@@ -71,7 +71,36 @@ export interface ServedFile {
   listXattr(size: number): Op<readonly string[]>;
   removeXattr(name: string): Op<void>;
 
+  /**
+   * Watches the file, or with `isRecursive` a directory and everything below it.
+   * `mask`: IN_ events.
+   * Errors: EOPNOTSUPP if it can't; ENOTDIR; ENOSPC for too many.
+   */
+  watch(mask: number, isRecursive: boolean, sink: WatchSink): Op<ServedWatch>;
+
   /** The last call. */
+  close(): Op<void>;
+}
+
+/** Of inotify(7). */
+export interface ServedEvent {
+  /** IN_ bits. */
+  readonly mask: number;
+  /** The same for both ends of a rename; otherwise 0. */
+  readonly cookie: number;
+  /** A path from the directory that is watched; empty for itself. */
+  readonly name: string;
+}
+
+/** Who is told. It may be told before watch() has ended. */
+export interface WatchSink {
+  event(event: ServedEvent): void;
+  /** Events may be missing. */
+  overflow(): void;
+}
+
+export interface ServedWatch {
+  /** Once. Nobody is told any more. */
   close(): Op<void>;
 }
 

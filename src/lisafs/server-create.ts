@@ -8,6 +8,8 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE } from '../abi/fcntl.ts';
 import { S_IFMT } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
+import { INVALIDATE_ATTRIBUTES } from './extensions.ts';
+import { PromisedFD } from './promised-fd.ts';
 import { type Inode, INVALID_FD } from './records.ts';
 import type { Creation, OpenedFile, PinnedFile } from './served-file.ts';
 import type { ControlFD } from './server-fds.ts';
@@ -43,7 +45,9 @@ function* creatingOne(
   id = INVALID_FD,
 ): Op<Inode> {
   const run = function* (directory: ControlFD): Op<Inode> {
-    return request.addControl(directory.node, common.name, yield* make(directory), id);
+    const pinned = yield* make(directory);
+    request.entryChanged(directory, common.name);
+    return request.addControl(directory.node, common.name, pinned, id);
   };
   return yield* creating(request, common, run, id === INVALID_FD ? 1 : 0);
 }
@@ -76,7 +80,8 @@ function* createFile(
 ): Op<CreatedFile> {
   const { fds } = request;
   const flags = values.flags & O_ACCMODE;
-  const create = function* ({ node, file }: ControlFD): Op<CreatedFile> {
+  const create = function* (directory: ControlFD): Op<CreatedFile> {
+    const { node, file } = directory;
     const made = yield* file.create(values.name, creationOf(values), flags);
     let { statx } = made;
     try {
@@ -88,9 +93,11 @@ function* createFile(
       yield* orIgnored(file.unlink(values.name, 0));
       throw error;
     }
-    const child = request.addControl(node, values.name, { file: made.file, statx }, controlId);
-    const control = yield* request.control(child.controlFD);
-    return { child, openFD: fds.addOpen(control, made.opened, flags, openId).id };
+    request.entryChanged(directory, values.name);
+    const pinned = { file: made.file, statx };
+    const control = request.made(fds.addControl(node.hold(values.name), pinned, controlId));
+    const openFD = fds.addOpen(control, made.opened, flags, openId).id;
+    return { child: { controlFD: control.id, statx }, openFD };
   };
   const fdCount = [controlId, openId].filter((id) => id === INVALID_FD).length;
   return yield* creating(request, values, create, fdCount);
@@ -127,7 +134,8 @@ function* promising<T>(
   if (ids.includes(dirFD)) throw linuxerr.EBADF;
   const promised: (() => void)[] = [];
   try {
-    for (const id of ids) promised.push(request.fds.promise(id));
+    const line = new PromisedFD();
+    for (const id of ids) promised.push(request.fds.promise(id, line));
     return yield* run();
   } finally {
     for (const withdraw of promised) withdraw();
@@ -190,14 +198,19 @@ export const CREATE_HANDLERS: Handlers<Names> = {
   *LinkAt(request, { targetFD, ...common }) {
     checkName(common.name);
     // Before the lock of the directory: a target that isn't there yet is waited for.
-    const target = yield* request.control(targetFD);
+    const { dirFD } = common;
+    const find = (): Op<ControlFD> => request.control(targetFD);
+    const directory = (): Op<ControlFD> => request.directory(dirFD);
+    const [target] = yield* request.both(find, directory, [targetFD, dirFD]);
     if (target.isDirectory) throw linuxerr.EPERM;
     const link = yield* creatingOne(request, common, ({ file, node }) => {
       // The host has made a directory of what was a file.
       if (node.isAtOrBeneath(target.node)) throw linuxerr.EINVAL;
       return withRead(target.node.opMu, function* () {
         checkThere(target.node);
-        return yield* file.link(target.file, common.name);
+        const pinned = yield* file.link(target.file, common.name);
+        request.changed(target, INVALIDATE_ATTRIBUTES);
+        return pinned;
       });
     });
     return { link };

@@ -4,9 +4,10 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC } from '../abi/fcntl.ts';
 import { S_IFREG } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import type { Statx } from './records.ts';
+import type { RwLock } from '../lib/rw-lock.ts';
+import { INVALID_FD, type Statx } from './records.ts';
 import type { ControlFD, OpenFD } from './server-fds.ts';
-import { type Handlers, type Request, withRead } from './server-request.ts';
+import { type Handlers, type Request, withRead, withWrite } from './server-request.ts';
 
 /** What a reply of PRead's takes beside the bytes. */
 const READ_REPLY_BYTES = 8;
@@ -20,14 +21,26 @@ export function isPlainRead(flags: number): boolean {
 }
 
 /** The node is held. Errors: EISDIR, EINVAL, and those of opening. */
-function* open(request: Request, fd: ControlFD, wireFlags: number): Op<OpenFD> {
+export function* open(
+  request: Request,
+  fd: ControlFD,
+  wireFlags: number,
+  id = INVALID_FD,
+): Op<OpenFD> {
   const flags = wireFlags & OPEN_FLAGS;
   if (fd.isDirectory && !isPlainRead(flags)) throw linuxerr.EISDIR;
   if (fd.isSymlink) throw linuxerr.EINVAL;
-  request.reserve(1);
-  const opened = yield* fd.file.open(flags);
-  // The request uses it until it ends, whatever the client closes meanwhile.
-  return yield* request.open(request.fds.addOpen(fd, opened, flags).id);
+  // One that was promised has its place already.
+  const count = id === INVALID_FD ? 1 : 0;
+  request.fds.reserve(count);
+  try {
+    const opened = yield* fd.file.open(flags);
+    if ((flags & O_TRUNC) !== 0) request.written(fd);
+    // The request uses it until it ends, whatever the client closes meanwhile.
+    return request.made(request.fds.addOpen(fd, opened, flags, id));
+  } finally {
+    request.fds.unreserve(count);
+  }
 }
 
 /** The whole file, or as much as is wanted. */
@@ -53,6 +66,11 @@ function* readFully(opened: OpenFD['opened'], into: Uint8Array): Op<number> {
   return count;
 }
 
+/** To truncate is to write. */
+function lockToOpen<T>(opMu: RwLock, flags: number, run: () => Op<T>): Op<T> {
+  return (flags & O_TRUNC) === 0 ? withRead(opMu, run) : withWrite(opMu, run);
+}
+
 interface OpenedAndRead {
   readonly openFD: number;
   readonly statx: Statx;
@@ -68,7 +86,7 @@ export function* readAtOpen(
   maxBytes: number,
 ): Op<OpenedAndRead> {
   const room = Math.max(0, request.scope.payloadMax - OPEN_READ_REPLY_BYTES);
-  return yield* withRead(fd.node.opMu, function* () {
+  return yield* lockToOpen(fd.node.opMu, flags, function* () {
     const openFD = yield* open(request, fd, flags);
     try {
       const statx = yield* fd.file.stat();
@@ -86,9 +104,10 @@ export function* readAtOpen(
 /** Each is tried. Errors: the first one's. */
 function* syncAll(request: Request, ids: readonly number[]): Op<void> {
   let first: LinuxError | undefined;
-  for (const id of ids) {
+  for (const found of yield* request.openAll(ids)) {
     try {
-      const { control, opened } = yield* request.open(id);
+      if (found instanceof LinuxError) throw found;
+      const { control, opened } = found;
       yield* request.reading(control.node, () => opened.sync());
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error;
@@ -112,9 +131,11 @@ type Names =
 export const DATA_HANDLERS: Handlers<Names> = {
   *OpenAt(request, { fd: id, flags }) {
     const fd = yield* request.control(id);
-    return yield* request.reading(fd.node, function* () {
-      return { openFD: (yield* open(request, fd, flags)).id };
-    });
+    return yield* withRead(request.scope.renameMu, () =>
+      lockToOpen(fd.node.opMu, flags, function* () {
+        return { openFD: (yield* open(request, fd, flags)).id };
+      }),
+    );
   },
 
   *OpenReadAt(request, { fd: id, flags, maxBytes }) {
@@ -139,7 +160,11 @@ export const DATA_HANDLERS: Handlers<Names> = {
     const { control, opened, isWritable } = yield* request.open(id);
     if (!isWritable) throw linuxerr.EBADF;
     return yield* request.writing(control.node, function* () {
-      return { count: yield* opened.write(data, offset) };
+      try {
+        return { count: yield* opened.write(data, offset) };
+      } finally {
+        request.written(control);
+      }
     });
   },
 
@@ -151,7 +176,13 @@ export const DATA_HANDLERS: Handlers<Names> = {
   *FAllocate(request, { fd: id, mode, offset, length }) {
     const { control, opened, isWritable } = yield* request.open(id);
     if (!isWritable) throw linuxerr.EBADF;
-    yield* request.writing(control.node, () => opened.allocate(mode, offset, length));
+    yield* request.writing(control.node, function* () {
+      try {
+        yield* opened.allocate(mode, offset, length);
+      } finally {
+        request.written(control);
+      }
+    });
     return {};
   },
 
@@ -164,7 +195,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
   *Close(request, { fds }) {
     for (const id of fds) {
       // What is being made is waited for, if anything comes of it.
-      if (request.fds.isPromised(id)) yield* untilMade(request, id);
+      if (request.fds.isAwaited(id)) yield* untilMade(request, id);
       request.fds.close(id);
     }
     return {};

@@ -8,10 +8,12 @@ import { linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
-import { Mutex, type Op, startOp, WaitQueue } from '../lib/op.ts';
+import { Mutex, type Op, startOp } from '../lib/op.ts';
+import { type FileIndex, fileKeyOf } from './file-index.ts';
 import type { Node } from './node.ts';
+import { PromisedFD } from './promised-fd.ts';
 import { CLIENT_FD_MIN, INVALID_FD } from './records.ts';
-import type { OpenedFile, ServedFile } from './served-file.ts';
+import type { OpenedFile, PinnedFile, ServedFile } from './served-file.ts';
 
 /** A directory that is being listed by its control FD, piece by piece. One request at a time. */
 class Listing {
@@ -23,14 +25,22 @@ export class ControlFD {
   readonly id: number;
   readonly node: Node;
   readonly file: ServedFile;
+  /** The same for all FDs of the file. */
+  readonly fileKey: string;
+  /** The client's. */
+  readonly fds: Fds;
   /** The client, requests, and open FDs. */
   refs = 1;
   readonly listing = new Listing();
+  /** What ends when the client closes it. */
+  readonly onClose = new Set<() => void>();
 
-  constructor(id: number, node: Node, file: ServedFile) {
+  constructor(id: number, node: Node, { file, statx }: PinnedFile, fds: Fds) {
     this.id = id;
     this.node = node;
     this.file = file;
+    this.fileKey = fileKeyOf(statx);
+    this.fds = fds;
   }
 
   get isDirectory(): boolean {
@@ -52,6 +62,8 @@ export class OpenFD {
   cookie = 0;
   readonly listMu = new Mutex();
   refs = 1;
+  /** What ends when nobody uses it any more. */
+  readonly onRelease = new Map<string, () => void>();
 
   constructor(id: number, control: ControlFD, opened: OpenedFile, flags: number) {
     this.id = id;
@@ -64,19 +76,24 @@ export class OpenFD {
 
 type FD = ControlFD | OpenFD;
 
-/** An id that a client has chosen, and that will be an FD when what makes it has succeeded. */
-class Promised extends WaitQueue {}
-
 export interface FdsOptions {
   /** Most FDs at a time. */
   readonly max: number;
+  /** All clients' control FDs. */
+  readonly files: FileIndex;
+  /** Another client has changed something: INVALIDATE_ flags. */
+  readonly onInvalidate: (fd: ControlFD, flags: number, name: string) => void;
+  /** The client has closed a control FD. */
+  readonly onClose: (fd: ControlFD) => void;
   /** A file of the host's that could not be closed: nobody waits for that. */
   readonly onCloseError: (error: unknown) => void;
 }
 
 export class Fds {
   readonly #options: FdsOptions;
-  readonly #byId = new Map<number, FD | Promised>();
+  readonly #byId = new Map<number, FD | PromisedFD>();
+  /** Those that somebody waits for, or that are still to be made. */
+  readonly #promised = new Map<number, PromisedFD>();
   #lastId = INVALID_FD;
   #lastClientId = INVALID_FD;
   /** Places for FDs that requests are about to make. */
@@ -96,17 +113,33 @@ export class Fds {
    *
    * Errors: EINVAL if it isn't the client's to choose, or not larger than all before; EMFILE.
    */
-  promise(id: number): () => void {
-    if (id < CLIENT_FD_MIN || id <= this.#lastClientId) throw linuxerr.EINVAL;
+  promise(id: number, promised: PromisedFD): () => void {
+    if (id <= this.#lastClientId) throw linuxerr.EINVAL;
+    return this.promiseKept(id, promised);
+  }
+
+  /**
+   * The same for one that the client had in a session that was lost: in any order.
+   * Errors: EINVAL if it isn't the client's to choose, or in use; EMFILE.
+   */
+  promiseKept(id: number, promised: PromisedFD): () => void {
+    if (id < CLIENT_FD_MIN || this.#byId.has(id) || this.#promised.has(id)) throw linuxerr.EINVAL;
     this.checkRoom(1);
-    this.#lastClientId = id;
-    const promised = new Promised();
+    this.#lastClientId = Math.max(this.#lastClientId, id);
+    promised.add(id);
     this.#byId.set(id, promised);
+    this.#promised.set(id, promised);
     return () => {
       if (this.#byId.get(id) !== promised) return;
       this.#byId.delete(id);
-      promised.wakeAll();
+      promised.settle(id);
+      this.#forget(promised);
     };
+  }
+
+  #forget(promised: PromisedFD): void {
+    if (!promised.isOver) return;
+    for (const id of promised.ids) this.#promised.delete(id);
   }
 
   /** Errors: EMFILE if there is no room for so many more. */
@@ -116,7 +149,7 @@ export class Fds {
 
   /** Errors: EMFILE. What is reserved is to be given back with unreserve(). */
   reserve(count: number): void {
-    this.checkRoom(count);
+    if (count > 0) this.checkRoom(count);
     this.#reserved += count;
   }
 
@@ -128,9 +161,10 @@ export class Fds {
    * A new control FD, which takes over the caller's hold of the node. `id` is one that was
    * promised, or INVALID_FD for a new one.
    */
-  addControl(node: Node, file: ServedFile, id = INVALID_FD): ControlFD {
-    const fd = new ControlFD(this.#idFor(id), node, file);
-    node.files.add(file);
+  addControl(node: Node, pinned: PinnedFile, id = INVALID_FD): ControlFD {
+    const fd = new ControlFD(this.#idFor(id), node, pinned, this);
+    node.fds.add(fd);
+    this.#options.files.add(fd);
     this.#insert(fd);
     return fd;
   }
@@ -151,9 +185,10 @@ export class Fds {
 
   #insert(fd: FD): void {
     const promised = this.#byId.get(fd.id);
-    assert(promised === undefined || promised instanceof Promised, 'an id is in use');
+    assert(promised === undefined || promised instanceof PromisedFD, 'an id is in use');
     this.#byId.set(fd.id, fd);
-    promised?.wakeAll();
+    promised?.settle(fd.id);
+    if (promised !== undefined) this.#forget(promised);
   }
 
   /** For a request, which releases it. Errors: EBADF; EINVAL for an open FD. */
@@ -180,25 +215,48 @@ export class Fds {
   }
 
   *#get(id: number): Op<FD> {
-    for (;;) {
-      const fd = this.#byId.get(id);
-      if (fd === undefined) throw linuxerr.EBADF;
-      if (!(fd instanceof Promised)) return fd;
-      yield fd;
+    const promised = this.#promised.get(id);
+    if (promised !== undefined) {
+      try {
+        yield* promised.wait();
+      } finally {
+        this.#forget(promised);
+      }
     }
+    const fd = this.#byId.get(id);
+    if (fd === undefined || fd instanceof PromisedFD) throw linuxerr.EBADF;
+    return fd;
   }
 
-  /** Is it still to be made? */
-  isPromised(id: number): boolean {
-    return this.#byId.get(id) instanceof Promised;
+  /** Must a request wait for it? */
+  isAwaited(id: number): boolean {
+    return this.#promised.has(id);
+  }
+
+  /** Does the client have it? */
+  has(id: number): boolean {
+    return this.#byId.has(id);
+  }
+
+  /** Another client has changed the file of one of these. */
+  invalidate(fd: ControlFD, flags: number, name: string): void {
+    this.#options.onInvalidate(fd, flags, name);
   }
 
   /** The client needs it no more. Nothing to do if it isn't there. */
   close(id: number): void {
     const fd = this.#byId.get(id);
-    if (fd === undefined || fd instanceof Promised) return;
+    if (fd === undefined || fd instanceof PromisedFD) return;
     this.#byId.delete(id);
+    if (fd instanceof ControlFD) this.#leave(fd);
     this.release(fd);
+  }
+
+  /** What becomes of the file is none of the client's business from here on. */
+  #leave(fd: ControlFD): void {
+    this.#options.files.delete(fd);
+    for (const end of [...fd.onClose]) end();
+    this.#options.onClose(fd);
   }
 
   /** Those that are promised will be there when they are made. */
@@ -211,12 +269,13 @@ export class Fds {
     fd.refs--;
     if (fd.refs > 0) return;
     if (fd instanceof OpenFD) {
+      for (const end of fd.onRelease.values()) end();
       this.closeLater(fd.opened.close());
       this.release(fd.control);
       return;
     }
     if (fd.listing.opened !== undefined) this.closeLater(fd.listing.opened.close());
-    fd.node.files.delete(fd.file);
+    fd.node.fds.delete(fd);
     fd.node.release();
     this.closeLater(fd.file.close());
   }

@@ -11,27 +11,24 @@ import {
   STATX_SIZE,
   STATX_UID,
 } from '../abi/stat.ts';
+import { INVALIDATE_ATTRIBUTES } from './extensions.ts';
 import type { ControlFD } from './server-fds.ts';
 import { OpenFD } from './server-fds.ts';
 import { checkThere, type Handlers, type Request } from './server-request.ts';
 
 const SETTABLE = STATX_MODE | STATX_UID | STATX_GID | STATX_SIZE | STATX_ATIME | STATX_MTIME;
 
-/** Errors: EBADF, EINVAL if it is open or has been removed. */
-function* readingThere<T>(request: Request, id: number, run: (fd: ControlFD) => Op<T>): Op<T> {
+/**
+ * Of a file that may have been removed: its FD is what counts. Errors: EBADF; EINVAL of an open FD.
+ */
+function* reading<T>(request: Request, id: number, run: (fd: ControlFD) => Op<T>): Op<T> {
   const fd = yield* request.control(id);
-  return yield* request.reading(fd.node, function* () {
-    checkThere(fd.node);
-    return yield* run(fd);
-  });
+  return yield* request.reading(fd.node, () => run(fd));
 }
 
-function* writingThere<T>(request: Request, id: number, run: (fd: ControlFD) => Op<T>): Op<T> {
+function* writing<T>(request: Request, id: number, run: (fd: ControlFD) => Op<T>): Op<T> {
   const fd = yield* request.control(id);
-  return yield* request.writing(fd.node, function* () {
-    checkThere(fd.node);
-    return yield* run(fd);
-  });
+  return yield* request.writing(fd.node, () => run(fd));
 }
 
 type Names =
@@ -55,7 +52,14 @@ export const FILE_HANDLERS: Handlers<Names> = {
   *SetStat(request, { fd: id, ...changes }) {
     const fd = yield* request.control(id);
     if ((changes.mask & ~SETTABLE) !== 0) throw linuxerr.EPERM;
-    return yield* request.writing(fd.node, () => fd.file.setStat(changes));
+    return yield* request.writing(fd.node, function* () {
+      try {
+        return yield* fd.file.setStat(changes);
+      } finally {
+        if ((changes.mask & STATX_SIZE) !== 0) request.written(fd);
+        else request.changed(fd, INVALIDATE_ATTRIBUTES);
+      }
+    });
   },
 
   *FStatFS(request, { fd: id }) {
@@ -64,31 +68,38 @@ export const FILE_HANDLERS: Handlers<Names> = {
   },
 
   *ReadLinkAt(request, { fd: id }) {
-    return yield* readingThere(request, id, function* ({ file, isSymlink }) {
+    return yield* reading(request, id, function* ({ node, file, isSymlink }) {
+      checkThere(node);
       if (!isSymlink) throw linuxerr.EINVAL;
       return { target: yield* file.readlink() };
     });
   },
 
   *FGetXattr(request, { fd: id, bufSize, name }) {
-    return yield* readingThere(request, id, function* ({ file }) {
+    return yield* reading(request, id, function* ({ file }) {
       return { value: yield* file.getXattr(name, bufSize) };
     });
   },
 
   *FSetXattr(request, { fd: id, flags, name, value }) {
-    yield* writingThere(request, id, ({ file }) => file.setXattr(name, value, flags));
+    yield* writing(request, id, function* (fd) {
+      yield* fd.file.setXattr(name, value, flags);
+      request.changed(fd, INVALIDATE_ATTRIBUTES);
+    });
     return {};
   },
 
   *FListXattr(request, { fd: id, size }) {
-    return yield* readingThere(request, id, function* ({ file }) {
+    return yield* reading(request, id, function* ({ file }) {
       return { names: yield* file.listXattr(size) };
     });
   },
 
   *FRemoveXattr(request, { fd: id, name }) {
-    yield* writingThere(request, id, ({ file }) => file.removeXattr(name));
+    yield* writing(request, id, function* (fd) {
+      yield* fd.file.removeXattr(name);
+      request.changed(fd, INVALIDATE_ATTRIBUTES);
+    });
     return {};
   },
 };

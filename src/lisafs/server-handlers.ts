@@ -8,9 +8,12 @@ import { CREATE_HANDLERS } from './server-create.ts';
 import { DATA_HANDLERS } from './server-data.ts';
 import { FILE_HANDLERS } from './server-file.ts';
 import { LIST_HANDLERS } from './server-list.ts';
+import { LOCK_HANDLERS } from './server-locks.ts';
 import { NAME_HANDLERS } from './server-names.ts';
+import { RECLAIM_HANDLERS } from './server-reclaim.ts';
 import type { Request } from './server-request.ts';
 import { WALK_HANDLERS } from './server-walk.ts';
+import { WATCH_HANDLERS } from './server-watches.ts';
 
 const HANDLERS = {
   ...WALK_HANDLERS,
@@ -19,6 +22,9 @@ const HANDLERS = {
   ...LIST_HANDLERS,
   ...CREATE_HANDLERS,
   ...NAME_HANDLERS,
+  ...LOCK_HANDLERS,
+  ...WATCH_HANDLERS,
+  ...RECLAIM_HANDLERS,
 };
 
 type Values = StructValues<FieldTable>;

@@ -14,7 +14,7 @@ import type { ResponseOf } from './messages.ts';
 import { type Inode, inode as inodeLayout, INVALID_FD } from './records.ts';
 import type { ListedName, OpenedFile } from './served-file.ts';
 import type { ControlFD } from './server-fds.ts';
-import { checkThere, type Handlers, type Request } from './server-request.ts';
+import { checkThere, type Handlers, lookingAt, type Request } from './server-request.ts';
 
 /** Files of a directory that are looked at together. */
 const LOOKED_AT_TOGETHER = 32;
@@ -112,8 +112,12 @@ function* lookAtOne(
   withFDs: boolean,
 ): Op<Inode | undefined> {
   try {
-    if (!withFDs) return { controlFD: INVALID_FD, statx: yield* file.statAt(name) };
-    return request.addControl(node, name, yield* file.walk(name));
+    if (withFDs) {
+      const found = yield* lookingAt(node, name, () => file.walk(name));
+      return request.addControl(node, name, found);
+    }
+    const statx = yield* lookingAt(node, name, () => file.statAt(name));
+    return { controlFD: INVALID_FD, statx };
   } catch (error) {
     if (error === linuxerr.ENOENT || error === linuxerr.EPERM) return undefined;
     throw error;

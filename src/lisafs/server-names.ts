@@ -10,11 +10,18 @@ import type { ServedFile } from './served-file.ts';
 import type { ControlFD } from './server-fds.ts';
 import { checkName, checkThere, type Handlers, type Request, withWrite } from './server-request.ts';
 
-function* unlink({ node, file }: ControlFD, name: string, flags: number): Op<void> {
+function* unlink(
+  request: Request,
+  directory: ControlFD,
+  { name, flags }: { readonly name: string; readonly flags: number },
+): Op<void> {
+  const { node, file } = directory;
   const child = node.hold(name);
   try {
     // Nobody opens it meanwhile, or makes anything in it.
     yield* withWrite(child.opMu, () => file.unlink(name, flags));
+    request.entryChanged(directory, name);
+    request.gone(child);
     node.remove(name);
   } finally {
     child.release();
@@ -26,8 +33,11 @@ function* rename(request: Request, values: RequestOf<'RenameAt'>, flags: number)
   const { oldDir, newDir, oldName, newName } = values;
   checkName(oldName);
   checkName(newName);
-  const from = yield* request.directory(oldDir);
-  const to = yield* request.directory(newDir);
+  const [from, to] = yield* request.both(
+    () => request.directory(oldDir),
+    () => request.directory(newDir),
+    [oldDir, newDir],
+  );
   yield* request.alone(function* () {
     checkThere(from.node, to.node);
     if (from.node === to.node && oldName === newName) return;
@@ -35,6 +45,12 @@ function* rename(request: Request, values: RequestOf<'RenameAt'>, flags: number)
     const isExchange = (flags & RENAME_EXCHANGE) !== 0;
     // Of two links of one file, both stay.
     if (!isExchange && (yield* isThere(from.file, oldName))) return;
+    const replaced = to.node.peek(newName);
+    request.entryChanged(from, oldName);
+    request.entryChanged(to, newName);
+    request.attributesChanged(from.node.peek(oldName));
+    if (isExchange) request.attributesChanged(replaced);
+    else if (replaced !== undefined) request.gone(replaced);
     from.node.rename(oldName, to.node, newName, isExchange);
     tellRenamed(to.node, newName);
     if (isExchange) tellRenamed(from.node, oldName);
@@ -62,7 +78,7 @@ export const NAME_HANDLERS: Handlers<'UnlinkAt' | 'RenameAt' | 'RenameAt2'> = {
     if ((flags & ~AT_REMOVEDIR) !== 0) throw linuxerr.EINVAL;
     yield* request.writing(directory.node, function* () {
       checkThere(directory.node);
-      yield* unlink(directory, name, flags);
+      yield* unlink(request, directory, { name, flags });
     });
     return {};
   },

@@ -1,7 +1,7 @@
 // What handlers of requests have in common: the FDs a request uses, the checks of names, and what
 // it keeps others from doing. Mirrors gVisor pkg/lisafs/handlers.go, node.go.
 
-import { linuxerr } from '../abi/errno.ts';
+import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { NAME_MAX } from '../abi/limits.ts';
 import type { Op } from '../lib/op.ts';
 import type { RwLock } from '../lib/rw-lock.ts';
@@ -10,35 +10,60 @@ import type { MessageName, RequestOf, ResponseOf } from './messages.ts';
 import type { Node } from './node.ts';
 import type { Inode } from './records.ts';
 import type { PinnedFile } from './served-file.ts';
+import {
+  INVALIDATE_ATTRIBUTES,
+  INVALIDATE_DATA,
+  INVALIDATE_ENTRY,
+  INVALIDATE_GONE,
+} from './extensions.ts';
+import type { FileIndex } from './file-index.ts';
 import type { ControlFD, Fds, OpenFD } from './server-fds.ts';
+import type { SessionLocks } from './server-locks.ts';
+import type { SessionWatches } from './server-watches.ts';
 
 /** What a client mounts. */
 export interface Root {
   readonly node: Node;
-  pin(): Op<PinnedFile>;
+  pin(client: object): Op<PinnedFile>;
   /** Of the messages that are served. */
   readonly mids: readonly number[];
 }
 
 /** What a request is handled with. */
-export interface RequestScope {
+export interface RequestScope extends ServerScope {
   readonly fds: Fds;
+  readonly locks: SessionLocks;
+  readonly watches: SessionWatches;
+  /** Held for writing by a request that has to know its FDs before others of its client go on. */
+  readonly arrivalMu: RwLock;
+}
+
+/** The same for all clients. */
+export interface ServerScope {
   readonly root: Root;
   /** Held for writing while names of directories change place. */
   readonly renameMu: RwLock;
   readonly isReadOnly: boolean;
   /** Most bytes of a reply. */
   readonly payloadMax: number;
+  /** All clients' control FDs. */
+  readonly files: FileIndex;
 }
+
+const WRITTEN = INVALIDATE_ATTRIBUTES | INVALIDATE_DATA;
 
 /** FDs a request uses, until it ends. */
 export class Request {
   readonly scope: RequestScope;
+  /** Of its frame; 0 without tags. */
+  readonly tag: number;
   readonly #used: (ControlFD | OpenFD)[] = [];
   #reserved = 0;
+  readonly #afterwards: (() => void)[] = [];
 
-  constructor(scope: RequestScope) {
+  constructor(scope: RequestScope, tag: number) {
     this.scope = scope;
+    this.tag = tag;
   }
 
   get fds(): Fds {
@@ -67,6 +92,40 @@ export class Request {
     return this.#use(yield* this.fds.any(id));
   }
 
+  /**
+   * Several at once, so that what the client closes later is still there when one that is being
+   * made is waited for. Where there is no such FD the error takes its place.
+   */
+  *openAll(ids: readonly number[]): Op<readonly (OpenFD | LinuxError)[]> {
+    const early = new Map<number, OpenFD | LinuxError>();
+    for (const [index, id] of ids.entries()) {
+      if (!this.fds.isAwaited(id)) early.set(index, yield* orError(this.open(id)));
+    }
+    const found: (OpenFD | LinuxError)[] = [];
+    for (const [index, id] of ids.entries()) {
+      found.push(early.get(index) ?? (yield* orError(this.open(id))));
+    }
+    return found;
+  }
+
+  /**
+   * Two of them. If one is being made, the client's later requests wait, as they may be about what
+   * this one changes in the other. Errors: those of `find`.
+   */
+  *both<A, B>(first: () => Op<A>, second: () => Op<B>, ids: readonly number[]): Op<[A, B]> {
+    const find = function* (): Op<[A, B]> {
+      return [yield* first(), yield* second()];
+    };
+    if (!ids.some((id) => this.fds.isAwaited(id))) return yield* find();
+    return yield* withWrite(this.scope.arrivalMu, find);
+  }
+
+  /** One that it has just made: it need not stand in line for that. */
+  made<FD extends ControlFD | OpenFD>(fd: FD): FD {
+    fd.refs++;
+    return this.#use(fd);
+  }
+
   #use<FD extends ControlFD | OpenFD>(fd: FD): FD {
     this.#used.push(fd);
     return fd;
@@ -76,6 +135,15 @@ export class Request {
   reserve(count: number): void {
     this.fds.reserve(count);
     this.#reserved += count;
+  }
+
+  /** Calls it once the request is answered. */
+  afterwards(run: () => void): void {
+    this.#afterwards.push(run);
+  }
+
+  answered(): void {
+    for (const run of this.#afterwards.splice(0)) run();
   }
 
   end(): void {
@@ -101,10 +169,53 @@ export class Request {
     return yield* withWrite(this.scope.renameMu, run);
   }
 
+  /** Other clients that have control FDs of the file are told: INVALIDATE_ flags. */
+  changed({ fileKey }: Pick<ControlFD, 'fileKey'>, flags: number, name = ''): void {
+    for (const other of this.scope.files.of(fileKey)) {
+      if (other.fds !== this.fds) other.fds.invalidate(other, flags, name);
+    }
+  }
+
+  /** Its data, and with that its size and times. */
+  written(fd: ControlFD): void {
+    this.changed(fd, WRITTEN);
+  }
+
+  /** A name of a directory is another file's by now, or nobody's. */
+  entryChanged(directory: ControlFD, name: string): void {
+    this.changed(directory, INVALIDATE_ATTRIBUTES | INVALIDATE_ENTRY, name);
+  }
+
+  /** What is at a node has been moved, or linked. */
+  attributesChanged(node: Node | undefined): void {
+    for (const fileKey of fileKeysOf(node)) this.changed({ fileKey }, INVALIDATE_ATTRIBUTES);
+  }
+
+  /** What was at a node has been removed. It may still have other names. */
+  gone(node: Node): void {
+    this.attributesChanged(node);
+    for (const other of node.fds) {
+      if (other.fds !== this.fds) other.fds.invalidate(other, INVALIDATE_GONE, '');
+    }
+  }
+
   /** A control FD for a file that was found or made in `directory`, which is held. */
   addControl(directory: Node, name: string, pinned: PinnedFile, id?: number): Inode {
-    const fd = this.fds.addControl(directory.hold(name), pinned.file, id);
+    const fd = this.fds.addControl(directory.hold(name), pinned, id);
     return { controlFD: fd.id, statx: pinned.statx };
+  }
+}
+
+function fileKeysOf(node: Node | undefined): ReadonlySet<string> {
+  return new Set([...(node?.fds ?? [])].map(({ fileKey }) => fileKey));
+}
+
+function* orError<T>(op: Op<T>): Op<T | LinuxError> {
+  try {
+    return yield* op;
+  } catch (error) {
+    if (error instanceof LinuxError) return error;
+    throw error;
   }
 }
 
@@ -123,6 +234,21 @@ export function* withWrite<T>(lock: RwLock, run: () => Op<T>): Op<T> {
     return yield* run();
   } finally {
     lock.unlockWrite();
+  }
+}
+
+/**
+ * Looks at a name of a directory, which is held: after what has been begun with the file by one of
+ * its FDs.
+ */
+export function* lookingAt<T>(directory: Node, name: string, look: () => Op<T>): Op<T> {
+  const child = directory.peek(name);
+  if (child === undefined) return yield* look();
+  child.retain();
+  try {
+    return yield* withRead(child.opMu, look);
+  } finally {
+    child.release();
   }
 }
 

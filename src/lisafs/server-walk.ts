@@ -18,7 +18,7 @@ import {
 import type { PinnedFile, ServedFile } from './served-file.ts';
 import { readAtOpen } from './server-data.ts';
 import type { ControlFD } from './server-fds.ts';
-import { checkName, type Handlers, type Request, withRead } from './server-request.ts';
+import { checkName, type Handlers, lookingAt, type Request, withRead } from './server-request.ts';
 
 /** Bytes a walk may answer with, for each name. Errors: EIO if that is too much. */
 function checkAnswer({ scope }: Request, count: number, bytesEach: number): void {
@@ -29,11 +29,11 @@ function checkAnswer({ scope }: Request, count: number, bytesEach: number): void
 const REPLY_BYTES = 32;
 
 /** Errors: as ServedFile.walk(). Undefined if there is no such name. */
-function* step(node: Node, file: ServedFile, name: string): Op<PinnedFile | undefined> {
+export function* step(node: Node, file: ServedFile, name: string): Op<PinnedFile | undefined> {
   return yield* withRead(node.opMu, function* () {
     if (node.isDeleted) return undefined;
     try {
-      return yield* file.walk(name);
+      return yield* lookingAt(node, name, () => file.walk(name));
     } catch (error) {
       if (error !== linuxerr.ENOENT) throw error;
       return undefined;
@@ -117,9 +117,10 @@ export const WALK_HANDLERS: Handlers<'Mount' | 'Ping' | 'Walk' | 'WalkStat' | 'W
     const { root, payloadMax } = request.scope;
     return yield* request.reading(root.node, function* () {
       request.reserve(1);
-      const { file, statx } = yield* root.pin();
+      const pinned = yield* root.pin(request.fds);
+      const { statx } = pinned;
       root.node.retain();
-      const { id } = request.fds.addControl(root.node, file);
+      const { id } = request.fds.addControl(root.node, pinned);
       return {
         root: { controlFD: id, statx },
         maxMessageSize: payloadMax,

@@ -11,26 +11,32 @@ import { type Op, runAsync } from '../lib/op.ts';
 import { RwLock } from '../lib/rw-lock.ts';
 import { hexOf } from '../lib/text.ts';
 import { WireError, WireWriter } from '../lib/wire-buffer.ts';
+import { LocalLockTable, type LockTable } from '../locks/lock-table.ts';
 import {
   BUFFERED_BYTES_MAX,
+  CLOSE_NORMAL,
   type CloseInfo,
   type Receiver,
   type Transport,
   whenDrained,
 } from '../transport/transport.ts';
-import { SESSION_ID_SIZE } from './extensions.ts';
+import { KEPT_REPLIES_BYTES_MAX, SESSION_ID_SIZE } from './extensions.ts';
 import {
   decodeFrame,
   encodeError,
+  encodeRequest,
   encodeResponse,
   type Frame,
   type HeaderVersion,
   PAYLOAD_SIZE_MAX,
+  PUSHED,
 } from './frame.ts';
+import { FileIndex } from './file-index.ts';
 import { MESSAGES, type MessageName, type RequestOf } from './messages.ts';
 import { Node } from './node.ts';
 import type { PinnedFile } from './served-file.ts';
 import { handlerOf } from './server-handlers.ts';
+import type { ServerObserver } from './server-observer.ts';
 import type { Root } from './server-request.ts';
 import { type Outlet, Session } from './session.ts';
 
@@ -38,8 +44,8 @@ import { type Outlet, Session } from './session.ts';
 const CLOSE_PROTOCOL_ERROR = 4002;
 
 export interface ServerOptions {
-  /** Pins the root of the tree. */
-  readonly root: () => Op<PinnedFile>;
+  /** Pins the root of the tree for a client, which is the same object whenever it mounts. */
+  readonly root: (client: object) => Op<PinnedFile>;
   readonly clock: Clock;
   /** So many random bytes, which nobody can guess. */
   readonly randomBytes: (count: number) => Uint8Array;
@@ -52,23 +58,41 @@ export interface ServerOptions {
   readonly inFlightMax?: number;
   /** How long a client whose link is gone may take to come back, in milliseconds. */
   readonly graceMs?: number;
+  /** Most watches of a client. */
+  readonly watchesMax?: number;
+  /** Most events that wait for a client to take them. */
+  readonly eventsMax?: number;
+  /** Who has which file locked. Servers of the same files share one. */
+  readonly locks?: LockTable;
   /** Errors that nobody expects. */
   readonly onError: (error: unknown) => void;
+  /** Is told of every request. */
+  readonly observer?: ServerObserver;
 }
+
+type SetOptions = Required<Omit<ServerOptions, 'observer'>> & Pick<ServerOptions, 'observer'>;
 
 const SESSIONS_MAX = 1000;
 const FDS_MAX = 10_000;
 const IN_FLIGHT_MAX = 128;
 const GRACE_MS = 60_000;
-/** A reply at most beside these stays in memory. */
-const KEPT_BYTES_MAX = 4 << 20;
+const WATCHES_MAX = 1000;
+const EVENTS_MAX = 4096;
+/** Of a client, if the table of locks isn't given. */
+const LOCKS_MAX = 10_000;
+/** Bytes of a name that no other session has. */
+const LOCK_NAME_SIZE = 16;
+
+/** How often a server that is to stop looks whether it can. */
+const DRAIN_POLL_MS = 20;
 
 const SESSION_MIDS = [MESSAGES.Session.mid, MESSAGES.Ack.mid];
 
 export class Server {
-  readonly #options: Required<ServerOptions>;
+  readonly #options: SetOptions;
   readonly #root: Root;
   readonly #renameMu = new RwLock();
+  readonly #files = new FileIndex();
   /** By the id in hex. */
   readonly #sessions = new Map<string, SessionRecord>();
   readonly #connections = new Set<Connection>();
@@ -81,6 +105,9 @@ export class Server {
       fdsMax: FDS_MAX,
       inFlightMax: IN_FLIGHT_MAX,
       graceMs: GRACE_MS,
+      watchesMax: WATCHES_MAX,
+      eventsMax: EVENTS_MAX,
+      locks: new LocalLockTable({ locksMax: LOCKS_MAX }),
       ...options,
     };
     const names = Object.keys(MESSAGES) as MessageName[];
@@ -91,7 +118,7 @@ export class Server {
     this.#root = { node, pin: options.root, mids };
   }
 
-  get options(): Required<ServerOptions> {
+  get options(): SetOptions {
     return this.#options;
   }
 
@@ -121,14 +148,16 @@ export class Server {
   }
 
   newSession(): Session {
-    const { isReadOnly, fdsMax, inFlightMax, onError } = this.#options;
+    const { isReadOnly, randomBytes, ...options } = this.#options;
     const scope = {
       root: this.#root,
       renameMu: this.#renameMu,
       isReadOnly,
       payloadMax: PAYLOAD_SIZE_MAX,
+      files: this.#files,
     };
-    return new Session({ scope, fdsMax, inFlightMax, keptBytesMax: KEPT_BYTES_MAX, onError });
+    const newLockName = (): string => hexOf(randomBytes(LOCK_NAME_SIZE));
+    return new Session({ ...options, scope, newLockName, keptBytesMax: KEPT_REPLIES_BYTES_MAX });
   }
 
   /** Gives the session an id, by which its client can come back. */
@@ -148,16 +177,42 @@ export class Server {
   }
 
   /** The link of a session is gone. */
-  left(id: Uint8Array): void {
+  left(id: Uint8Array, graceMs = this.#options.graceMs): void {
     const key = hexOf(id);
     const record = this.#sessions.get(key);
     if (record === undefined) return;
-    const { clock, graceMs } = this.#options;
-    record.cancelEnd?.();
-    record.cancelEnd = clock.setTimer(graceMs, () => {
+    const end = (): void => {
       this.#sessions.delete(key);
       record.session.end();
-    });
+    };
+    record.cancelEnd?.();
+    record.cancelEnd = undefined;
+    if (graceMs === 0) end();
+    else record.cancelEnd = this.#options.clock.setTimer(graceMs, end);
+  }
+
+  /**
+   * Takes no more links, and tells the clients it has that it will stop in `graceMs`. Returns once
+   * they have gone, or none has asked for anything and no request was under way for `quietMs`, or
+   * the time is up. stop() is the caller's to call.
+   */
+  async drain({ graceMs, quietMs }: DrainOptions): Promise<void> {
+    this.#isStopping = true;
+    const { clock } = this.#options;
+    const endMs = clock.monotonicMs() + graceMs;
+    for (const connection of this.#connections) connection.announceStop(graceMs);
+    let quietSinceMs = clock.monotonicMs();
+    for (;;) {
+      const connections = [...this.#connections];
+      const nowMs = clock.monotonicMs();
+      const isBusy = connections.some((connection) => connection.takeActivity());
+      if (isBusy) quietSinceMs = nowMs;
+      const isQuiet = nowMs - quietSinceMs >= quietMs;
+      if (connections.length === 0 || isQuiet || nowMs >= endMs) return;
+      await new Promise<void>((resolve) => {
+        clock.setTimer(Math.min(DRAIN_POLL_MS, endMs - nowMs), resolve);
+      });
+    }
   }
 
   /** Closes all links, and ends all sessions. */
@@ -170,6 +225,13 @@ export class Server {
     }
     this.#sessions.clear();
   }
+}
+
+export interface DrainOptions {
+  /** How long clients have to write back what they hold. */
+  readonly graceMs: number;
+  /** Who has asked for nothing for so long has nothing to write back. */
+  readonly quietMs: number;
 }
 
 interface SessionRecord {
@@ -188,6 +250,7 @@ class Connection implements Receiver, Outlet {
   headerVersion: HeaderVersion = 1;
   /** With the first header: what came while a request was under way. */
   readonly #waiting: Frame[] = [];
+  #hasReceived = false;
 
   constructor(server: Server, transport: Transport) {
     this.#server = server;
@@ -198,6 +261,7 @@ class Connection implements Receiver, Outlet {
 
   onMessage(message: Uint8Array): void {
     if (!this.#transport.isOpen) return;
+    this.#hasReceived = true;
     let frame: Frame;
     try {
       frame = decodeFrame(message, {
@@ -278,6 +342,7 @@ class Connection implements Receiver, Outlet {
     };
     this.#transport.send(encodeResponse(new WireWriter(), options, 'Session', answer));
     this.headerVersion = 2;
+    if (resumed !== undefined) resumed.resumed();
   }
 
   /** A client has come back; its old link may not have noticed that it is gone. */
@@ -322,13 +387,29 @@ class Connection implements Receiver, Outlet {
     this.#transport.close(CLOSE_PROTOCOL_ERROR, reason);
   }
 
-  onClose(_info: CloseInfo): void {
+  onClose({ code, isLocal }: CloseInfo): void {
     this.#server.forget(this);
     this.#waiting.length = 0;
     if (this.#session.outlet !== this) return;
     this.#session.outlet = undefined;
     if (this.#id === undefined) this.#session.end();
-    else this.#server.left(this.#id);
+    // Who says good-bye doesn't come back.
+    else this.#server.left(this.#id, !isLocal && code === CLOSE_NORMAL ? 0 : undefined);
+  }
+
+  /** Only a frame with a tag can be pushed: other clients are told when the link is closed. */
+  announceStop(graceMs: number): void {
+    const { headerVersion } = this;
+    if (headerVersion === 1) return;
+    const options = { headerVersion, tag: PUSHED, payloadMax: PAYLOAD_SIZE_MAX };
+    this.#transport.send(encodeRequest(new WireWriter(), options, 'Drain', { graceMs }));
+  }
+
+  /** Has anything come since the last call, or is a request under way or a reply still here? */
+  takeActivity(): boolean {
+    const hasReceived = this.#hasReceived;
+    this.#hasReceived = false;
+    return hasReceived || this.#session.isBusy || this.#transport.bufferedBytes > 0;
   }
 
   stop(): void {

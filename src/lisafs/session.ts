@@ -4,18 +4,39 @@
 
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { assertDefined } from '../lib/assert.ts';
-import { runAsync } from '../lib/op.ts';
+import type { Clock } from '../lib/clock.ts';
+import { nextMacrotask } from '../lib/macrotask.ts';
+import { type Op, runAsync } from '../lib/op.ts';
+import { RwLock } from '../lib/rw-lock.ts';
 import type { FieldTable, StructField, StructValues } from '../lib/wire.ts';
 import { WireError } from '../lib/wire-buffer.ts';
+import type { LockTable } from '../locks/lock-table.ts';
 import { encodePayload, type Frame, type HeaderVersion, isTagBefore } from './frame.ts';
 import { MESSAGES, type MessageName, messageNameOf, messageRow } from './messages.ts';
 import { Fds } from './server-fds.ts';
 import { handlerOf } from './server-handlers.ts';
 import { isPlainRead } from './server-data.ts';
-import { Request, type RequestScope } from './server-request.ts';
+import type { ServerObserver } from './server-observer.ts';
+import { SessionLocks } from './server-locks.ts';
+import { Request, type RequestScope, type ServerScope } from './server-request.ts';
+import { SessionWatches } from './server-watches.ts';
+import { Pushes } from './session-pushes.ts';
 
 /** Bytes of a message, and which one. */
 type Reply = Omit<Frame, 'tag'>;
+
+/** Their answers say nothing of files, or they may take long: nobody is kept waiting for them. */
+const SILENT: ReadonlySet<MessageName | undefined> = new Set([
+  'Ping',
+  'Close',
+  'FSync',
+  'Flush',
+  'SetLock',
+  'GetLock',
+  'CancelLock',
+  'Watch',
+  'Unwatch',
+]);
 
 /** Of a reply that is kept, beside its payload. */
 const KEPT_REPLY_BYTES = 256;
@@ -32,19 +53,29 @@ export interface Outlet {
 }
 
 export interface SessionOptions {
-  readonly scope: Omit<RequestScope, 'fds'>;
+  readonly scope: ServerScope;
   readonly fdsMax: number;
+  /** Watches at a time. */
+  readonly watchesMax: number;
+  /** Events that wait until the client has room for them. */
+  readonly eventsMax: number;
+  readonly locks: LockTable;
+  /** Of this session, for the table: not its id, which is a secret. */
+  readonly newLockName: () => string;
   /** Requests at a time. */
   readonly inFlightMax: number;
   /** Bytes of replies that are kept until the client says that it has them. */
   readonly keptBytesMax: number;
   /** An error that nobody expects, of a handler or of a file that is closed. */
   readonly onError: (error: unknown) => void;
+  readonly clock: Clock;
+  readonly observer?: ServerObserver | undefined;
 }
 
 export class Session {
   readonly #options: SessionOptions;
   readonly #scope: RequestScope;
+  readonly #pushes: Pushes;
   /** Undefined while there is no link. */
   outlet: Outlet | undefined;
   /** Requests under way, by tag. */
@@ -57,9 +88,35 @@ export class Session {
   #isEnded = false;
 
   constructor(options: SessionOptions) {
-    const { fdsMax, onError, scope } = options;
+    const { scope, eventsMax, watchesMax: max, onError } = options;
+    const { locks: table, newLockName: newName } = options;
     this.#options = options;
-    this.#scope = { ...scope, fds: new Fds({ max: fdsMax, onCloseError: onError }) };
+    const { payloadMax } = scope;
+    const outlet = (): Outlet | undefined => this.outlet;
+    const pushes = new Pushes({ outlet, payloadMax, eventsMax, soon });
+    this.#pushes = pushes;
+    this.#scope = {
+      ...scope,
+      fds: this.#newFds(),
+      locks: new SessionLocks({ table, newName, onError }),
+      watches: new SessionWatches({ max, pushes, onError }),
+      arrivalMu: new RwLock(),
+    };
+  }
+
+  #newFds(): Fds {
+    const { fdsMax, onError, scope } = this.#options;
+    return new Fds({
+      max: fdsMax,
+      files: scope.files,
+      onInvalidate: ({ id }, flags, name) => {
+        this.#pushes.invalidate(id, flags, name);
+      },
+      onClose: ({ id }) => {
+        this.#pushes.forget(id);
+      },
+      onCloseError: onError,
+    });
   }
 
   get fds(): Fds {
@@ -72,6 +129,11 @@ export class Session {
 
   get keptBytes(): number {
     return this.#keptBytes;
+  }
+
+  /** The client has come back, and been told so. */
+  resumed(): void {
+    this.#pushes.resumed();
   }
 
   /** The client has the replies to all tags up to `lastTag`, but not to those it awaits. */
@@ -111,7 +173,13 @@ export class Session {
   async #run(frame: Frame): Promise<void> {
     const { tag, mid } = frame;
     const name = messageNameOf(mid);
-    const reply = await this.#handle(name, frame);
+    const telling = SILENT.has(name) ? undefined : this.#pushes.began();
+    const request = new Request(this.#scope, tag);
+    const { clock, observer } = this.#options;
+    const startMs = clock.monotonicMs();
+    const reply = await this.#handle(name, frame, request);
+    const durationMs = clock.monotonicMs() - startMs;
+    observer?.onRequest({ messageName: name, errno: errnoOf(reply), durationMs });
     this.#running.delete(tag);
     if (this.#isEnded) {
       this.fds.closeAll();
@@ -122,6 +190,8 @@ export class Session {
       this.#keptBytes += sizeOf(reply);
     }
     this.#send(tag, reply);
+    if (telling !== undefined) this.#pushes.answered(telling);
+    request.answered();
     await this.#drained();
   }
 
@@ -144,8 +214,11 @@ export class Session {
     outlet.send(encodePayload({ headerVersion, tag }, reply));
   }
 
-  async #handle(name: MessageName | undefined, { mid, payload }: Frame): Promise<Reply> {
-    const request = new Request(this.#scope);
+  async #handle(
+    name: MessageName | undefined,
+    { mid, payload }: Frame,
+    request: Request,
+  ): Promise<Reply> {
     try {
       if (mid === MESSAGES.Error.mid) throw linuxerr.EINVAL;
       const handler = name === undefined ? undefined : handlerOf(name);
@@ -155,7 +228,8 @@ export class Session {
       if (this.#scope.isReadOnly && onReadOnly === 'refused') throw linuxerr.EROFS;
       const values = assertDefined(table).decode(payload);
       if (this.#scope.isReadOnly && onReadOnly !== 'served') checkOpensToRead(values);
-      const answer = await runAsync(handler(request, values));
+      const { arrivalMu } = this.#scope;
+      const answer = await runAsync(behind(arrivalMu, () => handler(request, values)));
       return { mid, payload: this.#encode(assertDefined(response), answer) };
     } catch (error) {
       return errorReply(this.#errorOf(error));
@@ -184,7 +258,20 @@ export class Session {
     this.#kept.clear();
     this.#keptBytes = 0;
     this.fds.closeAll();
+    this.#scope.locks.end();
+    this.#scope.watches.endAll();
   }
+}
+
+/** Begins when nobody who came before has the lock. */
+function* behind<T>(lock: RwLock, run: () => Op<T>): Op<T> {
+  yield* lock.lockRead();
+  lock.unlockRead();
+  return yield* run();
+}
+
+function soon(run: () => void): void {
+  void nextMacrotask().then(run);
 }
 
 /** Errors: EROFS. */
@@ -196,6 +283,11 @@ function checkOpensToRead(values: StructValues<FieldTable>): void {
 /** What a reply takes while it is kept, about. */
 function sizeOf({ payload }: Reply): number {
   return KEPT_REPLY_BYTES + payload.length;
+}
+
+function errnoOf({ mid, payload }: Reply): number {
+  const { mid: errorMid, response } = MESSAGES.Error;
+  return mid === errorMid ? response.decode(payload).errno : 0;
 }
 
 function errorReply({ errno }: LinuxError): Reply {

@@ -7,7 +7,7 @@
 
 import { assert } from '../lib/assert.ts';
 import type { Op } from '../lib/op.ts';
-import type { FileLocks } from './file-locks.ts';
+import type { FileLocks } from '../locks/file-locks.ts';
 import type { Watches } from './watches.ts';
 import type { Mount } from './mount.ts';
 

@@ -45,7 +45,7 @@ import type { Credentials } from '../auth/credentials.ts';
 import { checkAllocateMode } from './allocate-mode.ts';
 import { decRefVd, incRefVd, type VirtualDentry } from './dentry.ts';
 import type { DirectoryEntrySink } from './directory-entry.ts';
-import type { LockConflict, LockOwner, RangeRequest } from './file-locks.ts';
+import type { LockConflict, LockOwner, RangeRequest } from '../locks/file-locks.ts';
 import { notifyWithParent } from './watches.ts';
 import type { SetStat, SetXattr } from './options.ts';
 import { checkXattr } from './permissions.ts';

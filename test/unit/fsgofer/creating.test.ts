@@ -1,5 +1,6 @@
 // Making, linking, renaming and removing names of the host.
 
+import { Buffer } from 'node:buffer';
 import {
   chmodSync,
   linkSync,
@@ -24,6 +25,7 @@ import {
 } from '../../../src/abi/fcntl.ts';
 import { S_IFCHR, S_IFIFO, S_IFREG, S_ISGID, S_PERMISSIONS } from '../../../src/abi/stat.ts';
 import type { HostFile } from '../../../src/fsgofer/host-file.ts';
+import { loadKoffiCalls } from '../../../src/fsgofer/koffi-calls.ts';
 import { asOrdinaryUser, failureOf, isRoot, koffiCalls, useTree, WAYS } from './support.ts';
 
 const permissionsOf = (path: string): number => lstatSync(path).mode & S_PERMISSIONS;
@@ -308,5 +310,18 @@ describe('with all calls', () => {
     );
     const expected = ['ENODATA', 'EOPNOTSUPP', 'ENOENT'];
     expect(results).toEqual(results.map((_, index) => expected[index % 3]));
+  });
+
+  test('very many calls at once, of several that loaded them', async () => {
+    writeFileSync(tree().in('file'), '');
+    const loaded = await Promise.all(Array.from({ length: 6 }, loadKoffiCalls));
+    const path = Buffer.from(tree().in('file'));
+    const name = Buffer.from('user.none');
+    const results = await Promise.all(
+      loaded.flatMap(({ xattrs }) =>
+        Array.from({ length: 64 }, () => failureOf(xattrs!.get(path, name, Buffer.alloc(1)))),
+      ),
+    );
+    expect(results).toEqual(results.map(() => 'ENODATA'));
   });
 });

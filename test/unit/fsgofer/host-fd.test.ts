@@ -94,6 +94,27 @@ describe('FdBudget', () => {
     expect([one.fdCount, other.fdCount, all.fdCount]).toEqual([0, 0, 0]);
   });
 
+  test('a reserved one counts from then on, and is opened once or given back', async () => {
+    const budget = budgetOf(2);
+    const [first, second] = [budget.reserve(), budget.reserve()];
+    expect(() => budget.reserve()).toThrow(linuxerr.ENFILE);
+    const number = openSync('/', constants.O_RDONLY);
+    const file = await HostFd.open(first, () => Promise.resolve(number));
+    first.release();
+    expect(budget.fdCount).toBe(2);
+    await expect(HostFd.open(first, () => Promise.resolve(-1))).rejects.toThrow(InvariantError);
+    const openIt = (): Promise<number> => Promise.reject(linuxerr.ENOENT);
+    expect(await failureOf(HostFd.open(second, openIt))).toBe('ENOENT');
+    second.release();
+    expect(budget.fdCount).toBe(1);
+    await file.close();
+    expect(budget.fdCount).toBe(0);
+    const third = budget.reserve();
+    third.release();
+    third.release();
+    expect(budget.fdCount).toBe(0);
+  });
+
   test('what could not be opened does not count', async () => {
     const budget = budgetOf(1);
     const openIt = (): Promise<number> => Promise.reject(linuxerr.ENOENT);

@@ -1,8 +1,10 @@
 // Names of the host: what is refused, and what gets through as it is. Errors of the host, too.
 
 import fc from 'fast-check';
+import { Buffer } from 'node:buffer';
+import { getSystemErrorName } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { linuxerr } from '../../../src/abi/errno.ts';
+import { allLinuxErrors, linuxerr } from '../../../src/abi/errno.ts';
 import { fromHostError } from '../../../src/fsgofer/host-error.ts';
 import {
   checkName,
@@ -45,6 +47,16 @@ describe('checkName', () => {
     const buffer = bytes('../etc');
     expect(checkName(buffer.subarray(3)).toString()).toBe('etc');
   });
+
+  test('what is checked stays as it is, whatever becomes of the memory it came from', () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(4));
+    for (const name of [bytes('good'), Buffer.from('good'), shared]) {
+      name.set(bytes('good'));
+      const checked = [checkName(name), checkTarget(name)];
+      name.set(bytes('/bad'));
+      expect(checked.map(String)).toEqual(['good', 'good']);
+    }
+  });
 });
 
 test('checkTarget: any text but none, with a NUL, or too long', () => {
@@ -83,6 +95,24 @@ describe('fromHostError', () => {
       path: '/home/secret',
     });
 
+  /** As Node makes it of what a system call of Linux returned. */
+  const linuxError = (errno: number): Error =>
+    Object.assign(hostError(getSystemErrorName(-errno)), { errno: -errno });
+
+  test.each(allLinuxErrors.filter(({ errno }) => errno < 500))(
+    'of Linux by its number: $code',
+    (expected) => {
+      expect(fromHostError(linuxError(expected.errno), true)).toBe(expected);
+    },
+  );
+
+  test('of Linux, a number that is not known, or that is libuv’s own, is EIO', () => {
+    // EUCLEAN: a damaged filesystem. libuv: UV_UNKNOWN.
+    for (const errno of [117, 4094]) {
+      expect(fromHostError(linuxError(errno), true)).toBe(linuxerr.EIO);
+    }
+  });
+
   test.each([
     ['ENOENT', 'ENOENT'],
     ['ENOTSUP', 'EOPNOTSUPP'],
@@ -92,8 +122,8 @@ describe('fromHostError', () => {
     ['EWHATEVER', 'EIO'],
     ['toString', 'EIO'],
     ['UNKNOWN', 'EIO'],
-  ] as const)('%s is %s, and nothing but that', (code, expected) => {
-    expect(fromHostError(hostError(code))).toBe(linuxerr[expected]);
+  ] as const)('elsewhere by its code: %s is %s, and nothing but that', (code, expected) => {
+    expect(fromHostError(hostError(code), false)).toBe(linuxerr[expected]);
   });
 
   test('a bug is passed on as it is', () => {

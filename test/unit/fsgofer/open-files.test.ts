@@ -1,5 +1,7 @@
 // Files and directories of the host that are open: data, holes, and listings in pieces.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   lstatSync,
@@ -213,5 +215,37 @@ describe.each(WAYS)('$name', (way) => {
     await directory.fsync();
     await directory.close();
     chmodSync(tree().root, 0o700);
+  });
+});
+
+describe('a lease', () => {
+  const tree = useTree();
+
+  /** Has a lease for reading on a file, fcntl(2), and doesn't give it up when asked to. */
+  const HOLDER = `
+    const koffi = require('koffi');
+    const { openSync } = require('node:fs');
+    const [F_SETLEASE, F_RDLCK] = [1024, 0];
+    process.on('SIGIO', () => {});
+    const fcntl = koffi.load(null).func('int fcntl(int fd, int command, long argument)');
+    const fd = openSync(process.argv[1], 'r');
+    console.log(fcntl(fd, F_SETLEASE, F_RDLCK));
+    process.stdin.resume();`;
+
+  test.each(WAYS)('of somebody on the host is not waited for: $name', async (way) => {
+    writeFileSync(tree().in('file'), 'x');
+    const root = await tree().open(way);
+    const file = await tree().walk(root, 'file');
+    const holder = spawn(process.execPath, ['-e', HOLDER, tree().in('file')], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    try {
+      const [answer] = (await once(holder.stdout, 'data')) as [Buffer];
+      expect(String(answer)).toBe('0\n');
+      expect(await failureOf(file.open(O_WRONLY))).toBe('EAGAIN');
+    } finally {
+      holder.stdin.end();
+      await once(holder, 'exit');
+    }
   });
 });

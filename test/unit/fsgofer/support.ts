@@ -3,6 +3,7 @@
 
 import { Buffer } from 'node:buffer';
 import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
@@ -151,4 +152,62 @@ export const NOT_UTF8 = Uint8Array.of(0x66, 0xff, 0xfe, 0x2e);
 /** A path of bytes. */
 export function bytePath(folder: string, name: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`${folder}/`), name]);
+}
+
+type Callback = (error: Error | null, value?: unknown) => void;
+type NodeCall = (...args: unknown[]) => void;
+
+/** What stands in for calls of node:fs that take a callback: each is given the real one. */
+export type Fault = (real: NodeCall, args: unknown[]) => void;
+export type Faults = Readonly<Record<string, Fault>>;
+
+/** Lets calls of node:fs go as a test wants while it works. */
+export async function withFaults<T>(faults: Faults, work: () => Promise<T>): Promise<T> {
+  const calls = createRequire(import.meta.url)('node:fs') as Record<string, NodeCall>;
+  const names = Object.keys(faults);
+  const reals = names.map((name) => calls[name]!);
+  names.forEach((name, index) => {
+    calls[name] = (...args) => {
+      faults[name]!(reals[index]!, args);
+    };
+  });
+  syncBuiltinESMExports();
+  try {
+    return await work();
+  } finally {
+    names.forEach((name, index) => {
+      calls[name] = reals[index]!;
+    });
+    syncBuiltinESMExports();
+  }
+}
+
+/** A call's callback, which is its last argument. */
+export function callbackOf(args: readonly unknown[]): Callback {
+  return args.at(-1) as Callback;
+}
+
+/** Lets a call succeed, and then something happen before its result is told. */
+export function afterwards(happen: () => void): Fault {
+  return (real, args) => {
+    const done = callbackOf(args);
+    const onDone: Callback = (error, value) => {
+      if (error === null || error === undefined) happen();
+      done(error, value);
+    };
+    real(...args.slice(0, -1), onDone);
+  };
+}
+
+/** An error as Node gives it. */
+export function nodeError(code: string, syscall: string): Error {
+  const errno = -linuxerr[code as ErrnoName].errno;
+  return Object.assign(new Error(`${code}: it failed`), { code, errno, syscall });
+}
+
+/** Lets a call fail without being made. */
+export function failing(code: string, syscall: string): Fault {
+  return (_real, args) => {
+    process.nextTick(callbackOf(args), nodeError(code, syscall));
+  };
 }

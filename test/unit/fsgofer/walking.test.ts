@@ -33,6 +33,7 @@ import { FdBudget } from '../../../src/fsgofer/host-fd.ts';
 import type { HostFile } from '../../../src/fsgofer/host-file.ts';
 import type { HostName } from '../../../src/fsgofer/host-name.ts';
 import { openHostRoot } from '../../../src/fsgofer/host-root.ts';
+import { InvariantError } from '../../../src/lib/assert.ts';
 import {
   asOrdinaryUser,
   bytePath,
@@ -310,6 +311,15 @@ describe('a directory that is', () => {
     }
   });
 
+  test.each(WAYS)('closed is neither used nor closed again: $name', async (way) => {
+    writeFileSync(tree().in('file'), '');
+    const root = await tree().open(way);
+    const { file } = await root.walk('file');
+    await file.close();
+    await expect(file.close()).rejects.toThrow(InvariantError);
+    await expect(file.stat()).rejects.toThrow(InvariantError);
+  });
+
   test('the root may be reached through a symbolic link: its path is trusted', async () => {
     writeFileSync(tree().in('file'), 'inside');
     symlinkSync(tree().root, tree().at('link'));
@@ -430,6 +440,18 @@ describe('a symbolic link that comes and goes', () => {
       await file.close();
     }
   }
+});
+
+test.each(WAYS)('EACCES where the kernel’s own filesystems are mounted: $name', async (way) => {
+  const budget = new FdBudget({ fdsMax: 10, error: linuxerr.EMFILE });
+  const { access, calls } = way;
+  const root = await openHostRoot('/', { access, calls, clock, budget });
+  for (const name of ['proc', 'sys']) expect(await failureOf(root.walk(name))).toBe('EACCES');
+  // Other mounts are served.
+  const { file } = await root.walk('dev');
+  await file.close();
+  await root.close();
+  expect(budget.fdCount).toBe(0);
 });
 
 test('device nodes: a character device is walked to, a block device is not', async () => {

@@ -37,6 +37,7 @@ export async function end(): Promise<void> {
   await settle();
   expect(served.errors).toEqual([]);
   expect(served.tree.pinned).toBe(0);
+  expect(served.tree.watches).toEqual([]);
 }
 
 export async function mkdir(name: string, dirFD = root): Promise<number> {

@@ -9,6 +9,7 @@ import {
   S_IFMT,
   S_IFREG,
   STATX_BASIC_STATS,
+  STATX_BTIME,
   STATX_MODE,
   STATX_SIZE,
 } from '../../../src/abi/stat.ts';
@@ -20,12 +21,16 @@ import type {
   ListedName,
   OpenedFile,
   PinnedFile,
+  ServedEvent,
   ServedFile,
+  ServedWatch,
+  WatchSink,
 } from '../../../src/lisafs/served-file.ts';
 
 const TIME = { sec: 1_700_000_000, nsec: 5 };
 
 class MemoryInode {
+  readonly tree: MemoryTree;
   readonly ino: bigint;
   mode: number;
   data = new Uint8Array(0);
@@ -34,14 +39,15 @@ class MemoryInode {
   readonly names = new Map<string, MemoryInode>();
   readonly xattrs = new Map<string, Uint8Array>();
 
-  constructor(ino: bigint, mode: number) {
+  constructor(tree: MemoryTree, ino: bigint, mode: number) {
+    this.tree = tree;
     this.ino = ino;
     this.mode = mode;
   }
 
   get statx(): Statx {
     return {
-      mask: STATX_BASIC_STATS,
+      mask: STATX_BASIC_STATS | (this.tree.hasBirthTimes ? STATX_BTIME : 0),
       blksize: 4096,
       attributes: 0n,
       nlink: this.nlink,
@@ -65,16 +71,23 @@ class MemoryInode {
 }
 
 export class MemoryTree {
-  readonly top = new MemoryInode(1n, S_IFDIR | 0o755);
+  readonly top = new MemoryInode(this, 1n, S_IFDIR | 0o755);
+  /** It knows when its files were made. */
+  hasBirthTimes = false;
   /** Control files and open ones that are not closed. */
   pinned = 0;
   /** Every call waits here while it is set. */
   gate: Wait | undefined;
+  readonly nameGates = new Map<string, Wait>();
+  /** Calls that wait there. */
+  waiting = 0;
   #lastIno = 1n;
   /** Calls that read data. */
   reads = 0;
   /** Calls that changed something, in order. */
   readonly changes: string[] = [];
+  /** Watches that aren't closed, in the order in which they began. */
+  readonly watches: MemoryWatch[] = [];
   /** The next call fails with it. */
   failure: Error | undefined;
   /** The same of a change. */
@@ -82,7 +95,7 @@ export class MemoryTree {
 
   newInode(mode: number): MemoryInode {
     this.#lastIno += 1n;
-    return new MemoryInode(this.#lastIno, mode);
+    return new MemoryInode(this, this.#lastIno, mode);
   }
 
   *root(): Op<PinnedFile> {
@@ -95,7 +108,9 @@ export class MemoryTree {
   }
 
   *enter(change?: string): Op<void> {
+    this.waiting++;
     while (this.gate !== undefined) yield this.gate;
+    this.waiting--;
     const { failure } = this;
     this.failure = undefined;
     if (failure !== undefined) throw failure;
@@ -104,6 +119,16 @@ export class MemoryTree {
     this.failures.delete(change);
     if (ofChange !== undefined) throw ofChange;
     this.changes.push(change);
+  }
+
+  /** The same of those that walk to one name. */
+  holdAt(name: string): () => void {
+    const queue = new WaitQueue();
+    this.nameGates.set(name, queue);
+    return () => {
+      this.nameGates.delete(name);
+      queue.wakeAll();
+    };
   }
 
   /** Holds all calls until the returned function is called. */
@@ -161,6 +186,7 @@ class MemoryFile implements ServedFile {
 
   *walk(name: string): Op<PinnedFile> {
     yield* this.tree.enter();
+    for (const { nameGates } = this.tree; nameGates.has(name);) yield nameGates.get(name)!;
     return this.tree.pin(this.#child(name));
   }
 
@@ -269,10 +295,47 @@ class MemoryFile implements ServedFile {
     if (!this.inode.xattrs.delete(name)) throw linuxerr.ENODATA;
   }
 
+  *watch(mask: number, isRecursive: boolean, sink: WatchSink): Op<ServedWatch> {
+    const watch = new MemoryWatch(this.tree, mask, isRecursive, sink);
+    this.tree.watches.push(watch);
+    yield* this.tree.enter();
+    return watch;
+  }
+
   *close(): Op<void> {
     if (this.#isClosed) throw new Error('closed twice');
     this.#isClosed = true;
     this.tree.pinned--;
+  }
+}
+
+/** Tells what a test says. */
+class MemoryWatch implements ServedWatch {
+  readonly #tree: MemoryTree;
+  readonly mask: number;
+  readonly isRecursive: boolean;
+  readonly #sink: WatchSink;
+
+  constructor(tree: MemoryTree, mask: number, isRecursive: boolean, sink: WatchSink) {
+    this.#tree = tree;
+    this.mask = mask;
+    this.isRecursive = isRecursive;
+    this.#sink = sink;
+  }
+
+  tell(mask: number, name = '', cookie = 0): void {
+    const event: ServedEvent = { mask, cookie, name };
+    this.#sink.event(event);
+  }
+
+  overflow(): void {
+    this.#sink.overflow();
+  }
+
+  *close(): Op<void> {
+    const index = this.#tree.watches.indexOf(this);
+    if (index < 0) throw new Error('closed twice');
+    this.#tree.watches.splice(index, 1);
   }
 }
 

@@ -94,8 +94,8 @@ describe('files', () => {
     expect((await client.call('FStat', { fd })).statx.nlink).toBe(0);
     const link = client.call('LinkAt', { dirFD: root, targetFD: fd, name: 'again' });
     await expect(link).rejects.toBe(linuxerr.EINVAL);
-    const xattr = client.call('FListXattr', { fd, size: 0 });
-    await expect(xattr).rejects.toBe(linuxerr.EINVAL);
+    // As on Linux; gVisor's server answers EINVAL.
+    expect((await client.call('FListXattr', { fd, size: 0 })).names).toEqual([]);
     // Another of that name has nothing to do with it.
     const { openFD: other } = await create('file');
     expect(await read(other)).toBe('');
@@ -201,8 +201,7 @@ describe('names', () => {
     await create('new');
     const names = { oldDir: root, newDir: root, oldName: 'new', newName: 'old' };
     await client.call('RenameAt2', { ...names, flags: 0 });
-    const xattr = client.call('FListXattr', { fd, size: 0 });
-    await expect(xattr).rejects.toBe(linuxerr.EINVAL);
+    await expect(client.call('OpenAt', { fd, flags: O_RDONLY })).rejects.toBe(linuxerr.EINVAL);
     // The same name is nothing to do.
     await client.call('RenameAt', { ...names, oldName: 'old' });
   });

@@ -38,11 +38,27 @@ export interface LockConflict extends RangeLock {
 /** Links of waiting processes that are followed at most. Linux: MAX_DEADLK_ITERATIONS. */
 const DEADLOCK_ITERATIONS_MAX = 10;
 
+/**
+ * Told before an owner has so many locks more, or fewer, on a file. If it throws, nothing changes:
+ * it is asked before each change, and not only while there are others' locks in the way.
+ */
+export type OnGrowth = (owner: LockOwner, growth: number) => void;
+
 export class FileLocks {
-  readonly #flocks = new Map<object, number>();
+  readonly #onGrowth: OnGrowth | undefined;
+  readonly #flocks = new Map<LockOwner, number>();
   /** In the order in which the owners got their first one; each one's in the order of the bytes. */
   readonly #ranges = new Map<LockOwner, RangeLock[]>();
   readonly #changed = new WaitQueue();
+
+  constructor(onGrowth?: OnGrowth) {
+    this.#onGrowth = onGrowth;
+  }
+
+  /** Nobody has a lock. */
+  get isEmpty(): boolean {
+    return this.#flocks.size === 0 && this.#ranges.size === 0;
+  }
 
   // flock.
 
@@ -52,7 +68,7 @@ export class FileLocks {
    *
    * Errors: EAGAIN if it would have to wait and must not.
    */
-  *flock(holder: object, operation: number, mustNotWait: boolean): Op<void> {
+  *flock(holder: LockOwner, operation: number, mustNotWait: boolean): Op<void> {
     if (this.#flocks.get(holder) === operation) return;
     this.releaseFlock(holder);
     if (operation === LOCK_UN) return;
@@ -60,18 +76,21 @@ export class FileLocks {
       if (mustNotWait) throw linuxerr.EAGAIN;
       yield this.#changed;
     }
+    this.#onGrowth?.(holder, 1);
     this.#flocks.set(holder, operation);
   }
 
-  #mayFlock(holder: object, operation: number): boolean {
+  #mayFlock(holder: LockOwner, operation: number): boolean {
     for (const [other, type] of this.#flocks) {
       if (other !== holder && (operation === LOCK_EX || type === LOCK_EX)) return false;
     }
     return true;
   }
 
-  releaseFlock(holder: object): void {
-    if (this.#flocks.delete(holder)) this.#changed.wakeAll();
+  releaseFlock(holder: LockOwner): void {
+    if (!this.#flocks.delete(holder)) return;
+    this.#onGrowth?.(holder, -1);
+    this.#changed.wakeAll();
   }
 
   // Ranges.
@@ -119,13 +138,18 @@ export class FileLocks {
 
   /** Every range of an owner: it is gone. */
   releaseRanges(owner: LockOwner): void {
-    if (this.#ranges.delete(owner)) this.#changed.wakeAll();
+    const count = this.#ranges.get(owner)?.length;
+    if (count === undefined) return;
+    this.#ranges.delete(owner);
+    this.#onGrowth?.(owner, -count);
+    this.#changed.wakeAll();
   }
 
   /** What the owner has within the request becomes what the request says. */
   #replace(owner: LockOwner, request: RangeRequest): void {
     const old = this.#ranges.get(owner) ?? [];
     const locks = replaceRange(old, request);
+    this.#onGrowth?.(owner, locks.length - old.length);
     if (locks.length === 0) this.#ranges.delete(owner);
     else this.#ranges.set(owner, locks);
     // A lock may also have become weaker.
