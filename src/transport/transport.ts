@@ -14,6 +14,8 @@ export const CLOSE_NORMAL = 1000;
 export const CLOSE_ABNORMAL = 1006;
 /** A message that isn't binary came. */
 export const CLOSE_NOT_BINARY = 4003;
+/** A gofer's server refused the token. A browser doesn't tell the status of a handshake. */
+export const CLOSE_TOKEN_REFUSED = 4401;
 /** A message came that is larger than `messageSizeMax`. */
 export const CLOSE_TOO_LARGE = 4009;
 

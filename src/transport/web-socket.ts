@@ -152,6 +152,8 @@ export class ConnectError extends Error {
 export interface ConnectOptions extends SocketOptions {
   /** Of which the server takes one. */
   readonly protocols?: readonly string[];
+  /** Offered besides, and never agreed on: see protocolsFor(). */
+  readonly extraProtocols?: readonly string[];
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   /** The class WebSocket of the package ws, where the platform has none: Node before 22. */
@@ -162,7 +164,7 @@ export interface ConnectOptions extends SocketOptions {
  * Connects to a server. Errors: ConnectError with
  *  - EINVAL if `url` is none of a WebSocket, or the platform forbids it.
  *  - EOPNOTSUPP if the platform has no WebSocket and was given none.
- *  - EPROTONOSUPPORT if the server speaks none of the protocols.
+ *  - EPROTONOSUPPORT if the server speaks none of the protocols, or agrees on an extra one.
  *  - ETIMEDOUT if it hasn't answered in time.
  *  - ECANCELED if `signal` says so.
  *  - ECONNREFUSED or what else the network says.
@@ -176,7 +178,8 @@ export async function connectWebSocket(url: string, options: ConnectOptions): Pr
   }
   const place = placeOf(url);
   const protocols = [...(options.protocols ?? WEB_SOCKET_PROTOCOLS)];
-  const socket = openSocket(socketClass, url, protocols);
+  const offered = [...protocols, ...(options.extraProtocols ?? [])];
+  const socket = openSocket(socketClass, url, offered);
   // Before it is open: the first message may come in the same turn.
   const transport = new WebSocketTransport(socket, {
     ...options,

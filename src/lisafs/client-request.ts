@@ -1,0 +1,183 @@
+// ClientRequest: what a client asks, from the call until the answer, over as many links and
+// sessions as that takes. It keeps the bytes it was sent as, to be sent again.
+
+import { type LinuxError, linuxerr } from '../abi/errno.ts';
+import { assert, assertDefined } from '../lib/assert.ts';
+import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
+import type { FieldTable, StructValues } from '../lib/wire.ts';
+import { WireWriter } from '../lib/wire-buffer.ts';
+import { encodePayload, encodeRequest, type HeaderVersion, payloadOf, setTag } from './frame.ts';
+import { type MessageName, messageRow, type RequestOf } from './messages.ts';
+import { inode, statx } from './records.ts';
+
+/** What comes of a request. */
+export interface Reply<T> {
+  readonly isSettled: boolean;
+  /**
+   * Waits for the answer. Who is interrupted meanwhile is told nothing more; the request is done
+   * all the same.
+   *
+   * Errors: the server's; EIO if the link is gone and nobody knows, or it can't be decoded.
+   */
+  wait(): Op<T>;
+  /**
+   * Calls `done` once: in the order in which answers and pushed messages come, before anything
+   * that waits goes on. At once if the answer is there. `done` must not throw.
+   */
+  onSettled(done: (error: LinuxError | undefined, value: T | undefined) => void): void;
+}
+
+/** What a request says; a function if FD ids in it may be others once a session was lost. */
+export type ValuesOf<Name extends MessageName> = RequestOf<Name> | (() => RequestOf<Name>);
+
+type AnyValues = StructValues<FieldTable>;
+
+/**
+ * `call`: anybody's. `urgent`: made so that the others can go on. `close`: nobody waits for it, and
+ * it is about this session's FDs. `probe`: is there still somebody?
+ */
+export type RequestKind = 'call' | 'urgent' | 'close' | 'probe';
+
+/** Of a kept reply: what a server needs for it beside its contents, and its fixed fields. */
+const KEPT_REPLY_BYTES = 256;
+const REPLY_BYTES = statx.sizeMin + inode.sizeMin + 64;
+/** ReclaimedFD. */
+const RECLAIMED_BYTES = inode.sizeMin + 12;
+
+const NOTHING: AnyValues = {};
+
+/** Placeholder, until it is sent. */
+const ANY_TAG = 1;
+
+interface EncodeOptions {
+  readonly headerVersion: HeaderVersion;
+  readonly payloadMax: number;
+}
+
+export class ClientRequest implements Reply<unknown> {
+  readonly name: MessageName;
+  readonly kind: RequestKind;
+  /** While it is under way. */
+  tag = 0;
+  /** Of a reply that the server keeps, at most. */
+  keptBytesMax = 0;
+  /** A lock that waits for others, for as long as they like. */
+  isWaitingLock = false;
+  /** Undefined once it is encoded, if it says the same in every session. */
+  #values: AnyValues | (() => AnyValues) | undefined;
+  #frame: Uint8Array | undefined;
+  #frameVersion: HeaderVersion = 2;
+  #outcome: { readonly error: LinuxError | undefined; readonly value: unknown } | undefined;
+  #callbacks: ((error: LinuxError | undefined, value: unknown) => void)[] = [];
+  readonly #settled = new WaitQueue();
+
+  constructor(name: MessageName, values: AnyValues | (() => AnyValues), kind: RequestKind) {
+    this.name = name;
+    this.kind = kind;
+    this.#values = values;
+  }
+
+  static ping(): ClientRequest {
+    return new ClientRequest('Ping', NOTHING, 'probe');
+  }
+
+  get mid(): number {
+    return messageRow(this.name).mid;
+  }
+
+  /** May be done twice. */
+  get isRetrySafe(): boolean {
+    return messageRow(this.name).isRetrySafe;
+  }
+
+  /**
+   * Encodes what isn't yet. Errors: EIO if it is too large for the server; those of strings; those
+   * of the function that says what it asks.
+   */
+  encode({ headerVersion, payloadMax }: EncodeOptions): void {
+    if (this.#frame === undefined) this.#encodeAnew(headerVersion, payloadMax);
+    else if (headerVersion !== this.#frameVersion) this.#reframe(headerVersion);
+    this.#frameVersion = headerVersion;
+    const payload = payloadOf(assertDefined(this.#frame), headerVersion);
+    if (payload.length > payloadMax) throw linuxerr.EIO;
+  }
+
+  #encodeAnew(headerVersion: HeaderVersion, payloadMax: number): void {
+    const source = assertDefined(this.#values, 'a request has nothing to say');
+    const values = typeof source === 'function' ? source() : source;
+    // Of just that size: the bytes of a write are copied here, and nowhere else.
+    const writer = new WireWriter(new Uint8Array(0));
+    const tag = headerVersion === 2 ? ANY_TAG : 0;
+    const options = { headerVersion, tag, payloadMax };
+    this.#frame = encodeRequest(writer, options, this.name, values as never);
+    this.isWaitingLock = this.name === 'SetLock' && (values as RequestOf<'SetLock'>).wait;
+    this.keptBytesMax = this.isRetrySafe ? 0 : keptBytesMaxFor(values, payloadMax);
+    if (typeof source !== 'function') this.#values = undefined;
+  }
+
+  /** The server that is there now speaks the other header. */
+  #reframe(headerVersion: HeaderVersion): void {
+    const payload = payloadOf(assertDefined(this.#frame), this.#frameVersion);
+    const tag = headerVersion === 2 ? ANY_TAG : 0;
+    this.#frame = encodePayload({ headerVersion, tag }, { mid: this.mid, payload });
+  }
+
+  /** The FD ids in it mean nothing any more. */
+  onSessionLost(): void {
+    this.tag = 0;
+    if (this.#values !== undefined) this.#frame = undefined;
+  }
+
+  /** As it goes over the link. Preconditions: it is encoded. */
+  frame(): Uint8Array {
+    const frame = assertDefined(this.#frame, 'a request is sent before it is encoded');
+    if (this.#frameVersion === 2) setTag(frame, this.tag);
+    return frame;
+  }
+
+  get isSettled(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** Woken when it is. */
+  get settled(): Wait {
+    return this.#settled;
+  }
+
+  settle(error: LinuxError | undefined, value?: unknown): void {
+    assert(this.#outcome === undefined, 'a request is answered twice');
+    this.#outcome = { error, value };
+    this.#frame = undefined;
+    this.#values = undefined;
+    const callbacks = this.#callbacks;
+    this.#callbacks = [];
+    for (const callback of callbacks) callback(error, value);
+    this.#settled.wakeAll();
+  }
+
+  *wait(): Op<unknown> {
+    while (this.#outcome === undefined) yield this.#settled;
+    const { error, value } = this.#outcome;
+    if (error !== undefined) throw error;
+    return value;
+  }
+
+  onSettled(done: (error: LinuxError | undefined, value: unknown) => void): void {
+    if (this.#outcome === undefined) this.#callbacks.push(done);
+    else done(this.#outcome.error, this.#outcome.value);
+  }
+}
+
+/** What a server needs at most to keep the reply. */
+function keptBytesMaxFor(values: AnyValues, payloadMax: number): number {
+  const asked = values as {
+    readonly maxBytes?: number;
+    readonly count?: number;
+    readonly path?: readonly string[];
+    readonly lost?: readonly unknown[];
+  };
+  const { maxBytes = 0, count = 0, path = [], lost = [] } = asked;
+  const each = path.length * inode.sizeMin + lost.length * RECLAIMED_BYTES;
+  const contents = REPLY_BYTES + Math.max(maxBytes, count, 0) + each;
+  return KEPT_REPLY_BYTES + Math.min(contents, payloadMax);
+}
