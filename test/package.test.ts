@@ -71,6 +71,19 @@ test('the package holds what it needs and nothing else', () => {
   expect(packedPaths.filter((path) => /(?<!\.d)\.ts$/.test(path))).toEqual([]);
 });
 
+test('its command runs', () => {
+  const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+    readonly version: string;
+    readonly bin: Record<string, string>;
+  };
+  const script = join(installed, manifest.bin['burrowfs']!);
+  expect(readFileSync(script, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  const print = (...args: string[]): string =>
+    execFileSync(process.execPath, [script, ...args], { encoding: 'utf8' });
+  expect(print('--version')).toBe(`${manifest.version}\n`);
+  expect(print('gofer', '--help')).toContain('burrowfs gofer DIR');
+});
+
 const NO_CONFIGURATION = { configFile: false, root: project, logLevel: 'error' } as const;
 
 test('a Vite project that uses it builds, with its workers, without configuration', async () => {

@@ -1,0 +1,149 @@
+// `burrowfs gofer DIR`: opens the server, says how to connect, and stops it when a signal comes.
+
+import process from 'node:process';
+import { pino } from 'pino';
+import { LinuxError } from '../abi/errno.ts';
+import { loadKoffiCalls } from '../fsgofer/koffi-calls.ts';
+import { GoferServer } from '../gofer-server/gofer-server.ts';
+import { ListenError } from '../gofer-server/listen.ts';
+import type { GoferLog } from '../gofer-server/log.ts';
+import { GoferMetrics } from '../gofer-server/metrics.ts';
+import { MetricsServer } from '../gofer-server/metrics-server.ts';
+import { isLoopback } from '../gofer-server/origin.ts';
+import { type Auth, makeToken, readToken } from '../gofer-server/token.ts';
+import { RealClock } from '../lib/clock.ts';
+import { printGoferUrl } from '../transport/gofer-url.ts';
+import { checkAuth, checkDirectory, readTlsFiles } from './gofer-files.ts';
+import { type GoferOptions, isOpenToAll } from './gofer-options.ts';
+import { type UsageError, wrongValue } from './usage-error.ts';
+
+const STDERR = 2;
+/** Addresses that stand for all of this machine's, and the one of them to connect to from here. */
+const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' };
+
+interface Running {
+  readonly server: GoferServer;
+  readonly metrics: MetricsServer | undefined;
+}
+
+/** Returns when the server has stopped. Errors: UsageError. */
+export async function runGofer(options: GoferOptions): Promise<void> {
+  const auth = options.auth ?? { kind: 'token', token: makeToken() };
+  const directory = await checkDirectory(options.directory);
+  await checkAuth(auth);
+  const settled = { ...options, auth, directory };
+  // Written at once: a process that ends would take what it holds with it.
+  const log = pino({ level: options.logLevel }, pino.destination({ dest: STDERR, sync: true }));
+  const running = await open(settled, log);
+  const stopped = stopOnSignal(running, log);
+  process.stdout.write(await describe(settled, running));
+  log.info({ directory, url: running.server.url, isReadOnly: options.isReadOnly }, 'serving');
+  await stopped;
+  log.info({}, 'stopped');
+}
+
+type Settled = GoferOptions & { readonly auth: Auth };
+
+async function open(options: Settled, log: GoferLog): Promise<Running> {
+  const { directory, host, port, auth, isReadOnly, origins, idRanges } = options;
+  const { connectionsMax, fdsMax, metricsPort } = options;
+  const tls = await readTlsFiles(options);
+  const counts = metricsPort === undefined ? undefined : new GoferMetrics();
+  const listened = { directory, host, port, auth, isReadOnly, origins, idRanges };
+  const server = await orUsageError(
+    GoferServer.open({
+      ...listened,
+      calls: await loadKoffiCalls(),
+      clock: new RealClock(),
+      log,
+      ...(tls !== undefined && { tls }),
+      ...(connectionsMax !== undefined && { connectionsMax }),
+      ...(fdsMax !== undefined && { fdsMax }),
+      ...(counts !== undefined && { metrics: counts }),
+    }),
+    options,
+  );
+  if (metricsPort === undefined || counts === undefined) return { server, metrics: undefined };
+  try {
+    const opening = MetricsServer.open({ port: metricsPort, metrics: counts, log });
+    return { server, metrics: await orUsageError(opening, options, '--metrics-port') };
+  } catch (error) {
+    await server.stop(0);
+    throw error;
+  }
+}
+
+/** Errors: UsageError for what the command line can mend. */
+async function orUsageError<T>(
+  opening: Promise<T>,
+  options: GoferOptions,
+  portOption = '--port',
+): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (error instanceof ListenError) throw usageErrorOf(error, portOption);
+    if (error instanceof LinuxError) {
+      throw wrongValue('DIR', options.directory, `it can not be served (${error.message})`);
+    }
+    throw error;
+  }
+}
+
+function usageErrorOf({ code, address: { host, port } }: ListenError, option: string): UsageError {
+  const text = String(port);
+  if (code === 'EADDRINUSE') {
+    return wrongValue(option, text, 'another program listens there; give another, or 0 for any');
+  }
+  if (code === 'EACCES') {
+    return wrongValue(option, text, 'this user may not listen there; give one from 1024 on');
+  }
+  return wrongValue('--host', host, `this machine can not listen there (${code})`);
+}
+
+/** Resolves when the first signal has stopped everything; the second one ends the process. */
+async function stopOnSignal({ server, metrics }: Running, log: GoferLog): Promise<void> {
+  const signal = await new Promise<string>((resolve) => {
+    const onSignal = (name: string): void => {
+      resolve(name);
+    };
+    process.once('SIGINT', onSignal);
+    process.once('SIGTERM', onSignal);
+  });
+  const exitNow = (): void => {
+    process.exit(1);
+  };
+  process.on('SIGINT', exitNow);
+  process.on('SIGTERM', exitNow);
+  log.info({ signal }, 'stopping');
+  await server.stop();
+  await metrics?.close();
+}
+
+/** For people: what is served, to whom, and how to connect. */
+async function describe(options: Settled, { server, metrics }: Running): Promise<string> {
+  const { auth, host, directory, isReadOnly, tlsPaths } = options;
+  const name = ANY_ADDRESS[host];
+  const url = name === undefined ? server.url : server.url.replace(/\/\/[^/]*:/, `//${name}:`);
+  const token = auth.kind === 'none' ? undefined : await readToken(auth);
+  const isPlain = tlsPaths === undefined && !isLoopback(host);
+  const lines = [
+    `serving    ${directory}`,
+    `access     ${isReadOnly ? 'read-only' : 'read and write'}`,
+    `token      ${tokenLine(options)}`,
+    `address    ${printGoferUrl({ url, token })}`,
+    ...(name === undefined ? [] : ['           from elsewhere, with the name of this machine']),
+    ...(metrics === undefined ? [] : [`metrics    ${metrics.url}`]),
+    ...(isOpenToAll(options)
+      ? [`warning    --no-auth: whoever reaches ${host} has all that is served`]
+      : []),
+    ...(isPlain ? ['warning    without --tls-cert others on the way can read everything'] : []),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function tokenLine({ auth }: Settled): string {
+  if (auth.kind === 'none') return 'none: whoever can connect is let in';
+  if (auth.kind === 'token') return 'wanted; it is in the address';
+  return `wanted; as ${auth.path} says when a client connects`;
+}
