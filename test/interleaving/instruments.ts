@@ -5,11 +5,11 @@
 // the cache of names, inodes, chunks of data, and the locks. All other changes count as changes of
 // everything.
 
-import { ChunkCache } from '../../src/fs/idbfs/chunk-cache.ts';
+import { ChunkCache } from '../../src/fs/shared/chunk-cache.ts';
 import { Changes } from '../../src/fs/idbfs/changes.ts';
-import { DentryCache } from '../../src/fs/idbfs/dentry-cache.ts';
+import { DentryCache } from '../../src/fs/shared/dentry-cache.ts';
 import { Idbfs } from '../../src/fs/idbfs/idbfs.ts';
-import { IdbfsData } from '../../src/fs/idbfs/idbfs-data.ts';
+import { CachedData } from '../../src/fs/shared/cached-data.ts';
 import { inodeKey, nameKey } from '../../src/fs/idbfs/items.ts';
 import { itemsOf, type NewName, PendingItems } from '../../src/fs/idbfs/pending-items.ts';
 import { WriteBack } from '../../src/fs/idbfs/write-back.ts';
@@ -19,7 +19,7 @@ import { LocalTree } from '../../src/fs/shared/local-tree.ts';
 import { Mutex, type Op } from '../../src/lib/op.ts';
 import type { ItemChange } from '../../src/store/store.ts';
 import type { ResolvingPath } from '../../src/vfs/resolving-path.ts';
-import { FileLocks } from '../../src/vfs/file-locks.ts';
+import { FileLocks } from '../../src/locks/file-locks.ts';
 import { InotifyInstance } from '../../src/vfs/inotify.ts';
 import { Mount } from '../../src/vfs/mount.ts';
 
@@ -115,7 +115,7 @@ function watchMounts(): void {
 
 function watchData(): void {
   for (const name of ['firstMissing', 'insertStored']) {
-    before<IdbfsData, []>(IdbfsData.prototype, name, (told, self) => {
+    before<CachedData, []>(CachedData.prototype, name, (told, self) => {
       told.write(placeOfData(self.ino));
     });
   }

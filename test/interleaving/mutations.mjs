@@ -102,7 +102,7 @@ const MUTATIONS = [
   },
   {
     title: 'a chunk that was cut or rewritten while it was loaded is loaded again',
-    file: 'src/fs/idbfs/chunk-loader.ts',
+    file: 'src/fs/shared/chunk-loader.ts',
     from: 'if (data.generation !== generation) return;',
     to: '',
     tests: ['data'],

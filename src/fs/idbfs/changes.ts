@@ -15,7 +15,7 @@ import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, type Chunk } from '../shared/file-data.ts';
 import type { Inode } from '../shared/inode.ts';
 import { ChangedInodes } from './changed-inodes.ts';
-import { type DirtyTracker, type IdbfsData, isPartOfMore } from './idbfs-data.ts';
+import { type DirtyTracker, type CachedData, isPartOfMore } from '../shared/cached-data.ts';
 import {
   encodeFilesystem,
   encodeInode,
@@ -50,7 +50,7 @@ type Write = Batch['writes'][number];
 
 /** A chunk, and which of its blocks differ from the store. */
 interface DirtyChunk {
-  readonly data: IdbfsData;
+  readonly data: CachedData;
   readonly chunk: Chunk;
   readonly mask: number;
 }
@@ -101,7 +101,7 @@ export class Changes implements CommitSource, DirtyTracker {
   #inodes = new ChangedInodes();
   /** Of which only the access time has changed. */
   readonly #accessed = new ChangedInodes();
-  #data = new Set<IdbfsData>();
+  #data = new Set<CachedData>();
   #discards = new Map<number, number>();
   #holes = new Map<number, Hole[]>();
   /** Inodes whose extended attributes have changed. */
@@ -236,7 +236,7 @@ export class Changes implements CommitSource, DirtyTracker {
     return Math.min(committing, this.#discards.get(ino) ?? Infinity);
   }
 
-  dataDirtied(data: IdbfsData, byBytes: number): void {
+  dataDirtied(data: CachedData, byBytes: number): void {
     if (byBytes > 0) this.#data.add(data);
     this.#dataBytes += byBytes;
   }

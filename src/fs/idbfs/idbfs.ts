@@ -24,12 +24,12 @@ import type { Xattrs } from '../shared/xattrs.ts';
 import { LocalFilesystem } from '../shared/local-filesystem.ts';
 import { Changes } from './changes.ts';
 import { type CheckOptions, type CheckResult, checkMounted } from './check.ts';
-import { ChunkCache } from './chunk-cache.ts';
-import { ChunkLoader } from './chunk-loader.ts';
-import { DentryCache } from './dentry-cache.ts';
+import { ChunkCache } from '../shared/chunk-cache.ts';
+import { ChunkLoader } from '../shared/chunk-loader.ts';
+import { DentryCache } from '../shared/dentry-cache.ts';
 import { checkHealth, isReadOnly } from './health.ts';
 import { findInode } from './find-inode.ts';
-import { IdbfsData } from './idbfs-data.ts';
+import { CachedData } from '../shared/cached-data.ts';
 import {
   cookieKey,
   decodeInode,
@@ -43,7 +43,7 @@ import {
   ROOT_INO,
 } from './items.ts';
 import { ItemsCursor } from './items-cursor.ts';
-import { LargeWrites } from './large-writes.ts';
+import { LargeWrites } from '../shared/large-writes.ts';
 import { DEFAULTS, type IdbfsLimits, type IdbfsOptions } from './options.ts';
 import { SpaceReserve } from './space-reserve.ts';
 import { type FilesystemStart, fillInode, readStart } from './start.ts';
@@ -204,7 +204,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
     const { root } = this;
     for (const inode of this.#inodes.values()) {
       inode.cachedNames = 0;
-      (inode.data as IdbfsData | undefined)?.drop();
+      (inode.data as CachedData | undefined)?.drop();
     }
     this.#inodes.clear();
     this.#inodes.set(ROOT_INO, root.inode);
@@ -282,7 +282,9 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
 
   #newInode(attributes: InodeAttributes): Inode {
     const isRegular = (attributes.mode & S_IFMT) === S_IFREG;
-    const data = isRegular ? new IdbfsData(attributes.ino, this.#chunks, this.#changes) : undefined;
+    const data = isRegular
+      ? new CachedData(attributes.ino, this.#chunks, this.#changes)
+      : undefined;
     const inode = new Inode(this, attributes, { now: this.clock.now(), data });
     this.#inodes.set(inode.ino, inode);
     return inode;
@@ -297,7 +299,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
 
   override destroyInode(inode: Inode): void {
     this.#inodes.delete(inode.ino);
-    (inode.data as IdbfsData | undefined)?.drop();
+    (inode.data as CachedData | undefined)?.drop();
     this.#changes.inodeDestroyed(inode.ino, inode);
   }
 
@@ -315,7 +317,7 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
   #dropIfUnused(inode: Inode): void {
     if (inode.refs > 0 || inode.cachedNames > 0 || this.#changes.isPending(inode)) return;
     if (!this.#inodes.delete(inode.ino)) return;
-    (inode.data as IdbfsData | undefined)?.drop();
+    (inode.data as CachedData | undefined)?.drop();
   }
 
   // Names.

@@ -18,6 +18,7 @@ import { loadRange } from './fallocate.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from './file-data.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
+import type { AttributeChange } from './upstream.ts';
 import { dropCapability } from './xattrs.ts';
 
 /**
@@ -36,9 +37,9 @@ export function statOf(fs: LocalTree, inode: Inode): Stat {
     uid: inode.uid,
     gid: inode.gid,
     rdev: inode.rdev,
-    size: inode.isRegular ? inode.size : sizeOfSpecial(inode),
+    size: inode.isRegular ? inode.size : sizeOfSpecial(fs, inode),
     blksize: BLOCK_SIZE,
-    blocks: inode.data === undefined ? 0 : inode.data.blockCount * (BLOCK_SIZE / 512),
+    blocks: inode.data === undefined ? inode.blocks : inode.data.blockCount * (BLOCK_SIZE / 512),
     atime: inode.atime,
     mtime: inode.mtime,
     ctime: inode.ctime,
@@ -46,8 +47,8 @@ export function statOf(fs: LocalTree, inode: Inode): Stat {
   };
 }
 
-function sizeOfSpecial(inode: Inode): number {
-  if (inode.isDir) return (inode.entryCount + 2) * DIRENT_SIZE;
+function sizeOfSpecial(fs: LocalTree, inode: Inode): number {
+  if (inode.isDir) return fs.directorySize(inode) ?? (inode.entryCount + 2) * DIRENT_SIZE;
   return inode.isSymlink ? utf8Length(inode.target) : 0;
 }
 
@@ -98,7 +99,11 @@ export function* applySetStat(
     yield* dropCapability(fs, inode);
   }
   const modeBefore = inode.mode;
+  const { upstream } = fs;
   if (change.size === undefined) {
+    if (upstream !== undefined) {
+      yield* upstream.setAttributes(inode, attributesAfter(fs, inode, change, creds));
+    }
     applyAttributes(fs, inode, change, creds);
     return eventsOf(change, inode.mode !== modeBefore);
   }
@@ -108,6 +113,10 @@ export function* applySetStat(
     // Nothing to do and nothing to free: as on Linux's tmpfs. ext4 changes the times anyway.
     const isSame = change.size === inode.size && inode.data?.blockCount === 0;
     const keepsTimes = change.checkWrite === true && isSame;
+    if (upstream !== undefined) {
+      if (change.size > FILE_SIZE_MAX) throw linuxerr.EFBIG;
+      yield* upstream.setAttributes(inode, attributesAfter(fs, inode, change, creds));
+    }
     yield* setSize(fs, inode, change.size);
     if (!creds.isPrivileged) inode.mode = withoutSetIds(creds, inode);
     if (!keepsTimes) inode.mtime = fs.clock.now();
@@ -157,14 +166,42 @@ function applyAttributes(fs: LocalTree, inode: Inode, change: SetStat, creds: Cr
     if (gid !== undefined && gid !== NO_ID) inode.gid = gid;
   }
   if (mode !== undefined) {
-    let permissions = mode & S_PERMISSIONS;
-    if (!creds.isPrivileged && !creds.inGroup(inode.gid)) permissions &= ~S_ISGID;
-    inode.mode = (inode.mode & S_IFMT) | permissions;
+    inode.mode = (inode.mode & S_IFMT) | permissionsToSet(mode, inode.gid, creds);
   }
   if (atime !== undefined) inode.atime = timeToSet(atime, inode.atime, now);
   if (mtime !== undefined) inode.mtime = timeToSet(mtime, inode.mtime, now);
   inode.ctime = now;
   fs.inodeChanged(inode);
+}
+
+function permissionsToSet(mode: number, gid: number, creds: Credentials): number {
+  const permissions = mode & S_PERMISSIONS;
+  return creds.isPrivileged || creds.inGroup(gid) ? permissions : permissions & ~S_ISGID;
+}
+
+/** What will be other than it is, for who keeps the tree. Set-ID bits go there by themselves. */
+function attributesAfter(
+  fs: LocalTree,
+  inode: Inode,
+  change: SetStat,
+  creds: Credentials,
+): AttributeChange {
+  const now = fs.clock.now();
+  const { mode, uid, gid, size, atime, mtime } = change;
+  // Where others change it too, what is known may not be so.
+  const isOther = (id: number | undefined, current: number): boolean =>
+    id !== undefined && id !== NO_ID && (fs.revalidates || id !== current);
+  const isSet = (time: Timespec | undefined): time is Timespec =>
+    time !== undefined && time.nsec !== UTIME_OMIT;
+  const newGid = isOther(gid, inode.gid) ? gid : undefined;
+  return {
+    ...(mode !== undefined && { mode: permissionsToSet(mode, newGid ?? inode.gid, creds) }),
+    ...(isOther(uid, inode.uid) && uid !== undefined && { uid }),
+    ...(newGid !== undefined && { gid: newGid }),
+    ...(size !== undefined && { size }),
+    ...(isSet(atime) && { atime: timeToSet(atime, inode.atime, now) }),
+    ...(isSet(mtime) && { mtime: timeToSet(mtime, inode.mtime, now) }),
+  };
 }
 
 function timeToSet(wanted: Timespec, current: Timespec, now: Timespec): Timespec {

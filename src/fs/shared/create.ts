@@ -18,24 +18,20 @@ import {
   S_ISVTX,
   S_IXGRP,
 } from '../../abi/stat.ts';
+import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
+import type { FileDescription } from '../../vfs/file-description.ts';
 import { notifyEntry, notifySelf } from '../../vfs/watches.ts';
 import type { MkdirOptions, MknodOptions, OpenOptions } from '../../vfs/options.ts';
 import { checkAccess, checkMayLink, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import { type Inode, LocalDentry } from './inode.ts';
 import { checkName, isDots, type LocalTree } from './local-tree.ts';
-import { RegularFileDescription } from './regular-file-description.ts';
+import type { NewName } from './upstream.ts';
 
 /** What a new file takes besides its data: an inode, and a name in its directory. */
 export const CREATION_BYTES = 1024;
-
-/** Where something is to be made. */
-interface NewName {
-  readonly parent: LocalDentry;
-  readonly name: string;
-}
 
 /**
  * The checks that every creation shares (contract: mkdirAt), after resolving and loading. The
@@ -77,12 +73,18 @@ function insert(fs: LocalTree, { parent, name }: NewName, inode: Inode): LocalDe
   return dentry;
 }
 
+/** The same of a new inode, once the tree's keeper has made it too. */
+function* insertNew(fs: LocalTree, place: NewName, inode: Inode): Op<LocalDentry> {
+  if (fs.upstream !== undefined) yield* fs.upstream.create(place, inode);
+  return insert(fs, place, inode);
+}
+
 export function* makeDirectory(fs: LocalTree, rp: ResolvingPath, options: MkdirOptions): Op<void> {
   const place = yield* prepareCreate(fs, rp, true);
   if (place.parent.inode.nlink >= LINK_MAX) throw linuxerr.EMLINK;
   const mode = S_IFDIR | (options.mode & (0o777 | S_ISVTX));
   const attributes = ownedByCreator(rp, place.parent, { mode, umask: options.umask });
-  insert(fs, place, fs.makeInode(attributes));
+  yield* insertNew(fs, place, fs.makeInode(attributes));
 }
 
 export function* makeNode(
@@ -99,14 +101,14 @@ export function* makeNode(
   const made = { mode: type | (mode & ~S_IFMT), umask };
   const attributes = ownedByCreator(rp, place.parent, made);
   const inode = fs.makeInode(isDevice ? { ...attributes, rdev } : attributes);
-  insert(fs, place, inode);
+  yield* insertNew(fs, place, inode);
   if (endpoint !== undefined) inode.listen(endpoint);
 }
 
 export function* makeSymlink(fs: LocalTree, rp: ResolvingPath, target: string): Op<void> {
   const place = yield* prepareCreate(fs, rp, false);
   const attributes = ownedByCreator(rp, place.parent, { mode: S_IFLNK | 0o777 });
-  insert(fs, place, fs.makeInode({ ...attributes, target }));
+  yield* insertNew(fs, place, fs.makeInode({ ...attributes, target }));
 }
 
 export function* makeLink(fs: LocalTree, rp: ResolvingPath, target: VirtualDentry): Op<void> {
@@ -122,6 +124,7 @@ export function* makeLink(fs: LocalTree, rp: ResolvingPath, target: VirtualDentr
   if (inode.nlink === 0 && !inode.isLinkable) throw linuxerr.ENOENT;
   if (inode.nlink >= LINK_MAX) throw linuxerr.EMLINK;
   fs.checkRoom(CREATION_BYTES);
+  if (fs.upstream !== undefined) yield* fs.upstream.link(place, dentry);
   inode.nlink++;
   inode.isLinkable = false;
   inode.ctime = fs.clock.now();
@@ -136,12 +139,40 @@ export function createAndOpen(
   rp: ResolvingPath,
   parent: LocalDentry,
   options: OpenOptions,
-): RegularFileDescription {
+): FileDescription {
   if (parent.isDead) throw linuxerr.ENOENT;
   const inode = makeRegular(fs, rp, parent, options);
-  const dentry = insert(fs, { parent, name: rp.component }, inode);
+  return insertAndOpen(fs, rp, { parent, name: rp.component }, { inode, flags: options.flags });
+}
+
+/** The same of a tree that is kept elsewhere. Undefined: the name is there by now. */
+export function* createUpstreamAndOpen(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  parent: LocalDentry,
+  options: OpenOptions,
+): Op<FileDescription | undefined> {
+  if (parent.isDead) throw linuxerr.ENOENT;
+  const inode = makeRegular(fs, rp, parent, options);
+  const place = { parent, name: rp.component };
+  try {
+    yield* assertDefined(fs.upstream).create(place, inode);
+  } catch (error) {
+    if (error !== linuxerr.EEXIST || (options.flags & O_EXCL) !== 0) throw error;
+    return undefined;
+  }
+  return insertAndOpen(fs, rp, place, { inode, flags: options.flags });
+}
+
+function insertAndOpen(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  place: NewName,
+  { inode, flags }: { readonly inode: Inode; readonly flags: number },
+): FileDescription {
+  const dentry = insert(fs, place, inode);
   const vd = { mount: rp.mount, dentry };
-  return new RegularFileDescription(fs, { vd, inode, flags: options.flags, creds: rp.creds });
+  return fs.openRegular({ vd, inode, flags, creds: rp.creds });
 }
 
 /** A new regular file of whoever opens it, without a name. Errors: EROFS, EACCES. */
@@ -162,8 +193,9 @@ export function createUnnamed(
   rp: ResolvingPath,
   dir: LocalDentry,
   options: OpenOptions,
-): RegularFileDescription {
+): FileDescription {
   if (!dir.inode.isDir) throw linuxerr.ENOTDIR;
+  if (fs.upstream !== undefined) throw linuxerr.EOPNOTSUPP;
   const inode = makeRegular(fs, rp, dir, options);
   inode.nlink = 0;
   inode.isLinkable = (options.flags & O_EXCL) === 0;
@@ -173,7 +205,7 @@ export function createUnnamed(
   dentry.isDead = true;
   dir.incRef();
   const vd = { mount: rp.mount, dentry };
-  const file = new RegularFileDescription(fs, { vd, inode, flags: options.flags, creds: rp.creds });
+  const file = fs.openRegular({ vd, inode, flags: options.flags, creds: rp.creds });
   fs.inodeChanged(inode);
   return file;
 }

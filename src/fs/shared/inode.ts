@@ -9,7 +9,7 @@ import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Timespec } from '../../lib/clock.ts';
 import { Mutex } from '../../lib/op.ts';
 import { Dentry, type Place } from '../../vfs/dentry.ts';
-import { FileLocks } from '../../vfs/file-locks.ts';
+import { FileLocks } from '../../locks/file-locks.ts';
 import { type WatchedFiles, Watches } from '../../vfs/watches.ts';
 import type { ErrorSequence } from './error-sequence.ts';
 import type { FileData } from './file-data.ts';
@@ -52,7 +52,9 @@ export class Inode {
   btime: Timespec;
   readonly rdev: number;
   readonly target: string;
-  /** Set for regular files. */
+  /** Of 512 bytes, where there is no `data` to count them of. */
+  blocks = 0;
+  /** Set for regular files, unless their data is kept elsewhere only. */
   readonly data: FileData | undefined;
   /** Of a directory: number of entries, "." and ".." not counted. */
   entryCount = 0;

@@ -48,6 +48,11 @@ export abstract class LocalFileDescription extends FileDescription {
       this.#unheardError();
       throw error;
     }
+    this.throwUnheard();
+  }
+
+  /** Errors: what writing back failed with since this description was last told. */
+  protected throwUnheard(): void {
     const error = this.#unheardError();
     if (error !== undefined) throw error;
   }
@@ -59,6 +64,8 @@ export abstract class LocalFileDescription extends FileDescription {
   }
 
   override *stat(): Op<Stat> {
+    const refreshed = this.fs.refreshed(this.inode);
+    if (refreshed !== undefined) yield* refreshed;
     return statOf(this.fs, this.inode);
   }
 

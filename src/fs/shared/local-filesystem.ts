@@ -33,6 +33,7 @@ import type { Inode, LocalDentry } from './inode.ts';
 import { checkMayRemove, checkName, isDots, LocalTree } from './local-tree.ts';
 import { openLocal } from './open.ts';
 import { openFifo } from './pipe-description.ts';
+import { RegularFileDescription, type RegularFileOptions } from './regular-file-description.ts';
 import { renameLocal } from './rename.ts';
 import { StreamDescription } from './stream-description.ts';
 import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts';
@@ -84,7 +85,10 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
   }
 
   *statDentry(dentry: Dentry): Op<Stat> {
-    return statOf(this, (dentry as LocalDentry).inode);
+    const { inode } = dentry as LocalDentry;
+    const refreshed = this.refreshed(inode);
+    if (refreshed !== undefined) yield* refreshed;
+    return statOf(this, inode);
   }
 
   *statfsAt(rp: ResolvingPath): Op<Statfs> {
@@ -190,6 +194,10 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     return new StreamDescription(this, { vd, inode, flags, ...endpoint.connect() });
   }
 
+  openRegular(options: RegularFileOptions): FileDescription {
+    return new RegularFileDescription(this, options);
+  }
+
   /** Errors: ENXIO without a driver. */
   protected openDevice(vd: VirtualDentry, inode: Inode, flags: number): FileDescription {
     const device = this.#devices.get(inode.rdev);
@@ -212,6 +220,7 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     checkMayRemove(rp, parent, child);
     if (child.inode.isDir) throw linuxerr.EISDIR;
     if (child.mountCount > 0) throw linuxerr.EBUSY;
+    if (this.upstream !== undefined) yield* this.upstream.remove(parent, child);
     this.#remove(parent, child);
   }
 
@@ -242,6 +251,7 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     if (!child.inode.isDir) throw linuxerr.ENOTDIR;
     if (child.mountCount > 0) throw linuxerr.EBUSY;
     if (child.inode.entryCount > 0) throw linuxerr.ENOTEMPTY;
+    if (this.upstream !== undefined) yield* this.upstream.remove(parent, child);
     this.#remove(parent, child);
   }
 

@@ -22,7 +22,9 @@ import { WatchedFiles } from '../../vfs/watches.ts';
 import { touchAtime } from './attributes.ts';
 import type { DirectoryCursor } from './directory-description.ts';
 import type { Inode, InodeAttributes, InodeOwner, LocalDentry } from './inode.ts';
+import type { RegularFileOptions } from './regular-file-description.ts';
 import type { StoredData } from './stored-data.ts';
+import type { Upstream } from './upstream.ts';
 import type { Xattrs } from './xattrs.ts';
 
 export abstract class LocalTree implements InodeOwner {
@@ -67,6 +69,8 @@ export abstract class LocalTree implements InodeOwner {
    * nobody listens at, a device without a driver, and as Pipe.open().
    */
   abstract openSpecial(vd: VirtualDentry, inode: Inode, flags: number): Op<FileDescription>;
+  /** An open regular file. */
+  abstract openRegular(options: RegularFileOptions): FileDescription;
   /** fallocate(2) may zero a range. */
   abstract readonly hasZeroRange: boolean;
   abstract destroyInode(inode: Inode): void;
@@ -84,6 +88,25 @@ export abstract class LocalTree implements InodeOwner {
   abstract release(): Op<void>;
   abstract statfs(): Op<Statfs>;
   abstract readonly commitStatus: CommitStatus | undefined;
+
+  // What only a copy of a tree that is kept elsewhere has to say.
+
+  /** Undefined: this is the tree itself. */
+  readonly upstream: Upstream | undefined = undefined;
+  /** What is known of a name is looked at again before it is used. */
+  readonly revalidates: boolean = false;
+  /** Of an inode, `hasXattrs` is right without a look. */
+  readonly knowsXattrs: boolean = true;
+
+  /** Waits until the attributes in memory are those there are; undefined: they are. */
+  refreshed(_inode: Inode): Op<void> | undefined {
+    return undefined;
+  }
+
+  /** Bytes, if the size of directories isn't that of their entries. */
+  directorySize(_inode: Inode): number | undefined {
+    return undefined;
+  }
 
   // What only a filesystem with a medium has to say.
 
@@ -182,9 +205,9 @@ export abstract class LocalTree implements InodeOwner {
 
   /**
    * The child of a directory, loaded if need be. What is undefined may exist as soon as the caller
-   * waits again.
+   * waits again. `_rp`: the path on which it is.
    */
-  *child(dir: LocalDentry, name: string): Op<LocalDentry | undefined> {
+  *child(dir: LocalDentry, name: string, _rp?: ResolvingPath): Op<LocalDentry | undefined> {
     const child = assertDefined(dir.children).get(name);
     if (child !== undefined || dir.isComplete) return child;
     dir.incRef();

@@ -21,11 +21,10 @@ import type { OpenOptions } from '../../vfs/options.ts';
 import { accessOfOpenFlags, checkAccess, isOwner } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import { applySetStat } from './attributes.ts';
-import { createAndOpen, createUnnamed, CREATION_BYTES } from './create.ts';
+import { createAndOpen, createUnnamed, createUpstreamAndOpen, CREATION_BYTES } from './create.ts';
 import { DirectoryDescription } from './directory-description.ts';
 import type { LocalDentry } from './inode.ts';
 import { checkName, isDots, type LocalTree } from './local-tree.ts';
-import { RegularFileDescription } from './regular-file-description.ts';
 
 /** O_TMPFILE includes O_DIRECTORY. */
 const TMPFILE = O_TMPFILE & ~O_DIRECTORY;
@@ -82,9 +81,16 @@ function* openOrCreate(
       if (rp.mustBeDir) throw linuxerr.EISDIR;
       checkName(name, parent);
       let existing = assertDefined(parent.children).get(name);
-      if (existing === undefined && !parent.isComplete) existing = yield* fs.child(parent, name);
+      const mustLook = existing === undefined ? !parent.isComplete : fs.revalidates;
+      if (mustLook) existing = yield* fs.child(parent, name, rp);
       if (existing === undefined) {
-        return told(fs, createAndOpen(fs, rp, parent, options), IN_OPEN);
+        const file =
+          fs.upstream === undefined
+            ? createAndOpen(fs, rp, parent, options)
+            : yield* createUpstreamAndOpen(fs, rp, parent, options);
+        // Somebody else has made it meanwhile.
+        if (file === undefined) continue;
+        return told(fs, file, IN_OPEN);
       }
       if ((flags & O_EXCL) !== 0) throw linuxerr.EEXIST;
     }
@@ -98,6 +104,15 @@ function* openOrCreate(
     if ((flags & O_EXCL) !== 0) throw linuxerr.EEXIST;
     if (dentry.inode.isDir) throw linuxerr.EISDIR;
     return yield* openDentry(fs, rp, dentry, flags);
+  }
+}
+
+function* openUpstream(fs: LocalTree, dentry: LocalDentry, flags: number): Op<void> {
+  dentry.incRef();
+  try {
+    yield* assertDefined(fs.upstream).open(dentry.inode, flags);
+  } finally {
+    dentry.decRef();
   }
 }
 
@@ -115,13 +130,15 @@ function* openDentry(
   if (inode.isRegular && truncates) rp.mount.checkWritable();
   checkAccess(rp.creds, inode, accessOfOpenFlags(flags));
   if ((flags & O_NOATIME) !== 0 && !isOwner(rp.creds, inode)) throw linuxerr.EPERM;
+  if (inode.isDir && (flags & O_DIRECT) !== 0) throw linuxerr.EINVAL;
+  const isOpenedUpstream = inode.isDir || inode.isRegular;
+  if (fs.upstream !== undefined && isOpenedUpstream) yield* openUpstream(fs, dentry, flags);
   const vd = { mount: rp.mount, dentry };
   if (inode.isDir) {
-    if ((flags & O_DIRECT) !== 0) throw linuxerr.EINVAL;
     return told(fs, new DirectoryDescription(fs, vd, dentry, flags), IN_OPEN);
   }
   if (!inode.isRegular) return told(fs, yield* fs.openSpecial(vd, inode, flags), IN_OPEN);
-  const file = new RegularFileDescription(fs, { vd, inode, flags, creds: rp.creds });
+  const file = fs.openRegular({ vd, inode, flags, creds: rp.creds });
   if (!truncates) return told(fs, file, IN_OPEN);
   try {
     const change = yield* applySetStat(fs, inode, { size: 0 }, rp.creds);

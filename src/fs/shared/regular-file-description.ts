@@ -38,21 +38,20 @@ import { dropCapability } from './xattrs.ts';
  */
 const PIECE_SIZE = 1 << 20;
 
+export interface RegularFileOptions {
+  readonly vd: VirtualDentry;
+  readonly inode: Inode;
+  readonly flags: number;
+  readonly creds: Credentials;
+}
+
 export class RegularFileDescription extends LocalFileDescription {
   readonly #data: FileData;
   readonly #creds: Credentials;
   readonly #offsetMutex = new Mutex(LOCK_RANK.offset);
   #offset = 0;
 
-  constructor(
-    fs: LocalTree,
-    options: {
-      readonly vd: VirtualDentry;
-      readonly inode: Inode;
-      readonly flags: number;
-      readonly creds: Credentials;
-    },
-  ) {
+  constructor(fs: LocalTree, options: RegularFileOptions) {
     super(fs, options);
     this.#data = assertDefined(options.inode.data);
     this.#creds = options.creds;
@@ -191,7 +190,7 @@ export class RegularFileDescription extends LocalFileDescription {
     const before = data.blockCount;
     data.write(length === piece.length ? piece : piece.subarray(0, length), offset);
     this.fs.releaseBlocks(granted - (data.blockCount - before));
-    this.#changed(offset + length);
+    this.changed(offset + length);
     return length;
   }
 
@@ -210,7 +209,7 @@ export class RegularFileDescription extends LocalFileDescription {
   }
 
   /** The data up to `end` was written: size, times and set-id bits follow. */
-  #changed(end: number): void {
+  protected changed(end: number): void {
     const inode = this.inode;
     if (end > inode.size) inode.size = end;
     inode.mtime = inode.ctime = this.fs.clock.now();
@@ -229,7 +228,7 @@ export class RegularFileDescription extends LocalFileDescription {
     if (!dataMutex.tryLock()) yield* dataMutex.lock();
     try {
       const size = yield* allocateRange(this.fs, this.inode, mode, { from: offset, to });
-      this.#changed(size ?? this.inode.size);
+      this.changed(size ?? this.inode.size);
     } finally {
       dataMutex.unlock();
     }

@@ -52,8 +52,14 @@ export function* renameLocal(
   newParent.incRef();
   try {
     const [old, target] = yield* loadBoth(fs, rename, source.name);
-    // From here on nothing waits.
-    if (checkRename(rename, old, target)) perform(fs, rename, old, target);
+    // From here on nothing waits, but for who keeps the tree.
+    if (!checkRename(rename, old, target)) return;
+    if (fs.upstream !== undefined) {
+      const { oldParent, newName } = rename;
+      const { flags } = options;
+      yield* fs.upstream.move({ oldParent, old, newParent, newName, target, flags });
+    }
+    perform(fs, rename, old, target);
   } finally {
     newParent.decRef();
   }

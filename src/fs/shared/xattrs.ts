@@ -14,6 +14,7 @@ import type { SetXattr } from '../../vfs/options.ts';
 import { checkXattr, TRUSTED_PREFIX } from '../../vfs/permissions.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
+import type { Upstream } from './upstream.ts';
 
 /** File capabilities: capabilities(7). */
 const CAPABILITY = 'security.capability';
@@ -38,6 +39,8 @@ export function* getXattr(
 ): Op<Uint8Array> {
   checkXattr(creds, inode, name, { isWrite: false });
   checkPrefix(name);
+  const upstream = unknownIn(fs);
+  if (upstream !== undefined) return yield* upstream.getXattr(inode, name);
   const value = (yield* fs.loadXattrs(inode)).get(name);
   if (value === undefined) throw linuxerr.ENODATA;
   return value;
@@ -52,6 +55,11 @@ export function* setXattr(
 ): Op<void> {
   checkXattr(creds, inode, name, { isWrite: true });
   checkPrefix(name);
+  const upstream = unknownIn(fs);
+  if (upstream !== undefined) {
+    yield* upstream.setXattr(inode, { name, value, flags });
+    return;
+  }
   yield* fs.makeRoom(value.length);
   const xattrs = yield* fs.loadXattrs(inode);
   const exists = xattrs.has(name);
@@ -59,6 +67,7 @@ export function* setXattr(
   if ((flags & XATTR_REPLACE) !== 0 && !exists) throw linuxerr.ENODATA;
   if (!exists && listSize([...xattrs.keys(), name]) > XATTR_LIST_MAX) throw linuxerr.ENOSPC;
   fs.checkRoom(value.length);
+  if (fs.upstream !== undefined) yield* fs.upstream.setXattr(inode, { name, value, flags });
   xattrs.set(name, value.slice());
   changed(fs, inode);
 }
@@ -71,14 +80,25 @@ export function* removeXattr(
 ): Op<void> {
   checkXattr(creds, inode, name, { isWrite: true });
   checkPrefix(name);
+  const upstream = unknownIn(fs);
+  if (upstream !== undefined) {
+    yield* upstream.removeXattr(inode, name);
+    return;
+  }
   const xattrs = yield* fs.loadXattrs(inode);
-  if (!xattrs.delete(name)) throw linuxerr.ENODATA;
+  if (!xattrs.has(name)) throw linuxerr.ENODATA;
+  if (fs.upstream !== undefined) yield* fs.upstream.removeXattr(inode, name);
+  xattrs.delete(name);
   changed(fs, inode);
 }
 
 export function* listXattrs(fs: LocalTree, inode: Inode, creds: Credentials): Op<string[]> {
-  if (!inode.hasXattrs) return [];
-  const names = [...(yield* fs.loadXattrs(inode)).keys()];
+  if (!inode.hasXattrs && fs.knowsXattrs) return [];
+  const upstream = unknownIn(fs);
+  const names =
+    upstream === undefined
+      ? [...(yield* fs.loadXattrs(inode)).keys()]
+      : [...(yield* upstream.listXattr(inode))];
   return creds.isPrivileged ? names : names.filter((name) => !name.startsWith(TRUSTED_PREFIX));
 }
 
@@ -89,6 +109,11 @@ export function* listXattrs(fs: LocalTree, inode: Inode, creds: Credentials): Op
 export function* dropCapability(fs: LocalTree, inode: Inode): Op<void> {
   const xattrs = yield* fs.loadXattrs(inode);
   if (xattrs.delete(CAPABILITY)) changed(fs, inode);
+}
+
+/** Who is asked for each, where others may change them. */
+function unknownIn({ upstream, revalidates }: LocalTree): Upstream | undefined {
+  return revalidates ? upstream : undefined;
 }
 
 /** Bytes of the names with their NULs. */

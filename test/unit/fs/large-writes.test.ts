@@ -2,7 +2,7 @@
 
 import { afterEach, expect, test, vi } from 'vitest';
 import { AT_FDCWD, O_CREAT, O_RDWR } from '../../../src/abi/fcntl.ts';
-import { LargeWrites } from '../../../src/fs/idbfs/large-writes.ts';
+import { LargeWrites } from '../../../src/fs/shared/large-writes.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { runAsync } from '../../../src/lib/op.ts';
 import { MemoryDevice } from '../../../src/store/engine/memory-device.ts';

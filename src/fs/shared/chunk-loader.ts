@@ -1,5 +1,5 @@
-// ChunkLoader: brings data of files from the store into memory, less what has been cut off and
-// punched since.
+// ChunkLoader: brings data of files from where it is kept into memory, less what has been cut off
+// and punched since.
 //
 // A file that is read from front to back is read ahead, in windows that grow; the next one is
 // fetched while the last one is used. What is wanted here and there is fetched alone, by blocks.
@@ -8,7 +8,6 @@
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
-import type { ByteRange, Run, Store } from '../../store/store.ts';
 import {
   BLOCK_SIZE,
   BLOCKS_PER_CHUNK,
@@ -18,13 +17,13 @@ import {
   CHUNK_SIZE,
   type Need,
   popCount,
-} from '../shared/file-data.ts';
-import type { Inode } from '../shared/inode.ts';
-import type { StoredData } from '../shared/stored-data.ts';
-import type { Changes } from './changes.ts';
+} from './file-data.ts';
+import type { Inode } from './inode.ts';
+import type { StoredData } from './stored-data.ts';
 import type { ChunkCache } from './chunk-cache.ts';
-import type { IdbfsData } from './idbfs-data.ts';
-import { cutRun, withoutHoles, withoutSurroundings } from './stored-runs.ts';
+import type { CachedData } from './cached-data.ts';
+import type { ByteRange, DataSource, Unwritten } from './data-source.ts';
+import { cutRun, type StoredRun, withoutHoles, withoutSurroundings } from './stored-runs.ts';
 
 /** The first window of a file that is read from front to back, and the largest, in chunks. */
 const WINDOW_MIN = 4;
@@ -47,22 +46,22 @@ interface Load {
 }
 
 export class ChunkLoader implements StoredData {
-  readonly #store: Store;
+  readonly #source: DataSource;
   readonly #chunks: ChunkCache;
-  readonly #changes: Changes;
+  readonly #unwritten: Unwritten;
   readonly #windowMax: number;
 
-  constructor(store: Store, chunks: ChunkCache, changes: Changes) {
-    this.#store = store;
+  constructor(source: DataSource, chunks: ChunkCache, unwritten: Unwritten) {
+    this.#source = source;
     this.#chunks = chunks;
-    this.#changes = changes;
+    this.#unwritten = unwritten;
     const share = Math.floor(chunks.limit / CACHE_SHARE / CHUNK_SIZE);
     this.#windowMax = Math.max(1, Math.min(WINDOW_MAX, share));
   }
 
   /** Loads something of what is needed of chunk `index` at least. */
   *load(inode: Inode, index: number, need: Need): Op<void> {
-    const data = assertDefined(inode.data) as IdbfsData;
+    const data = assertDefined(inode.data) as CachedData;
     const underWay = data.loading.get(index);
     if (underWay !== undefined) {
       yield underWay;
@@ -87,9 +86,9 @@ export class ChunkLoader implements StoredData {
    * takes no waiting: many are never read again. The second time they are kept.
    */
   readPastCache(inode: Inode, target: Uint8Array, offset: number): boolean {
-    const data = assertDefined(inode.data) as IdbfsData;
+    const data = assertDefined(inode.data) as CachedData;
     const end = offset + target.length;
-    if (this.#store.readInto === undefined || offset % BLOCK_SIZE !== 0) return false;
+    if (this.#source.readInto === undefined || offset % BLOCK_SIZE !== 0) return false;
     const index = Math.floor(offset / CHUNK_SIZE);
     if (target.length % BLOCK_SIZE !== 0 || end > (index + 1) * CHUNK_SIZE) return false;
     // What is read in a row is read ahead.
@@ -97,30 +96,30 @@ export class ChunkLoader implements StoredData {
     const blocks = blocksWithin(index, offset, end);
     const here = data.chunks.get(index);
     if (here !== undefined && (blocks & ~here.absent) !== 0) return false;
-    if (this.#changes.cutOf(data.ino) < end || this.#changes.holesOf(data.ino).length > 0) {
+    if (this.#unwritten.cutOf(data.ino) < end || this.#unwritten.holesOf(data.ino).length > 0) {
       return false;
     }
     if (!data.noteRead(index, blocks)) return false;
-    if (!this.#store.readInto(data.ino, offset, target)) return false;
+    if (!this.#source.readInto(data.ino, offset, target)) return false;
     data.lastPast = end;
     data.window = 0;
     return true;
   }
 
   /** A part of a chunk, if that takes no waiting. */
-  #loadAtOnce(data: IdbfsData, { first, only }: Load): boolean {
+  #loadAtOnce(data: CachedData, { first, only }: Load): boolean {
     if (only === undefined) return false;
     const { ino } = data;
     const from = first * CHUNK_SIZE;
     const wanted = rangesFrom(from, maskRanges(only));
-    const found = this.#store.readAtOnce?.(ino, { from, to: from + CHUNK_SIZE }, wanted);
+    const found = this.#source.readAtOnce?.(ino, { from, to: from + CHUNK_SIZE }, wanted);
     if (found === undefined) return false;
-    const [cut, holes] = [this.#changes.cutOf(ino), this.#changes.holesOf(ino)];
+    const [cut, holes] = [this.#unwritten.cutOf(ino), this.#unwritten.holesOf(ino)];
     data.insertCopied(first, storedIn(first, { ...found, cut, holes }));
     return true;
   }
 
-  #plan(data: IdbfsData, index: number, need: Need): Load {
+  #plan(data: CachedData, index: number, need: Need): Load {
     const one = { first: index, end: index + 1 };
     const only = blocksNeeded(index, need);
     const here = data.chunks.get(index);
@@ -146,7 +145,7 @@ export class ChunkLoader implements StoredData {
   }
 
   /** Where a window ends that begins at a chunk: before one that is here or on its way. */
-  #endOf(data: IdbfsData, first: number, window: number): number {
+  #endOf(data: CachedData, first: number, window: number): number {
     const aligned = first + window - ((first + window) % RECORD_CHUNKS);
     const limit = Math.min(window < RECORD_CHUNKS ? first + window : aligned, data.storedChunks);
     let end = first + 1;
@@ -155,7 +154,7 @@ export class ChunkLoader implements StoredData {
   }
 
   /** Whoever reads the first chunk of a large window sets off the load of the next one. */
-  #markReadAhead(inode: Inode, data: IdbfsData, { first, end }: Load): void {
+  #markReadAhead(inode: Inode, data: CachedData, { first, end }: Load): void {
     const chunk = data.chunks.get(first);
     if (chunk === undefined || end - first < this.#windowMax) return;
     if (this.#windowMax < WINDOW_MAX) return;
@@ -170,7 +169,7 @@ export class ChunkLoader implements StoredData {
     };
   }
 
-  #readAhead(inode: Inode, data: IdbfsData, first: number): void {
+  #readAhead(inode: Inode, data: CachedData, first: number): void {
     const next = { first, end: this.#endOf(data, first, this.#windowMax), only: undefined };
     startOp(this.#run(inode, data, next), {
       resolve: () => undefined,
@@ -181,14 +180,14 @@ export class ChunkLoader implements StoredData {
     });
   }
 
-  *#run(inode: Inode, data: IdbfsData, load: Load): Op<void> {
+  *#run(inode: Inode, data: CachedData, load: Load): Op<void> {
     const { first, end, only } = load;
     const done = new WaitQueue();
     for (let chunk = first; chunk < end; chunk++) data.loading.set(chunk, done);
     try {
       const { generation } = data;
-      const cut = this.#changes.cutOf(inode.ino);
-      const holes = this.#changes.holesOf(inode.ino);
+      const cut = this.#unwritten.cutOf(inode.ino);
+      const holes = this.#unwritten.holesOf(inode.ino);
       const ranges = only === undefined ? undefined : yield* this.#rangesOf(data, load);
       const runs = yield* this.#read(inode.ino, load);
       // Cut or rewritten meanwhile: whoever needs the chunk asks again.
@@ -207,33 +206,33 @@ export class ChunkLoader implements StoredData {
   }
 
   /** Which blocks are data; nothing has to be asked if that is known. */
-  *#rangesOf({ ino, chunks }: IdbfsData, { first }: Load): Op<readonly ByteRange[]> {
+  *#rangesOf({ ino, chunks }: CachedData, { first }: Load): Op<readonly ByteRange[]> {
     const chunk = chunks.get(first);
     const start = first * CHUNK_SIZE;
-    if (chunk === undefined) return yield* this.#store.dataRanges(ino, start, CHUNK_SIZE);
+    if (chunk === undefined) return yield* this.#source.dataRanges(ino, start, CHUNK_SIZE);
     return rangesFrom(start, maskRanges(chunk.written));
   }
 
-  *#read(ino: number, { first, end, only }: Load): Op<Run[]> {
+  *#read(ino: number, { first, end, only }: Load): Op<StoredRun[]> {
     const start = first * CHUNK_SIZE;
     const size = (end - first) * CHUNK_SIZE;
     const ranges = only === undefined ? [{ from: 0, to: size }] : maskRanges(only);
-    const runs: Run[] = [];
+    const runs: StoredRun[] = [];
     for (const { from, to } of ranges) {
-      runs.push(...(yield* this.#store.read(ino, start + from, to - from)));
+      runs.push(...(yield* this.#source.read(ino, start + from, to - from)));
     }
     return runs.map(withoutSurroundings);
   }
 
   *nextData(inode: Inode, offset: number): Op<number> {
-    const data = assertDefined(inode.data) as IdbfsData;
+    const data = assertDefined(inode.data) as CachedData;
     let from = Math.floor(offset / BLOCK_SIZE) * BLOCK_SIZE;
     for (;;) {
       const { generation } = data;
-      const cut = this.#changes.cutOf(inode.ino);
-      const found = yield* this.#store.nextData(inode.ino, from);
+      const cut = this.#unwritten.cutOf(inode.ino);
+      const found = yield* this.#source.nextData(inode.ino, from);
       if (data.generation !== generation) continue;
-      const hole = this.#changes
+      const hole = this.#unwritten
         .holesOf(inode.ino)
         .find((each) => found !== undefined && each.from <= found && found < each.to);
       if (hole !== undefined) {
@@ -250,7 +249,7 @@ export class ChunkLoader implements StoredData {
    * dirty may be committed: how many blocks there are stays the same.
    */
   *countBlocksFrom(inode: Inode, first: number): Op<number> {
-    const data = assertDefined(inode.data) as IdbfsData;
+    const data = assertDefined(inode.data) as CachedData;
     let count = 0;
     let reached = first;
     while (reached < data.storedChunks) {
@@ -276,16 +275,16 @@ export class ChunkLoader implements StoredData {
    * By chunk, how many blocks the store has of chunks [from, to), less what is gone. It isn't asked
    * if they are all in memory.
    */
-  *#blocksWithin(data: IdbfsData, from: number, to: number): Op<Map<number, number>> {
+  *#blocksWithin(data: CachedData, from: number, to: number): Op<Map<number, number>> {
     const { ino, chunks } = data;
     const blocks = new Map<number, number>();
     let missing = from;
     while (missing < to && chunks.has(missing)) missing++;
     if (missing === to) return blocks;
-    const cut = this.#changes.cutOf(ino);
-    const holes = this.#changes.holesOf(ino);
+    const cut = this.#unwritten.cutOf(ino);
+    const holes = this.#unwritten.holesOf(ino);
     const start = from * CHUNK_SIZE;
-    const ranges = yield* this.#store.dataRanges(ino, start, (to - from) * CHUNK_SIZE);
+    const ranges = yield* this.#source.dataRanges(ino, start, (to - from) * CHUNK_SIZE);
     for (let chunk = from; chunk < to; chunk++) {
       const { written } = storedIn(chunk, { ranges, runs: [], cut, holes });
       if (written !== 0) blocks.set(chunk, popCount(written));
@@ -297,14 +296,14 @@ export class ChunkLoader implements StoredData {
 /** What the store has, and what of that has gone since. */
 interface Found {
   readonly ranges: readonly ByteRange[];
-  readonly runs: readonly Run[];
+  readonly runs: readonly StoredRun[];
   /** All from there on is gone. */
   readonly cut: number;
   readonly holes: readonly ByteRange[];
 }
 
 /** What is left of it in one chunk. */
-function storedIn(index: number, found: Found): { written: number; runs: readonly Run[] } {
+function storedIn(index: number, found: Found): { written: number; runs: readonly StoredRun[] } {
   const { ranges, runs, cut, holes } = found;
   const start = index * CHUNK_SIZE;
   const end = Math.min(cut, start + CHUNK_SIZE);
@@ -313,7 +312,7 @@ function storedIn(index: number, found: Found): { written: number; runs: readonl
     if (from < end && to > start) written |= blocksWithin(index, from, Math.min(to, end));
   }
   for (const { from, to } of holes) written &= ~blocksWithin(index, from, to);
-  const parts: Run[] = [];
+  const parts: StoredRun[] = [];
   for (const run of runs) {
     const isWithin = run.offset >= start && run.offset + run.bytes.length <= end;
     if (isWithin) parts.push(run);
@@ -345,6 +344,6 @@ function rangesFrom(start: number, ranges: readonly ByteRange[]): ByteRange[] {
   return ranges.map(({ from, to }) => ({ from: start + from, to: start + to }));
 }
 
-function rangeOf({ offset, bytes }: Run): ByteRange {
+function rangeOf({ offset, bytes }: StoredRun): ByteRange {
   return { from: offset, to: offset + bytes.length };
 }

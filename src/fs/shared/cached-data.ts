@@ -1,9 +1,9 @@
-// IdbfsData: a file's data with a store behind it.
+// CachedData: a file's data that is kept elsewhere, in a store or at a server.
 
-import { BLOCK_SIZE, Chunk, CHUNK_SIZE, FileData, popCount } from '../shared/file-data.ts';
-import type { Run } from '../../store/store.ts';
+import { BLOCK_SIZE, Chunk, CHUNK_SIZE, FileData, popCount } from './file-data.ts';
 import type { WaitQueue } from '../../lib/op.ts';
 import type { ChunkCache } from './chunk-cache.ts';
+import type { StoredRun } from './stored-runs.ts';
 
 /** What the write-back keeps account of. */
 export interface DirtyTracker {
@@ -11,7 +11,7 @@ export interface DirtyTracker {
   /** Whole blocks became holes. */
   dataPunched(ino: number, from: number, to: number): void;
   /** So many bytes more are to be written, or less. */
-  dataDirtied(data: IdbfsData, byBytes: number): void;
+  dataDirtied(data: CachedData, byBytes: number): void;
 }
 
 /** Of larger files several chunks share what is noted of their blocks: 4 GiB. */
@@ -24,10 +24,10 @@ const SMALL_FILE_MAX = 2048;
 interface StoredChunk {
   /** Bit n: block n is data. */
   readonly written: number;
-  readonly runs: readonly Run[];
+  readonly runs: readonly StoredRun[];
 }
 
-export class IdbfsData extends FileData {
+export class CachedData extends FileData {
   readonly ino: number;
   /** Changes whenever what the store holds may no longer be what the file holds. */
   generation = 0;
@@ -154,8 +154,8 @@ export class IdbfsData extends FileData {
   }
 
   /** The blocks of `mask` as runs for the store. The bytes are not copied. */
-  runsOf(chunk: Chunk, mask: number): Run[] {
-    const runs: Run[] = [];
+  runsOf(chunk: Chunk, mask: number): StoredRun[] {
+    const runs: StoredRun[] = [];
     const blocks = CHUNK_SIZE / BLOCK_SIZE;
     for (let block = 0; block < blocks; block++) {
       if ((mask & (1 << block)) === 0) continue;
@@ -222,7 +222,7 @@ export function isPartOfMore(bytes: Uint8Array): boolean {
  * Blocks [first, end). All but the last must be there in full; what the buffer doesn't reach is
  * zeros.
  */
-function runOf(chunk: Chunk, first: number, end: number): Run {
+function runOf(chunk: Chunk, first: number, end: number): StoredRun {
   const from = first * BLOCK_SIZE;
   const lastBlock = (end - 1) * BLOCK_SIZE;
   const offset = chunk.index * CHUNK_SIZE + from;

@@ -3,8 +3,8 @@
 // write-back limits that.
 
 import { Arena } from '../../lib/arena.ts';
-import type { Chunk } from '../shared/file-data.ts';
-import type { IdbfsData } from './idbfs-data.ts';
+import type { Chunk } from './file-data.ts';
+import type { CachedData } from './cached-data.ts';
 import type { LargeWrites } from './large-writes.ts';
 
 /** What a chunk takes besides its bytes, roughly: a hole takes that, too. */
@@ -17,7 +17,7 @@ export class ChunkCache {
   readonly limit: number;
   /** For small parts of chunks. */
   readonly arena = new Arena();
-  readonly #owners = new Map<Chunk, IdbfsData>();
+  readonly #owners = new Map<Chunk, CachedData>();
   #bytes = 0;
 
   constructor(limit: number, largeWrites?: LargeWrites) {
@@ -30,7 +30,7 @@ export class ChunkCache {
     return this.#bytes;
   }
 
-  add(chunk: Chunk, owner: IdbfsData): void {
+  add(chunk: Chunk, owner: CachedData): void {
     this.#owners.set(chunk, owner);
     this.#bytes += chunk.bytes.length + CHUNK_OVERHEAD;
   }

@@ -2,7 +2,7 @@
 // the longest unused first (second chance): dentries nobody refers to, whose children are not in
 // memory.
 
-import type { LocalDentry } from '../shared/inode.ts';
+import type { LocalDentry } from './inode.ts';
 
 export class DentryCache {
   readonly #limit: number;
