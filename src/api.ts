@@ -4,6 +4,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import type { MountInfo, StorageInfo, StoreHolder } from './api-storage.ts';
+import type { GoferOptions } from './api-gofer.ts';
 import type { Snapshots } from './api-snapshots.ts';
 import type { Archives } from './archive/options.ts';
 import type { Stores } from './image/options.ts';
@@ -18,6 +19,12 @@ export type MountSpec =
     }
   | { readonly type: 'tmpfs'; readonly options?: TmpfsOptions & MountOptions }
   | { readonly type: 'devfs'; readonly options?: MountOptions }
+  | {
+      readonly type: 'gofer';
+      /** What `burrowfs gofer` prints: ws://host:port/#token=… */
+      readonly source: string;
+      readonly options?: GoferOptions & MountOptions;
+    }
   | {
       readonly type: 'bind';
       /** Absolute path of the directory or file to bind. */

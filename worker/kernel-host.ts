@@ -57,6 +57,7 @@ import type {
 import { answerSnapshots } from './snapshot-host.ts';
 import { SocketListener } from './socket-host.ts';
 import { openStdio } from './stdio.ts';
+import { connectToGofer } from './connect-gofer.ts';
 import { StoreHost } from './store-host.ts';
 import { ChannelServer, makeChannel } from './syscall-channel.ts';
 import { openTabs } from './tabs.ts';
@@ -107,6 +108,7 @@ const platformParts: KernelPlatform = {
       onDataLoss: options.onDataLoss,
       media: options.media,
     }),
+  connectGofer: connectToGofer(clock),
   openDevice: (source) => openIdbDevice({ source, session: random48(), clock, forRepair: true }),
 };
 

@@ -4,7 +4,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { OPEN_MAX } from '../abi/limits.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
-import type { LockOwner } from '../vfs/file-locks.ts';
+import type { LockOwner } from '../locks/file-locks.ts';
 
 /** Owns the task's record locks: closing any descriptor of a file releases them. */
 export class FdTable implements LockOwner {

@@ -4,6 +4,12 @@
 import { linuxerr } from '../abi/errno.ts';
 import { makeDev } from '../abi/stat.ts';
 import { Devfs } from '../fs/devfs/devfs.ts';
+import {
+  type ConnectGofer,
+  type GoferMountOptions,
+  mountGofer,
+  withoutToken,
+} from '../fs/gofer/mount-gofer.ts';
 import { Idbfs } from '../fs/idbfs/idbfs.ts';
 import type { Devices } from '../fs/shared/devices.ts';
 import { Tmpfs, type TmpfsOptions } from '../fs/tmpfs/tmpfs.ts';
@@ -32,6 +38,11 @@ export type KernelMountSpec =
     }
   | { readonly type: 'tmpfs'; readonly options?: TmpfsOptions & KernelMountOptions }
   | { readonly type: 'devfs'; readonly options?: KernelMountOptions }
+  | {
+      readonly type: 'gofer';
+      readonly source: string;
+      readonly options?: GoferMountOptions & KernelMountOptions;
+    }
   | { readonly type: 'bind'; readonly source: string; readonly options?: KernelMountOptions };
 
 export interface IdbfsMountOptions {
@@ -57,6 +68,8 @@ export interface FilesystemTypesOptions {
   ) => Promise<Store>;
   /** What this tab shares with others; undefined: nothing, and a store is one tab's. */
   readonly tabs?: Tabs | undefined;
+  /** Opens a link to a gofer; missing: there are none. Errors: those of the link. */
+  readonly connectGofer?: ConnectGofer | undefined;
   /** Another tab holds a store than before, or none for the time being. */
   readonly onHolderChanged?: ((source: string, holder: StoreHolder) => void) | undefined;
 }
@@ -99,6 +112,14 @@ export class FilesystemTypes {
         const source = spec.source ?? 'default';
         const filesystem = yield* this.#openIdbfs(source, dev, spec.options ?? {});
         return { filesystem, root: filesystem.root, source, flags };
+      }
+      case 'gofer': {
+        const { source } = spec;
+        const { connectGofer: connect } = this.#options;
+        if (connect === undefined) throw linuxerr.ENODEV;
+        const mounting = { connect, source, dev, clock, devices };
+        const filesystem = yield* mountGofer(mounting, spec.options ?? {});
+        return { filesystem, root: filesystem.root, source: withoutToken(source), flags };
       }
       default:
         throw linuxerr.ENODEV;

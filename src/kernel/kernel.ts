@@ -44,6 +44,7 @@ export interface KernelPlatform {
   readonly openStore: FilesystemTypesOptions['openStore'];
   readonly tabs?: FilesystemTypesOptions['tabs'];
   readonly onHolderChanged?: FilesystemTypesOptions['onHolderChanged'];
+  readonly connectGofer?: FilesystemTypesOptions['connectGofer'];
   /** The medium of a source, for repairs; missing: there are none. Errors: StoreError. */
   readonly openDevice?: (source: string) => Promise<OpenDevice>;
 }

@@ -23,7 +23,7 @@ import {
 import type { Op } from '../lib/op.ts';
 import type { Flock } from '../syscalls/table.ts';
 import type { FileDescription } from '../vfs/file-description.ts';
-import type { LockOwner, RangeRequest } from '../vfs/file-locks.ts';
+import type { LockOwner, RangeRequest } from '../locks/file-locks.ts';
 import { XattrCalls } from './xattr-calls.ts';
 
 export class LockCalls extends XattrCalls {

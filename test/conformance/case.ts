@@ -16,6 +16,12 @@ export type Feature =
   /** FALLOC_FL_PUNCH_HOLE behind the end, where FALLOC_FL_KEEP_SIZE allocated. */
   | 'punching beyond the end'
   | 'truncating to the same size without a trace'
+  /** O_TMPFILE. */
+  | 'files without a name'
+  /** Character and block devices that mknod makes. */
+  | 'device nodes'
+  /** SEEK_HOLE tells of holes before the end. */
+  | 'finding holes'
   /** Values of as many bytes as setxattr(2) takes. */
   | 'large extended attributes';
 

@@ -15,6 +15,7 @@ export interface KernelOptions {
   readonly store?: Store;
   readonly openStore?: KernelPlatform['openStore'];
   readonly tabs?: Tabs;
+  readonly connectGofer?: KernelPlatform['connectGofer'];
 }
 
 export function bootKernel(spec: KernelMountSpec, options: KernelOptions = {}): Promise<Kernel> {
@@ -25,6 +26,7 @@ export function bootKernel(spec: KernelMountSpec, options: KernelOptions = {}): 
     },
     openStore: options.openStore ?? (() => Promise.resolve(options.store ?? new MemoryStore())),
     tabs: options.tabs,
+    connectGofer: options.connectGofer,
   };
   return runAsync(Kernel.boot(platform, spec));
 }

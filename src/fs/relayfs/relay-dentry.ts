@@ -2,7 +2,7 @@
 // it, or to what lies beneath it: no name is remembered beyond that.
 
 import { Dentry, type Place } from '../../vfs/dentry.ts';
-import type { FileLocks } from '../../vfs/file-locks.ts';
+import type { FileLocks } from '../../locks/file-locks.ts';
 import type { Watches } from '../../vfs/watches.ts';
 import { assert } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';

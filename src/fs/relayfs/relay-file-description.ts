@@ -25,7 +25,7 @@ import {
   type RangeLock,
   type RangeRequest,
   replaceRange,
-} from '../../vfs/file-locks.ts';
+} from '../../locks/file-locks.ts';
 import type { SetStat, SetXattr } from '../../vfs/options.ts';
 import {
   type CallArguments,

@@ -9,7 +9,7 @@ import type { Op } from '../../lib/op.ts';
 import type { Dentry, VirtualDentry } from '../../vfs/dentry.ts';
 import type { FileDescription } from '../../vfs/file-description.ts';
 import type { CommitStatus, Filesystem, StoreHolder } from '../../vfs/filesystem.ts';
-import type { LockOwner, RangeLock, RangeRequest } from '../../vfs/file-locks.ts';
+import type { LockOwner, RangeLock, RangeRequest } from '../../locks/file-locks.ts';
 import type {
   MkdirOptions,
   MknodOptions,

@@ -8,7 +8,7 @@ import { Mutex, type Op } from '../../lib/op.ts';
 import type { Dentry } from '../../vfs/dentry.ts';
 import type { ExportedFilesystem, InodeHint } from '../../vfs/exported.ts';
 import type { FileDescription } from '../../vfs/file-description.ts';
-import type { LockOwner } from '../../vfs/file-locks.ts';
+import type { LockOwner } from '../../locks/file-locks.ts';
 import type { InotifyEvent, Watch, WatchOwner, Watches } from '../../vfs/watches.ts';
 import {
   type Chain,

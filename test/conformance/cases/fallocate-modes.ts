@@ -58,6 +58,7 @@ export const punchHoleCases: readonly Case[] = [
   {
     title: 'SEEK_HOLE finds a punched hole and SEEK_DATA what is behind it',
     origin: 'fallocate(2), FALLOC_FL_PUNCH_HOLE; lseek(2)',
+    needs: ['finding holes'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'abcdefgh');
       await t.fsync(fd);
@@ -120,6 +121,7 @@ export const punchHoleCases: readonly Case[] = [
   {
     title: 'a punched hole is written again',
     origin: 'fallocate(2), FALLOC_FL_PUNCH_HOLE',
+    needs: ['finding holes'],
     async run(t) {
       const fd = await openBlocks(t, t.path('file'), 'abc');
       await t.fallocate(fd, PUNCH, 0, 3 * BLOCK);

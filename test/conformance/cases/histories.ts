@@ -150,6 +150,7 @@ export const historyNameCases: readonly Case[] = [
   {
     title: 'what is done to a file made with O_TMPFILE is told to the directory',
     origin: 'Linux: fs/dcache.c d_tmpfile()',
+    needs: ['files without a name'],
     async run(t) {
       const watcher = await Watcher.open(t);
       await watcher.watch('dir', t.root);

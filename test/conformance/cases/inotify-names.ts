@@ -124,6 +124,7 @@ export const inotifyNameCases: readonly Case[] = [
   {
     title: 'a file made with O_TMPFILE is told of when it gets its name',
     origin: 'linkat(2), AT_EMPTY_PATH; Linux: fsnotify_link()',
+    needs: ['files without a name'],
     async run(t) {
       const fd = await t.open(t.root, O_WRONLY | O_TMPFILE, 0o600);
       const watcher = await Watcher.open(t);

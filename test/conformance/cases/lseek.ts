@@ -126,6 +126,7 @@ export const lseekCases: readonly Case[] = [
   {
     title: 'SEEK_DATA skips a hole and SEEK_HOLE stops at it',
     origin: 'lseek(2), SEEK_DATA and SEEK_HOLE',
+    needs: ['finding holes'],
     async run(t) {
       const fd = await openNew(t);
       await t.pwrite(fd, 'x'.repeat(MIB), 0);
@@ -141,6 +142,7 @@ export const lseekCases: readonly Case[] = [
   {
     title: 'SEEK_DATA returns ENXIO in a hole at the end of the file',
     origin: 'lseek(2), ENXIO',
+    needs: ['finding holes'],
     async run(t) {
       const fd = await openNew(t, 'x'.repeat(MIB));
       await t.ftruncate(fd, 4 * MIB);
@@ -152,6 +154,7 @@ export const lseekCases: readonly Case[] = [
   {
     title: 'SEEK_DATA finds a byte written past 4 GiB',
     origin: 'lseek(2)',
+    needs: ['finding holes'],
     async run(t) {
       const fd = await openNew(t);
       const at = 5 * 1024 * MIB;

@@ -33,6 +33,7 @@ export const mknodCases: readonly Case[] = [
   {
     title: 'mknod makes a node of each type, which stat and getdents tell',
     origin: 'mknod(2)',
+    needs: ['device nodes'],
     async run(t) {
       const nodes = [
         ['fifo', S_IFIFO, 0, DT_FIFO],
@@ -62,6 +63,7 @@ export const mknodCases: readonly Case[] = [
   {
     title: 'mknod keeps the numbers of a device, however large they are',
     origin: 'makedev(3)',
+    needs: ['device nodes'],
     async run(t) {
       const dev = makeDev(259, 70_000);
       await t.mknod(t.path('block'), S_IFBLK | 0o600, dev);

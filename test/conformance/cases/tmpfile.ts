@@ -27,6 +27,7 @@ export const tmpfileCases: readonly Case[] = [
   {
     title: 'open with O_TMPFILE makes a regular file without a name',
     origin: 'open(2), O_TMPFILE',
+    needs: ['files without a name'],
     async run(t) {
       const fd = await t.open(t.root, O_RDWR | O_TMPFILE, 0o640);
       const stat = await t.fstat(fd);
@@ -42,6 +43,7 @@ export const tmpfileCases: readonly Case[] = [
   {
     title: 'two files made with O_TMPFILE are two files',
     origin: 'open(2), O_TMPFILE',
+    needs: ['files without a name'],
     async run(t) {
       const a = await t.open(t.root, O_RDWR | O_TMPFILE, 0o600);
       const b = await t.open(t.root, O_RDWR | O_TMPFILE, 0o600);
@@ -53,6 +55,7 @@ export const tmpfileCases: readonly Case[] = [
   {
     title: 'O_TMPFILE takes the umask off the mode, which does not concern its maker',
     origin: 'open(2), O_TMPFILE',
+    needs: ['files without a name'],
     async run(t) {
       const user = await t.as(USER);
       await user.umask(0o777);
@@ -75,6 +78,7 @@ export const tmpfileCases: readonly Case[] = [
   {
     title: 'O_TMPFILE needs a directory: ENOENT, ENOTDIR',
     origin: 'open(2), ENOENT, ENOTDIR',
+    needs: ['files without a name'],
     async run(t) {
       await t.createFile(t.path('file'));
       await t.mkdir(t.path('dir'));
@@ -88,6 +92,7 @@ export const tmpfileCases: readonly Case[] = [
   {
     title: 'O_TMPFILE needs permission to write the directory',
     origin: 'open(2), EACCES',
+    needs: ['files without a name'],
     async run(t) {
       await t.mkdir(t.path('dir'), 0o755);
       const user = await t.as(USER);
@@ -99,6 +104,7 @@ export const tmpfileCases: readonly Case[] = [
   {
     title: 'O_TMPFILE resolves from a directory descriptor, which may be an O_PATH one',
     origin: 'open(2), O_TMPFILE',
+    needs: ['files without a name'],
     async run(t) {
       await t.mkdir(t.path('dir'));
       const dir = await t.open(t.root, O_PATH | O_DIRECTORY);
@@ -110,6 +116,7 @@ export const tmpfileCases: readonly Case[] = [
   {
     title: 'a file made with O_TMPFILE in a setgid directory gets the group of the directory',
     origin: 'Linux: fs/inode.c inode_init_owner()',
+    needs: ['files without a name'],
     async run(t) {
       await t.mkdir(t.path('group'));
       await t.chown(t.path('group'), 0, 50);
@@ -121,6 +128,7 @@ export const tmpfileCases: readonly Case[] = [
   {
     title: 'the directory of a file made with O_TMPFILE can be removed',
     origin: 'open(2), O_TMPFILE',
+    needs: ['files without a name'],
     async run(t) {
       await t.mkdir(t.path('dir'));
       const fd = await t.open(t.path('dir'), O_RDWR | O_TMPFILE, 0o600);
@@ -136,6 +144,7 @@ export const emptyPathLinkCases: readonly Case[] = [
   {
     title: 'linkat with AT_EMPTY_PATH gives a file made with O_TMPFILE its name',
     origin: 'open(2), O_TMPFILE; linkat(2), AT_EMPTY_PATH',
+    needs: ['files without a name'],
     async run(t) {
       const fd = await t.open(t.root, O_WRONLY | O_TMPFILE, 0o644);
       await t.write(fd, 'text');
@@ -153,6 +162,7 @@ export const emptyPathLinkCases: readonly Case[] = [
     origin:
       'Linux 6.10: linkat(2), AT_EMPTY_PATH; gVisor link.cc ' +
       'LinkAtWithEmptyPathNeedsNoCapForSameCreds',
+    needs: ['files without a name'],
     async run(t) {
       const user = await t.as(USER);
       const fd = await user.open(t.root, O_WRONLY | O_TMPFILE, 0o644);
@@ -163,6 +173,7 @@ export const emptyPathLinkCases: readonly Case[] = [
   {
     title: 'a file made with O_TMPFILE and O_EXCL never gets a name: ENOENT',
     origin: 'open(2), O_TMPFILE, O_EXCL',
+    needs: ['files without a name'],
     async run(t) {
       const fd = await t.open(t.root, O_WRONLY | O_TMPFILE | O_EXCL, 0o644);
       await expectError('ENOENT', name(t, fd, t.path('file')));
@@ -172,6 +183,7 @@ export const emptyPathLinkCases: readonly Case[] = [
   {
     title: 'a file that lost its last name does not get another: ENOENT',
     origin: 'linkat(2), ENOENT; Linux: fs/namei.c vfs_link()',
+    needs: ['files without a name'],
     async run(t) {
       const fd = await t.open(t.path('file'), O_RDWR | O_CREAT);
       await t.unlink(t.path('file'));
@@ -185,6 +197,7 @@ export const emptyPathLinkCases: readonly Case[] = [
   {
     title: 'linkat with AT_EMPTY_PATH returns EEXIST for a name there is',
     origin: 'linkat(2), EEXIST',
+    needs: ['files without a name'],
     async run(t) {
       await t.createFile(t.path('file'), 'old');
       const fd = await t.open(t.root, O_WRONLY | O_TMPFILE, 0o644);

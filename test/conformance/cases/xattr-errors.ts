@@ -257,6 +257,7 @@ export const xattrErrorCases: readonly Case[] = [
   {
     title: 'FIFOs, sockets and devices have no user attributes',
     origin: 'xattr(7), user; gVisor xattr.cc XattrOnInvalidFileTypes',
+    needs: ['device nodes'],
     async run(t) {
       await t.mknod(t.path('fifo'), S_IFIFO | 0o666);
       await t.mknod(t.path('socket'), S_IFSOCK | 0o666);

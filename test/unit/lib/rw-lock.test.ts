@@ -286,3 +286,17 @@ async function finish(all: readonly Holder[]): Promise<void> {
     checkHolders(all);
   }
 }
+
+test('nobody goes past one who was let in and has yet to go on', async () => {
+  const lock = new RwLock();
+  runSync(lock.lockWrite());
+  const { all, events } = holders(lock, 'rr');
+  lock.unlockWrite();
+  // They share the lock, but come first.
+  expect([lock.readerCount, lock.tryRead()]).toEqual([2, false]);
+  const { done, value } = lock.lockRead().next();
+  expect([done, value === undefined]).toEqual([false, false]);
+  await settle();
+  expect(events).toEqual(['r0', 'r1']);
+  for (const each of all) await each.release();
+});

@@ -1,0 +1,28 @@
+// The public API of gofers: directories of other machines.
+
+/** With gVisor's names. */
+export interface GoferOptions {
+  /** Absolute path in what the server serves. Default: '/'. */
+  readonly aname?: string;
+  /**
+   * Who else changes the files, and so what is remembered of them. Default: 'exclusive'.
+   *  - exclusive: nobody. What is written is sent some time later; fsync and sync() wait for it.
+   *  - writethrough: others read. Each change is at the server when the call returns.
+   *  - shared, none: others write. What is remembered is looked at again each time.
+   * gVisor's names of the same are fscache, fscache_writethrough, remote_revalidating, none.
+   */
+  readonly cache?: string;
+  /** Names in memory that nobody uses. Default: 16,384. */
+  readonly dentryCacheLimit?: number;
+  /** Bytes of data in memory. Default: 64 MiB. */
+  readonly cacheSize?: number;
+  /** Bytes that are written and not at the server; who writes more waits. Default: 16 MiB. */
+  readonly dirtyLimit?: number;
+  /** Owner and group of files that have none at the server. Default: 65534. */
+  readonly dfltuid?: number;
+  readonly dfltgid?: number;
+  /** Milliseconds that calls wait for a link that is gone, before EIO. Default: 60,000. */
+  readonly timeout?: number;
+  /** The server's token, if it isn't part of `source`. */
+  readonly token?: string;
+}

@@ -1,0 +1,298 @@
+// gofer: a directory of another machine. A local filesystem whose tree is a copy of a server's:
+// names, attributes and data are fetched when they are needed, kept as long as the cache mode says,
+// and changed here as they are changed there. Mirrors gVisor pkg/sentry/fsimpl/gofer; README.md.
+
+import { O_WRONLY } from '../../abi/fcntl.ts';
+import { NAME_MAX } from '../../abi/limits.ts';
+import { S_PERMISSIONS, type Statfs } from '../../abi/stat.ts';
+import { assertDefined } from '../../lib/assert.ts';
+import { type Op, uninterrupted } from '../../lib/op.ts';
+import type { MountedRoot } from '../../lisafs/client-mount.ts';
+import type { RecoveryCalls } from '../../lisafs/client-recovery.ts';
+import type { Statx } from '../../lisafs/records.ts';
+import type { FileDescription } from '../../vfs/file-description.ts';
+import type { CommitStatus } from '../../vfs/filesystem.ts';
+import { type Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
+import type { LocalOptions } from '../shared/local-filesystem.ts';
+import type { RegularFileOptions } from '../shared/regular-file-description.ts';
+import type { StoredData } from '../shared/stored-data.ts';
+import type { Upstream } from '../shared/upstream.ts';
+import type { Xattrs } from '../shared/xattrs.ts';
+import { CachedFileDescription } from './cached-file-description.ts';
+import { DirectFileDescription, type DirectFiles } from './direct-file-description.ts';
+import { FdCache } from './fd-cache.ts';
+import { GoferData } from './gofer-data.ts';
+import { inodeOf } from './gofer-files.ts';
+import type { GoferInode } from './gofer-inode.ts';
+import { GoferNames } from './gofer-names.ts';
+import { GoferUpstream } from './gofer-upstream.ts';
+import { InodeTable } from './inode-table.ts';
+import type { GoferOptions } from './options.ts';
+import { reclaim } from './reclaim.ts';
+import type { Remote, RemoteFd } from './remote.ts';
+
+/** f_type of statfs, as gVisor has it. Linux: V9FS_MAGIC. */
+const V9FS_MAGIC = 0x01021997;
+
+export interface GoferMount extends GoferOptions, LocalOptions {
+  readonly remote: Remote;
+  readonly dev: number;
+}
+
+export class Gofer extends GoferNames implements DirectFiles {
+  override readonly type = 'gofer';
+  override readonly dev: number;
+  override readonly root: LocalDentry;
+  override readonly hasZeroRange = false;
+  override readonly knowsXattrs = false;
+  override readonly upstream: Upstream;
+  override readonly stored: StoredData;
+  protected override readonly inodes: InodeTable;
+  protected override readonly fds: FdCache;
+  readonly #data: GoferData;
+  readonly #isExclusive: boolean;
+
+  constructor(mount: GoferMount) {
+    const { remote, dev, clock, cacheSize, dirtyLimit } = mount;
+    super(remote, mount);
+    this.dev = dev;
+    this.#isExclusive = mount.cache === 'exclusive';
+    this.#data = new GoferData({
+      remote,
+      clock,
+      cacheSize,
+      dirtyLimit,
+      byNumber: (ino) => this.inodes.byNumber(ino),
+      fdOf: (inode) => this.fdOf(inode),
+      onSent: (inode) => {
+        if (inode.refs === 0) this.dropIfUnused(inode);
+      },
+    });
+    this.stored = this.#data.loader;
+    this.fds = new FdCache((inode) => {
+      this.#data.closeFds(inode);
+    });
+    this.inodes = new InodeTable({
+      owner: this,
+      clock,
+      ids: mount,
+      cache: this.revalidates ? undefined : { chunks: this.#data.chunks, tracker: this.#data },
+    });
+    this.upstream = new GoferUpstream({
+      remote,
+      inodes: this.inodes,
+      data: this.#data,
+      isExclusive: this.#isExclusive,
+      fdOf: (inode) => this.fdOf(inode),
+      keepFd: (inode, fd) => {
+        this.keepFd(inode, fd);
+      },
+      changingNames: (dirs, change) => this.changingNames(dirs, change),
+      forgetNames: (dir) => {
+        this.forgetNames(dir);
+      },
+    });
+    const { fd, statx } = remote.root;
+    const inode = this.inodes.add(statx, '');
+    inode.fd = fd;
+    this.root = new LocalDentry({ name: '', parent: undefined, inode, isComplete: false });
+    inode.dentry = this.root;
+    this.root.incRef();
+  }
+
+  // Inodes.
+
+  override makeInode(attributes: Omit<InodeAttributes, 'ino'>): Inode {
+    const inode = this.inodes.make(attributes);
+    if (inode.isDir && !this.revalidates) this.makeListing(inode);
+    return inode;
+  }
+
+  override destroyInode(inode: Inode): void {
+    this.#drop(inode as GoferInode);
+  }
+
+  #drop(inode: GoferInode): void {
+    this.fds.delete(inode);
+    this.#data.close(inode);
+    this.inodes.delete(inode);
+  }
+
+  protected override dropIfUnused(inode: GoferInode): void {
+    const isUsed = inode.refs > 0 || inode.cachedNames > 0 || inode === this.root.inode;
+    if (isUsed || this.#data.isDirty(inode)) return;
+    // Whoever syncs everything doesn't know it any more.
+    if (inode.isUnsynced && inode.nlink > 0) this.#data.syncUnawaited(inode);
+    this.#drop(inode);
+  }
+
+  /** What is known here and nobody else changes is newer than any answer. */
+  protected override updated(inode: GoferInode, statx: Statx): void {
+    if (this.revalidates) inode.update(statx, this.options);
+  }
+
+  override inodeChanged(inode: Inode): void {
+    const own = inode as GoferInode;
+    this.#timesChanged(own);
+    // Set-ID bits go with what is written: the server's host doesn't know who writes.
+    if (own.mode !== own.sentMode && own.fd !== undefined) {
+      own.sentMode = own.mode;
+      this.#data.sent(own, this.remote.setAttributes(own.fd, { mode: own.mode & S_PERMISSIONS }));
+    }
+  }
+
+  override inodeAccessed(): void {
+    // The server keeps the times of its reads itself.
+  }
+
+  #timesChanged(inode: GoferInode): void {
+    if (this.revalidates || !inode.isRegular) return;
+    inode.hasOwnTimes = this.#isExclusive && this.#data.isDirty(inode);
+  }
+
+  // Open files.
+
+  override openRegular(options: RegularFileOptions): FileDescription {
+    if (this.revalidates) return new DirectFileDescription(this, options);
+    const inode = options.inode as GoferInode;
+    return new CachedFileDescription(this, options, {
+      allocate: (mode, offset, length) => this.#allocateCached(inode, { mode, offset, length }),
+      writeThrough: this.#isExclusive ? undefined : () => this.#writeThrough(inode),
+    });
+  }
+
+  /** What is in memory is sent before, and read again afterwards. */
+  *#allocateCached(
+    inode: GoferInode,
+    { mode, offset, length }: { mode: number; offset: number; length: number },
+  ): Op<void> {
+    yield* this.#data.send(inode);
+    yield* this.allocateBytes(inode, mode, offset, length);
+    inode.forgetData();
+    inode.update(yield* this.remote.stat(yield* this.fdOf(inode)), this.options);
+  }
+
+  *#writeThrough(inode: GoferInode): Op<void> {
+    yield* uninterrupted(this.#data.settle(inode));
+  }
+
+  *readBytes(inode: GoferInode, offset: number, length: number): Op<Uint8Array> {
+    return yield* this.#data.readBytes(assertDefined(inode.readFd), offset, length);
+  }
+
+  *writeBytes(inode: GoferInode, offset: number, bytes: Uint8Array): Op<number> {
+    const count = yield* this.#data.writeBytes(inode, offset, bytes);
+    if (offset + count > inode.size) inode.size = offset + count;
+    return count;
+  }
+
+  *allocateBytes(inode: GoferInode, mode: number, offset: number, length: number): Op<void> {
+    const opened = assertDefined(inode.writeFd);
+    yield* this.remote.allocate(opened, mode, offset, length).wait();
+    inode.isUnsynced = true;
+  }
+
+  // Extended attributes.
+
+  override *loadXattrs(inode: Inode): Op<Xattrs> {
+    const own = inode as GoferInode;
+    if (own.xattrs !== undefined) return own.xattrs;
+    const found: Xattrs = new Map();
+    for (const name of yield* this.upstream.listXattr(own)) {
+      found.set(name, yield* this.upstream.getXattr(own, name));
+    }
+    own.xattrs = found;
+    return found;
+  }
+
+  override xattrsChanged(): void {
+    // The server was told before.
+  }
+
+  // Room.
+
+  override *freeBlocks(): Op<number> {
+    return Infinity;
+  }
+
+  override reserveBlocks(blocks: number): number {
+    return blocks;
+  }
+
+  override releaseBlocks(): void {
+    // Room is the server's.
+  }
+
+  override mustThrottle(): boolean {
+    return this.#data.isFarBehind;
+  }
+
+  override throttle(): Op<void> {
+    return this.#data.throttle();
+  }
+
+  // The whole.
+
+  override *syncInode(inode: Inode): Op<void> {
+    const own = inode as GoferInode;
+    yield* uninterrupted(this.#sync([own]));
+  }
+
+  override *sync(): Op<void> {
+    const seen = this.#data.errors.sample();
+    yield* uninterrupted(this.#sync([...this.inodes.values()]));
+    const { error } = this.#data.errors.checkAndAdvance(seen);
+    if (error !== undefined) throw error;
+  }
+
+  /** Sends all, then asks for all to be synced, and waits for the answers. */
+  *#sync(inodes: readonly GoferInode[]): Op<void> {
+    for (const inode of inodes) yield* this.#data.send(inode);
+    const opened: RemoteFd[] = [];
+    for (const inode of inodes) {
+      if (!inode.isUnsynced) continue;
+      inode.isUnsynced = false;
+      if (inode.writeFd === undefined) yield* this.#data.open(inode, O_WRONLY);
+      opened.push(assertDefined(inode.writeFd));
+    }
+    const pending = opened.length === 0 ? undefined : this.remote.sync(opened);
+    yield* this.#data.settleAll(inodes);
+    if (pending !== undefined) yield* pending.wait();
+  }
+
+  override *release(): Op<void> {
+    this.#data.stop();
+    try {
+      yield* this.sync();
+    } finally {
+      yield* this.remote.release();
+    }
+  }
+
+  /** The server has lost the session. */
+  recover(mounted: MountedRoot, calls: RecoveryCalls): Op<void> {
+    const root = inodeOf(this.root);
+    return reclaim(this.inodes.values(), { root, mounted }, calls);
+  }
+
+  override *statfs(): Op<Statfs> {
+    const found = yield* this.remote.statfs(yield* this.fdOf(inodeOf(this.root)));
+    const { blockSize, blocks, bfree, bavail, files, ffree, nameLen } = found;
+    return {
+      type: V9FS_MAGIC,
+      bsize: blockSize,
+      blocks,
+      bfree,
+      bavail,
+      files,
+      ffree,
+      namelen: Math.min(nameLen, NAME_MAX),
+      flags: 0,
+    };
+  }
+
+  /** What the server has not got, or not answered. */
+  override get commitStatus(): CommitStatus | undefined {
+    return undefined;
+  }
+}
