@@ -9,10 +9,12 @@ const FDS_MAX = 1024;
 export class FdCache {
   readonly #used = new Set<GoferInode>();
   readonly #close: (inode: GoferInode) => void;
+  readonly #isDirty: (inode: GoferInode) => boolean;
 
-  /** `close` closes what the server has open of a file. */
-  constructor(close: (inode: GoferInode) => void) {
+  /** `close` closes what the server has open of a file; not of one that is to be written. */
+  constructor(close: (inode: GoferInode) => void, isDirty: (inode: GoferInode) => boolean) {
     this.#close = close;
+    this.#isDirty = isDirty;
   }
 
   /** A file has a descriptor, which was just used. */
@@ -32,7 +34,11 @@ export class FdCache {
       if (this.#used.size <= FDS_MAX || steps-- <= 0) return;
       this.#used.delete(inode);
       const isNeeded =
-        inode.refs > 0 || inode.unanswered > 0 || inode.changing > 0 || inode.dentry === undefined;
+        inode.refs > 0 ||
+        inode.unanswered > 0 ||
+        inode.changing > 0 ||
+        inode.dentry === undefined ||
+        this.#isDirty(inode);
       if (isNeeded || inode.dentry?.parent === undefined) this.#used.add(inode);
       else this.#close(inode);
     }

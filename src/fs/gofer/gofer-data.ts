@@ -6,7 +6,7 @@
 // Requests are done in the order in which they are sent. So what was sent counts as being at the
 // server: a read that follows finds it there, and only an fsync has to wait for the answers.
 
-import { type LinuxError, linuxerr } from '../../abi/errno.ts';
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -78,7 +78,7 @@ export class GoferData implements DataSource, DirtyTracker {
     if (!needsRead && !needsWrite) return;
     const fd = yield* this.#options.fdOf(inode);
     if (needsRead && !needsWrite) yield* this.#openToRead(inode, fd);
-    else yield* this.#openToWrite(inode, fd);
+    else yield* this.#openToWrite(inode, fd, needsRead);
   }
 
   *#openToRead(inode: GoferInode, fd: RemoteFd): Op<void> {
@@ -108,14 +108,14 @@ export class GoferData implements DataSource, DirtyTracker {
   }
 
   /** To read as well if that may be: most that writes fills up blocks. */
-  *#openToWrite(inode: GoferInode, fd: RemoteFd): Op<void> {
+  *#openToWrite(inode: GoferInode, fd: RemoteFd, mustRead: boolean): Op<void> {
     const { remote } = this.#options;
     let opened: RemoteFd;
     let reads = true;
     try {
       opened = yield* remote.open(fd, O_RDWR);
     } catch (error) {
-      if (error !== linuxerr.EACCES) throw error;
+      if (error !== linuxerr.EACCES || mustRead) throw error;
       opened = yield* remote.open(fd, O_WRONLY);
       reads = false;
     }
@@ -146,10 +146,28 @@ export class GoferData implements DataSource, DirtyTracker {
     inode.readFd = inode.writeFd = inode.fd = undefined;
   }
 
-  /** A file that was written goes out of memory. */
+  /** Asks for what was sent of a file to be synced, if the server has it open. */
   syncUnawaited(inode: GoferInode): void {
+    if (inode.writeFd === undefined) return;
     inode.isUnsynced = false;
-    if (inode.writeFd !== undefined) this.sent(inode, this.#options.remote.sync([inode.writeFd]));
+    const pending = this.#options.remote.sync([inode.writeFd]);
+    pending.onSettled((error) => {
+      if (error !== undefined) inode.isUnsynced = true;
+    });
+    this.sent(inode, pending);
+  }
+
+  /** The same, opening it if need be. Failures are told to whoever syncs. */
+  *syncFile(inode: GoferInode): Op<void> {
+    // Nobody can ever read it.
+    if (inode.nlink === 0 && inode.writeFd === undefined) return;
+    try {
+      yield* this.open(inode, O_WRONLY);
+    } catch (error) {
+      this.#failed(inode, errorOf(error));
+      return;
+    }
+    this.syncUnawaited(inode);
   }
 
   get #keeps(): boolean {
@@ -164,7 +182,11 @@ export class GoferData implements DataSource, DirtyTracker {
     if (offset >= end) return [];
     yield* this.open(inode, O_RDONLY);
     const bytes = yield* this.readBytes(assertDefined(inode.readFd), offset, end - offset);
-    return bytes.length === 0 ? [] : [{ offset, bytes }];
+    if (bytes.length === end - offset) return [{ offset, bytes }];
+    // The file was cut there, which nobody has told: what isn't there reads as zeros.
+    const whole = new Uint8Array(end - offset);
+    whole.set(bytes);
+    return [{ offset, bytes: whole }];
   }
 
   /** Fewer at the end of the file. Several requests are under way at a time. */
@@ -289,15 +311,20 @@ export class GoferData implements DataSource, DirtyTracker {
     try {
       if (hasData) yield* uninterrupted(this.open(inode, O_WRONLY));
     } catch (error) {
-      this.#failed(inode, error as LinuxError);
+      this.#failed(inode, errorOf(error));
       return;
     }
     this.#dirty.delete(inode);
     if (data !== undefined && hasData) this.#sendData(inode, data);
     if (inode.hasOwnTimes) {
       const { atime, mtime } = inode;
-      const fd = yield* this.#options.fdOf(inode);
-      this.sent(inode, remote.setAttributes(fd, { atime, mtime }));
+      inode.hasOwnTimes = false;
+      try {
+        const fd = yield* this.#options.fdOf(inode);
+        this.sent(inode, remote.setAttributes(fd, { atime, mtime }));
+      } catch (error) {
+        this.#failed(inode, errorOf(error));
+      }
     }
     onSent(inode);
   }
@@ -328,6 +355,8 @@ export class GoferData implements DataSource, DirtyTracker {
       data.onDirtied(chunk);
     }
     flush();
+    // What is on its way to here was read before.
+    data.generation++;
     data.storedChunks = Math.max(data.storedChunks, Math.ceil(inode.size / CHUNK_SIZE));
   }
 
@@ -386,6 +415,12 @@ export class GoferData implements DataSource, DirtyTracker {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
   }
+}
+
+/** Of a request. Anything else is a bug, and goes on. */
+function errorOf(error: unknown): LinuxError {
+  if (error instanceof LinuxError) return error;
+  throw error;
 }
 
 function hasDirty(data: CachedData): boolean {

@@ -385,6 +385,8 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
   protected *changingNames(dirs: readonly LocalDentry[], change: () => Op<void>): Op<void> {
     const inodes = [...new Set(dirs.map(inodeOf))].sort((a, b) => a.ino - b.ino);
     const held: GoferInode[] = [];
+    // Not to be forgotten meanwhile.
+    for (const dir of dirs) dir.incRef();
     try {
       for (const inode of inodes) {
         yield* inode.namesMutex.lock();
@@ -402,6 +404,7 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
       }
     } finally {
       for (const inode of held.reverse()) inode.namesMutex.unlock();
+      for (const dir of dirs) dir.decRef();
     }
   }
 

@@ -8,11 +8,19 @@
 // known of the directory is forgotten, and whoever syncs is told.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { AT_REMOVEDIR, O_TRUNC, RENAME_EXCHANGE } from '../../abi/fcntl.ts';
+import {
+  AT_REMOVEDIR,
+  O_ACCMODE,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+  RENAME_EXCHANGE,
+} from '../../abi/fcntl.ts';
 import { S_IFMT } from '../../abi/stat.ts';
-import type { Op } from '../../lib/op.ts';
+import { type Op, uninterrupted } from '../../lib/op.ts';
 import type { SetXattr } from '../../vfs/options.ts';
 import type { Inode, LocalDentry } from '../shared/inode.ts';
+import { isThere } from '../shared/local-tree.ts';
 import type { AttributeChange, Move, NewName, Upstream } from '../shared/upstream.ts';
 import type { GoferData } from './gofer-data.ts';
 import type { GoferInode } from './gofer-inode.ts';
@@ -40,13 +48,18 @@ export class GoferUpstream implements Upstream {
     this.#tree = tree;
   }
 
-  create(place: NewName, inode: Inode): Op<void> {
+  *create(place: NewName, inode: Inode): Op<void> {
     const { parent, name } = place;
-    return this.#tree.changingNames([parent], () => {
-      if (parent.isDead) throw linuxerr.ENOENT;
-      if (parent.children?.has(name) === true) throw linuxerr.EEXIST;
-      return this.#create(place, inode as GoferInode);
-    });
+    try {
+      yield* this.#tree.changingNames([parent], () => {
+        if (parent.isDead) throw linuxerr.ENOENT;
+        if (parent.children?.has(name) === true) throw linuxerr.EEXIST;
+        return this.#create(place, inode as GoferInode);
+      });
+    } catch (error) {
+      this.#tree.inodes.delete(inode as GoferInode);
+      throw error;
+    }
   }
 
   *#create({ parent, name }: NewName, inode: GoferInode): Op<void> {
@@ -61,7 +74,7 @@ export class GoferUpstream implements Upstream {
     inode.readFd = inode.writeFd = made.opened;
     const mayGoOn = isExclusive && remote.pipelines && dir.isTrusted;
     if (!mayGoOn) {
-      const statx = yield* pending.wait();
+      const statx = yield* this.#waitFor(pending, [parent]);
       inodes.made(inode, statx);
       this.#adoptOwner(inode, statx);
       dir.isTrusted = true;
@@ -101,11 +114,17 @@ export class GoferUpstream implements Upstream {
     yield* remote.link(parentFd, name, targetFd).wait();
   }
 
-  remove(parent: LocalDentry, child: LocalDentry): Op<void> {
-    return this.#tree.changingNames([parent], () => {
-      if (parent.children?.get(child.name) !== child) throw linuxerr.ENOENT;
-      return this.#remove(parent, child);
-    });
+  *remove(parent: LocalDentry, child: LocalDentry): Op<void> {
+    child.incRef();
+    try {
+      yield* this.#tree.changingNames([parent], () => {
+        if (parent.children?.get(child.name) !== child) throw linuxerr.ENOENT;
+        return this.#remove(parent, child);
+      });
+      if (!isThere(child)) this.#tree.forgetNames(parent);
+    } finally {
+      child.decRef();
+    }
   }
 
   *#remove(parent: LocalDentry, child: LocalDentry): Op<void> {
@@ -113,7 +132,8 @@ export class GoferUpstream implements Upstream {
     const dir = inodeOf(parent);
     const inode = inodeOf(child);
     // What is open, or has other names, is used on.
-    if (inode.refs > 0 && inode.fd === undefined) yield* this.#tree.fdOf(inode);
+    const isUsedOn = child.refs > 1 || inode.refs > 1 || (inode.nlink > 1 && !inode.isDir);
+    if (isUsedOn && inode.fd === undefined) yield* this.#tree.fdOf(inode);
     const parentFd = yield* this.#tree.fdOf(dir);
     const isEmpty = !inode.isDir || inode.entryCount === 0;
     const pending = remote.unlink(parentFd, child.name, inode.isDir ? AT_REMOVEDIR : 0);
@@ -132,13 +152,16 @@ export class GoferUpstream implements Upstream {
       if (!isStill || newParent.isDead) throw linuxerr.ENOENT;
       return this.#move(move, flags);
     });
+    if (isThere(old) && (target === undefined || isThere(target))) return;
+    for (const dir of [oldParent, newParent]) this.#tree.forgetNames(dir);
   }
 
   *#move(move: Move, flags: number): Op<void> {
     const { oldParent, old, newParent, newName, target } = move;
     const replaced = target === undefined ? undefined : inodeOf(target);
     const isExchange = (flags & RENAME_EXCHANGE) !== 0;
-    if (replaced !== undefined && !isExchange && replaced.refs > 0) {
+    const isUsedOn = replaced !== undefined && (replaced.refs > 1 || replaced.nlink > 1);
+    if (isUsedOn && !isExchange) {
       yield* this.#tree.fdOf(replaced);
     }
     const pending = this.#tree.remote.rename({
@@ -159,12 +182,20 @@ export class GoferUpstream implements Upstream {
     // What was written before is cut too.
     if (change.size !== undefined) yield* data.send(own);
     const pending = remote.setAttributes(fd, change);
+    const { sentMode } = own;
     if (change.mode !== undefined) own.sentMode = (own.mode & S_IFMT) | change.mode;
     const givesAway = change.uid !== undefined || change.gid !== undefined;
     // Nobody but its owner may, which is up to the server.
     const isSure = isExclusive && !givesAway && own.isTrusted;
     if (isSure) data.sent(own, pending);
-    else yield* pending.wait();
+    else {
+      try {
+        yield* uninterrupted(pending.wait());
+      } catch (error) {
+        own.sentMode = sentMode;
+        throw error;
+      }
+    }
     own.isTrusted = true;
     if (change.size !== undefined) {
       own.isUnsynced = true;
@@ -190,12 +221,12 @@ export class GoferUpstream implements Upstream {
 
   *setXattr(inode: Inode, { name, value, flags }: SetXattr): Op<void> {
     const fd = yield* this.#tree.fdOf(inode as GoferInode);
-    yield* this.#tree.remote.setXattr(fd, name, value, flags).wait();
+    yield* uninterrupted(this.#tree.remote.setXattr(fd, name, value, flags).wait());
   }
 
   *removeXattr(inode: Inode, name: string): Op<void> {
     const fd = yield* this.#tree.fdOf(inode as GoferInode);
-    yield* this.#tree.remote.removeXattr(fd, name).wait();
+    yield* uninterrupted(this.#tree.remote.removeXattr(fd, name).wait());
   }
 
   *open(inode: Inode, flags: number): Op<void> {
@@ -203,13 +234,13 @@ export class GoferUpstream implements Upstream {
     // Directories are listed by what pins them.
     if (inode.isDir) return;
     // O_TRUNC is a change of the size, which follows.
-    const access = (flags & O_TRUNC) === 0 ? flags : flags | 2;
-    yield* this.#tree.data.open(own, access);
+    const isCut = (flags & O_TRUNC) !== 0 && (flags & O_ACCMODE) === O_RDONLY;
+    yield* this.#tree.data.open(own, isCut ? O_RDWR : flags);
   }
 
-  *#waitFor(pending: Pending<unknown>, dirs: readonly LocalDentry[]): Op<void> {
+  *#waitFor<T>(pending: Pending<T>, dirs: readonly LocalDentry[]): Op<T> {
     try {
-      yield* pending.wait();
+      return yield* pending.wait();
     } catch (error) {
       // It isn't as it was thought to be.
       if (error === linuxerr.ENOENT || error === linuxerr.EEXIST || error === linuxerr.EIO) {

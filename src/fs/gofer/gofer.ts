@@ -2,7 +2,6 @@
 // names, attributes and data are fetched when they are needed, kept as long as the cache mode says,
 // and changed here as they are changed there. Mirrors gVisor pkg/sentry/fsimpl/gofer; README.md.
 
-import { O_WRONLY } from '../../abi/fcntl.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { S_PERMISSIONS, type Statfs } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
@@ -29,7 +28,7 @@ import { GoferUpstream } from './gofer-upstream.ts';
 import { InodeTable } from './inode-table.ts';
 import type { GoferOptions } from './options.ts';
 import { reclaim } from './reclaim.ts';
-import type { Remote, RemoteFd } from './remote.ts';
+import type { Remote } from './remote.ts';
 
 /** f_type of statfs, as gVisor has it. Linux: V9FS_MAGIC. */
 const V9FS_MAGIC = 0x01021997;
@@ -69,9 +68,14 @@ export class Gofer extends GoferNames implements DirectFiles {
       },
     });
     this.stored = this.#data.loader;
-    this.fds = new FdCache((inode) => {
-      this.#data.closeFds(inode);
-    });
+    this.fds = new FdCache(
+      (inode) => {
+        // What was written is made durable before it can't be any more.
+        if (inode.isUnsynced) this.#data.syncUnawaited(inode);
+        this.#data.closeFds(inode);
+      },
+      (inode) => this.#data.isDirty(inode),
+    );
     this.inodes = new InodeTable({
       owner: this,
       clock,
@@ -156,7 +160,8 @@ export class Gofer extends GoferNames implements DirectFiles {
     if (this.revalidates) return new DirectFileDescription(this, options);
     const inode = options.inode as GoferInode;
     return new CachedFileDescription(this, options, {
-      allocate: (mode, offset, length) => this.#allocateCached(inode, { mode, offset, length }),
+      allocate: (mode, offset, length) =>
+        uninterrupted(this.#allocateCached(inode, { mode, offset, length })),
       writeThrough: this.#isExclusive ? undefined : () => this.#writeThrough(inode),
     });
   }
@@ -201,8 +206,7 @@ export class Gofer extends GoferNames implements DirectFiles {
     for (const name of yield* this.upstream.listXattr(own)) {
       found.set(name, yield* this.upstream.getXattr(own, name));
     }
-    own.xattrs = found;
-    return found;
+    return (own.xattrs ??= found);
   }
 
   override xattrsChanged(): void {
@@ -245,19 +249,16 @@ export class Gofer extends GoferNames implements DirectFiles {
     if (error !== undefined) throw error;
   }
 
-  /** Sends all, then asks for all to be synced, and waits for the answers. */
+  /** Sends all, asks for all to be synced, and waits for the answers. Failures are each file's. */
   *#sync(inodes: readonly GoferInode[]): Op<void> {
-    for (const inode of inodes) yield* this.#data.send(inode);
-    const opened: RemoteFd[] = [];
-    for (const inode of inodes) {
-      if (!inode.isUnsynced) continue;
-      inode.isUnsynced = false;
-      if (inode.writeFd === undefined) yield* this.#data.open(inode, O_WRONLY);
-      opened.push(assertDefined(inode.writeFd));
+    for (const inode of inodes) inode.incRef();
+    try {
+      for (const inode of inodes) yield* this.#data.send(inode);
+      for (const inode of inodes) if (inode.isUnsynced) yield* this.#data.syncFile(inode);
+      yield* this.#data.settleAll(inodes);
+    } finally {
+      for (const inode of inodes) inode.decRef();
     }
-    const pending = opened.length === 0 ? undefined : this.remote.sync(opened);
-    yield* this.#data.settleAll(inodes);
-    if (pending !== undefined) yield* pending.wait();
   }
 
   override *release(): Op<void> {

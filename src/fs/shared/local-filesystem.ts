@@ -30,7 +30,7 @@ import { applySetStat, checkSetStatTarget, statOf, touchAtime } from './attribut
 import { makeDirectory, makeLink, makeNode, makeSymlink } from './create.ts';
 import { DeviceDescription, type Devices } from './devices.ts';
 import type { Inode, LocalDentry } from './inode.ts';
-import { checkMayRemove, checkName, isDots, LocalTree } from './local-tree.ts';
+import { checkMayRemove, checkName, isDots, isThere, LocalTree } from './local-tree.ts';
 import { openLocal } from './open.ts';
 import { openFifo } from './pipe-description.ts';
 import { RegularFileDescription, type RegularFileOptions } from './regular-file-description.ts';
@@ -221,6 +221,8 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     if (child.inode.isDir) throw linuxerr.EISDIR;
     if (child.mountCount > 0) throw linuxerr.EBUSY;
     if (this.upstream !== undefined) yield* this.upstream.remove(parent, child);
+    // It may have been forgotten while the tree's keeper removed it.
+    if (this.upstream !== undefined && !isThere(child)) return;
     this.#remove(parent, child);
   }
 
@@ -252,6 +254,8 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     if (child.mountCount > 0) throw linuxerr.EBUSY;
     if (child.inode.entryCount > 0) throw linuxerr.ENOTEMPTY;
     if (this.upstream !== undefined) yield* this.upstream.remove(parent, child);
+    // It may have been forgotten while the tree's keeper removed it.
+    if (this.upstream !== undefined && !isThere(child)) return;
     this.#remove(parent, child);
   }
 

@@ -305,6 +305,11 @@ export function checkMayRemove(rp: ResolvingPath, dir: LocalDentry, child: Local
   checkSticky(rp.creds, dir.inode, child.inode);
 }
 
+/** Is it an entry of its directory, as far as that is in memory? */
+export function isThere(dentry: LocalDentry): boolean {
+  return dentry.parent?.children?.get(dentry.name) === dentry;
+}
+
 export function isDots(name: string): boolean {
   return name === '.' || name === '..';
 }

@@ -89,7 +89,10 @@ function* openOrCreate(
             ? createAndOpen(fs, rp, parent, options)
             : yield* createUpstreamAndOpen(fs, rp, parent, options);
         // Somebody else has made it meanwhile.
-        if (file === undefined) continue;
+        if (file === undefined) {
+          rp.start = parent;
+          continue;
+        }
         return told(fs, file, IN_OPEN);
       }
       if ((flags & O_EXCL) !== 0) throw linuxerr.EEXIST;

@@ -13,7 +13,7 @@ import { checkAccess, MAY_EXEC, MAY_WRITE } from '../../vfs/permissions.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import { ownedByCreator } from './create.ts';
 import { LocalDentry } from './inode.ts';
-import { checkMayRemove, checkName, isDots, type LocalTree } from './local-tree.ts';
+import { checkMayRemove, checkName, isDots, isThere, type LocalTree } from './local-tree.ts';
 
 interface Rename {
   readonly rp: ResolvingPath;
@@ -57,7 +57,16 @@ export function* renameLocal(
     if (fs.upstream !== undefined) {
       const { oldParent, newName } = rename;
       const { flags } = options;
-      yield* fs.upstream.move({ oldParent, old, newParent, newName, target, flags });
+      old.incRef();
+      target?.incRef();
+      try {
+        yield* fs.upstream.move({ oldParent, old, newParent, newName, target, flags });
+      } finally {
+        old.decRef();
+        target?.decRef();
+      }
+      // They may have been forgotten meanwhile.
+      if (!isThere(old) || (target !== undefined && !isThere(target))) return;
     }
     perform(fs, rename, old, target);
   } finally {
