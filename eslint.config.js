@@ -32,10 +32,10 @@ const LAYERS = {
     imports: ['worker', 'src/abi', 'src/lib'],
     typesOnly: [
       'src/api.ts',
-      'src/api-gofer.ts',
       'src/api-snapshots.ts',
       'src/api-storage.ts',
       'src/archive',
+      'src/fs/gofer/mount-options.ts',
       'src/image',
     ],
   },
@@ -54,22 +54,21 @@ const LAYERS = {
       'src/abi',
       'src/lib',
     ],
-    typesOnly: ['src/api.ts', 'src/api-gofer.ts', 'src/api-snapshots.ts', 'src/api-storage.ts'],
+    typesOnly: ['src/api.ts', 'src/api-snapshots.ts', 'src/api-storage.ts'],
     packages: ['comlink'],
   },
   'src/api.ts': {
     imports: [],
     typesOnly: [
-      'src/api-gofer.ts',
       'src/api-snapshots.ts',
       'src/api-storage.ts',
       'src/archive',
+      'src/fs/gofer/mount-options.ts',
       'src/image',
       'src/abi',
       'src/lib',
     ],
   },
-  'src/api-gofer.ts': { imports: [] },
   'src/api-snapshots.ts': { imports: [] },
   'src/api-storage.ts': { imports: [] },
   'src/wasi': {
@@ -98,6 +97,7 @@ const LAYERS = {
   },
   'src/fs/gofer': {
     imports: [
+      'src/fs/gofer/mount-options.ts',
       'src/fs/shared',
       'src/lisafs',
       'src/transport',
@@ -108,6 +108,7 @@ const LAYERS = {
       'src/lib',
     ],
   },
+  'src/fs/gofer/mount-options.ts': { imports: [] },
   'src/fs/relayfs': { imports: ['src/vfs', 'src/locks', 'src/auth', 'src/abi', 'src/lib'] },
   'src/fs/shared': { imports: ['src/vfs', 'src/locks', 'src/auth', 'src/abi', 'src/lib'] },
   'src/vfs': { imports: ['src/locks', 'src/auth', 'src/abi', 'src/lib'] },

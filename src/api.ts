@@ -4,7 +4,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import type { MountInfo, StorageInfo, StoreHolder } from './api-storage.ts';
-import type { GoferOptions } from './api-gofer.ts';
+import type { GoferOptions } from './fs/gofer/mount-options.ts';
 import type { Snapshots } from './api-snapshots.ts';
 import type { Archives } from './archive/options.ts';
 import type { Stores } from './image/options.ts';

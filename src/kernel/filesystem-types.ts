@@ -4,12 +4,8 @@
 import { linuxerr } from '../abi/errno.ts';
 import { makeDev } from '../abi/stat.ts';
 import { Devfs } from '../fs/devfs/devfs.ts';
-import {
-  type ConnectGofer,
-  type GoferMountOptions,
-  mountGofer,
-  withoutToken,
-} from '../fs/gofer/mount-gofer.ts';
+import { type ConnectGofer, mountGofer, withoutToken } from '../fs/gofer/mount-gofer.ts';
+import type { GoferOptions } from '../fs/gofer/mount-options.ts';
 import { Idbfs } from '../fs/idbfs/idbfs.ts';
 import type { Devices } from '../fs/shared/devices.ts';
 import { Tmpfs, type TmpfsOptions } from '../fs/tmpfs/tmpfs.ts';
@@ -41,7 +37,7 @@ export type KernelMountSpec =
   | {
       readonly type: 'gofer';
       readonly source: string;
-      readonly options?: GoferMountOptions & KernelMountOptions;
+      readonly options?: GoferOptions & KernelMountOptions;
     }
   | { readonly type: 'bind'; readonly source: string; readonly options?: KernelMountOptions };
 

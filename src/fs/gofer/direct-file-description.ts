@@ -3,25 +3,14 @@
 // pkg/sentry/fsimpl/gofer/regular_file.go (InteropModeShared).
 
 import { linuxerr } from '../../abi/errno.ts';
-import {
-  FALLOC_FL_KEEP_SIZE,
-  O_APPEND,
-  O_DSYNC,
-  SEEK_CUR,
-  SEEK_DATA,
-  SEEK_END,
-  SEEK_HOLE,
-  SEEK_SET,
-} from '../../abi/fcntl.ts';
+import { FALLOC_FL_KEEP_SIZE, O_APPEND, O_DSYNC } from '../../abi/fcntl.ts';
 import { IN_ATTRIB } from '../../abi/inotify.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../../abi/limits.ts';
 import type { Credentials } from '../../auth/credentials.ts';
-import { Mutex, type Op } from '../../lib/op.ts';
-import type { SetStat } from '../../vfs/options.ts';
+import type { Op } from '../../lib/op.ts';
 import { withoutSetIds } from '../../vfs/permissions.ts';
-import { LOCK_RANK } from '../shared/inode.ts';
-import { LocalFileDescription } from '../shared/local-file-description.ts';
 import type { LocalTree } from '../shared/local-tree.ts';
+import { OffsetDescription, type Written } from '../shared/offset-description.ts';
 import type { RegularFileOptions } from '../shared/regular-file-description.ts';
 import type { GoferInode } from './gofer-inode.ts';
 
@@ -34,12 +23,10 @@ export interface DirectFiles {
   refreshed(inode: GoferInode): Op<void> | undefined;
 }
 
-export class DirectFileDescription extends LocalFileDescription {
+export class DirectFileDescription extends OffsetDescription {
   readonly #files: DirectFiles;
   readonly #own: GoferInode;
   readonly #creds: Credentials;
-  readonly #offsetMutex = new Mutex(LOCK_RANK.offset);
-  #offset = 0;
 
   constructor(fs: LocalTree & DirectFiles, options: RegularFileOptions) {
     super(fs, options);
@@ -48,28 +35,12 @@ export class DirectFileDescription extends LocalFileDescription {
     this.#creds = options.creds;
   }
 
-  protected override setStatImpl(change: SetStat, creds: Credentials): Op<number> {
-    if (change.size !== undefined && !this.isWritable) throw linuxerr.EINVAL;
-    return super.setStatImpl(change, creds);
+  /** The server is asked each time. */
+  protected override readNow(): number {
+    return -1;
   }
 
-  override *readableBytes(): Op<number> {
-    yield* this.#refresh();
-    return this.#own.size - this.#offset;
-  }
-
-  protected override *readImpl(buffer: Uint8Array): Op<number> {
-    yield* this.#offsetMutex.lock();
-    try {
-      const count = yield* this.preadImpl(buffer, this.#offset);
-      this.#offset += count;
-      return count;
-    } finally {
-      this.#offsetMutex.unlock();
-    }
-  }
-
-  protected override *preadImpl(buffer: Uint8Array, offset: number): Op<number> {
+  protected override *readWaiting(buffer: Uint8Array, offset: number): Op<number> {
     const wanted = Math.min(buffer.length, RW_COUNT_MAX, FILE_SIZE_MAX - offset);
     if (wanted <= 0) return 0;
     const bytes = yield* this.#files.readBytes(this.#own, offset, wanted);
@@ -77,23 +48,8 @@ export class DirectFileDescription extends LocalFileDescription {
     return bytes.length;
   }
 
-  protected override *writeImpl(bytes: Uint8Array): Op<number> {
-    yield* this.#offsetMutex.lock();
-    try {
-      const { count, end } = yield* this.#write(bytes, this.#offset);
-      if (count > 0) this.#offset = end;
-      return count;
-    } finally {
-      this.#offsetMutex.unlock();
-    }
-  }
-
-  protected override *pwriteImpl(bytes: Uint8Array, offset: number): Op<number> {
-    return (yield* this.#write(bytes, offset)).count;
-  }
-
-  *#write(bytes: Uint8Array, at: number): Op<{ count: number; end: number }> {
-    if (bytes.length === 0) return { count: 0, end: at };
+  protected override *writeAt(bytes: Uint8Array, at: number): Op<Written> {
+    if (bytes.length === 0) return { count: 0, offset: at };
     const { dataMutex } = this.#own;
     yield* dataMutex.lock();
     try {
@@ -108,7 +64,7 @@ export class DirectFileDescription extends LocalFileDescription {
       if (written === 0) throw linuxerr.ENOSPC;
       this.#dropSetIds();
       if ((this.statusFlags & O_DSYNC) !== 0) yield* this.syncImpl({ dataOnly: false });
-      return { count: written, end: offset + written };
+      return { count: written, offset: offset + written };
     } finally {
       dataMutex.unlock();
     }
@@ -134,44 +90,17 @@ export class DirectFileDescription extends LocalFileDescription {
     this.#dropSetIds();
   }
 
-  protected override *seekImpl(offset: number, whence: number): Op<number> {
-    yield* this.#offsetMutex.lock();
-    try {
-      if (whence >= SEEK_END) yield* this.#refresh();
-      const target = this.#seekTarget(offset, whence);
-      if (target < 0 || target > FILE_SIZE_MAX) throw linuxerr.EINVAL;
-      this.#offset = target;
-      return target;
-    } finally {
-      this.#offsetMutex.unlock();
-    }
+  /** The server's holes are not known here: everything is data, up to the end. */
+  protected override *findData(from: number): Op<number> {
+    return from;
   }
 
-  /** The server's holes are not known here: everything is data, up to the end. */
-  #seekTarget(offset: number, whence: number): number {
-    const { size } = this.#own;
-    switch (whence) {
-      case SEEK_SET:
-        return offset;
-      case SEEK_CUR:
-        return this.#offset + offset;
-      case SEEK_END:
-        return size + offset;
-      case SEEK_DATA:
-      case SEEK_HOLE:
-        if (offset < 0 || offset >= size) throw linuxerr.ENXIO;
-        return whence === SEEK_DATA ? offset : size;
-      default:
-        throw linuxerr.EINVAL;
-    }
+  protected override *findHole(): Op<number> {
+    return this.#own.size;
   }
 
   *#refresh(): Op<void> {
     const refreshed = this.#files.refreshed(this.#own);
     if (refreshed !== undefined) yield* refreshed;
-  }
-
-  protected override syncImpl(options: { readonly dataOnly: boolean }): Op<void> {
-    return this.syncFile(options);
   }
 }

@@ -7,7 +7,7 @@
 // server: a read that follows finds it there, and only an fsync has to wait for the answers.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
-import { O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
+import { O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Op, startOp, uninterrupted, WaitQueue } from '../../lib/op.ts';
@@ -59,10 +59,6 @@ export class GoferData implements DataSource, DirtyTracker {
     this.loader = new ChunkLoader(this, this.chunks, NOTHING_UNWRITTEN);
   }
 
-  get dirtyBytes(): number {
-    return this.#dirtyBytes + this.#sentBytes;
-  }
-
   // Open files.
 
   /**
@@ -70,7 +66,7 @@ export class GoferData implements DataSource, DirtyTracker {
    * ensureSharedHandle().
    */
   *open(inode: GoferInode, flags: number): Op<void> {
-    const access = flags & 3;
+    const access = flags & O_ACCMODE;
     const reads = access === O_RDONLY || access === O_RDWR;
     const writes = access === O_WRONLY || access === O_RDWR;
     const needsRead = reads && inode.readFd === undefined;
@@ -280,7 +276,7 @@ export class GoferData implements DataSource, DirtyTracker {
   }
 
   get isFarBehind(): boolean {
-    return this.dirtyBytes > this.#options.dirtyLimit;
+    return this.#dirtyBytes + this.#sentBytes > this.#options.dirtyLimit;
   }
 
   /** Sends what there is, and waits until less than the limit is on its way. */

@@ -11,7 +11,7 @@ import { LocalFilesystem, type LocalOptions } from '../shared/local-filesystem.t
 import type { FdCache } from './fd-cache.ts';
 import { type GoferInode, keyOf } from './gofer-inode.ts';
 import type { InodeTable } from './inode-table.ts';
-import type { GoferOptions } from './options.ts';
+import type { GoferSettings } from './options.ts';
 import type { Found, Remote, RemoteFd } from './remote.ts';
 
 export function inodeOf(dentry: LocalDentry): GoferInode {
@@ -20,13 +20,13 @@ export function inodeOf(dentry: LocalDentry): GoferInode {
 
 export abstract class GoferFiles extends LocalFilesystem {
   protected readonly remote: Remote;
-  protected readonly options: GoferOptions;
+  protected readonly options: GoferSettings;
   protected abstract readonly inodes: InodeTable;
   protected abstract readonly fds: FdCache;
   /** What is known is looked at again before it is used. */
   override readonly revalidates: boolean;
 
-  constructor(remote: Remote, options: GoferOptions & LocalOptions) {
+  constructor(remote: Remote, options: GoferSettings & LocalOptions) {
     super(options);
     this.remote = remote;
     this.options = options;

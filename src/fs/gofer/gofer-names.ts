@@ -8,7 +8,7 @@
 import { linuxerr } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { S_IFLNK, S_IFMT } from '../../abi/stat.ts';
-import { assert, assertDefined } from '../../lib/assert.ts';
+import { assertDefined } from '../../lib/assert.ts';
 import { type Op, uninterrupted } from '../../lib/op.ts';
 import { isLongerThan } from '../../lib/text.ts';
 import type { Statx } from '../../lisafs/records.ts';
@@ -21,7 +21,7 @@ import { isDots } from '../shared/local-tree.ts';
 import { GoferFiles, inodeOf } from './gofer-files.ts';
 import { type GoferInode, keyOf } from './gofer-inode.ts';
 import { Listing, ListingCursor, type ListingSource } from './listing.ts';
-import type { GoferOptions } from './options.ts';
+import type { GoferSettings } from './options.ts';
 import type { Found, Remote, RemoteEntry } from './remote.ts';
 
 export abstract class GoferNames extends GoferFiles implements ListingSource {
@@ -32,7 +32,7 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
   /** Counts changes of names. */
   #version = 0;
 
-  constructor(remote: Remote, options: GoferOptions & LocalOptions) {
+  constructor(remote: Remote, options: GoferSettings & LocalOptions) {
     super(remote, options);
     this.dentries = new DentryCache(options.dentryCacheLimit, (dentry) => {
       this.#forget(dentry);
@@ -406,10 +406,6 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
       for (const inode of held.reverse()) inode.namesMutex.unlock();
       for (const dir of dirs) dir.decRef();
     }
-  }
-
-  protected assertHeld(inode: GoferInode): void {
-    assert(inode.namesMutex.isHeld, 'names are changed without their lock');
   }
 }
 

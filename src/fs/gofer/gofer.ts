@@ -26,14 +26,14 @@ import type { GoferInode } from './gofer-inode.ts';
 import { GoferNames } from './gofer-names.ts';
 import { GoferUpstream } from './gofer-upstream.ts';
 import { InodeTable } from './inode-table.ts';
-import type { GoferOptions } from './options.ts';
+import type { GoferSettings } from './options.ts';
 import { reclaim } from './reclaim.ts';
 import type { Remote } from './remote.ts';
 
 /** f_type of statfs, as gVisor has it. Linux: V9FS_MAGIC. */
 const V9FS_MAGIC = 0x01021997;
 
-export interface GoferMount extends GoferOptions, LocalOptions {
+export interface GoferMount extends GoferSettings, LocalOptions {
   readonly remote: Remote;
   readonly dev: number;
 }

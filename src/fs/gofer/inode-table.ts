@@ -31,10 +31,6 @@ export class InodeTable {
     this.#options = options;
   }
 
-  get size(): number {
-    return this.#byNumber.size;
-  }
-
   values(): Iterable<GoferInode> {
     return this.#byNumber.values();
   }

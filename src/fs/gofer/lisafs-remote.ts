@@ -217,8 +217,8 @@ export class LisafsRemote implements Remote {
       data: NO_DATA,
     }));
     const pending = mapped(reply, ({ child }) => child.statx);
-    const fd = new RemoteFd(clientFD, pending);
-    return { made: { fd, opened: new RemoteFd(clientOpenFD, pending) }, pending };
+    const fd = new RemoteFd(clientFD);
+    return { made: { fd, opened: new RemoteFd(clientOpenFD) }, pending };
   }
 
   *#makeDirectory(parent: RemoteFd, { name, ...making }: Making): Op<MadeFile> {
@@ -240,7 +240,7 @@ export class LisafsRemote implements Remote {
       name,
     }));
     const pending = mapped(reply, ({ childDir }) => childDir.statx);
-    return { made: { fd: new RemoteFd(clientFD, pending), opened: undefined }, pending };
+    return { made: { fd: new RemoteFd(clientFD), opened: undefined }, pending };
   }
 
   *#makeSpecial(parent: RemoteFd, { name, ...making }: Making): Op<Inode> {
@@ -301,11 +301,6 @@ export class LisafsRemote implements Remote {
 
   sync(opened: readonly RemoteFd[]): Pending<void> {
     return done(this.#client.send('FSync', () => ({ fds: opened.map(({ id }) => id) })));
-  }
-
-  flush(opened: RemoteFd): Pending<void> {
-    if (!this.#client.supports('Flush')) return settled(undefined);
-    return done(this.#client.send('Flush', () => ({ fd: opened.id })));
   }
 
   allocate(opened: RemoteFd, mode: number, offset: number, length: number): Pending<void> {
@@ -373,9 +368,6 @@ function mapped<From, To>(reply: Reply<From>, map: (value: From) => To): Pending
     for (const listener of listeners.splice(0)) listener(result.error, result.value);
   });
   return {
-    get isSettled() {
-      return result !== undefined;
-    },
     *wait() {
       yield* reply.wait();
       if (result?.error !== undefined) throw result.error;
@@ -394,7 +386,6 @@ function done(reply: Reply<unknown>): Pending<void> {
 
 function settled<T>(value: T): Pending<T> {
   return {
-    isSettled: true,
     *wait() {
       return value;
     },
@@ -406,7 +397,6 @@ function settled<T>(value: T): Pending<T> {
 
 function failed(error: LinuxError): Pending<never> {
   return {
-    isSettled: true,
     *wait() {
       throw error;
     },

@@ -9,28 +9,8 @@ import type { Transport } from '../../transport/transport.ts';
 import type { Devices } from '../shared/devices.ts';
 import { Gofer } from './gofer.ts';
 import { LisafsRemote } from './lisafs-remote.ts';
-import { CACHE_MODE_NAMES, cacheModeOf, DEFAULTS, type GoferOptions } from './options.ts';
-
-/** With gVisor's names. */
-export interface GoferMountOptions {
-  /** Absolute path in what is served. Default: '/'. */
-  readonly aname?: string;
-  /** Who else changes the files: options.ts. Default: 'fscache'. */
-  readonly cache?: string;
-  /** Names in memory that nobody uses. */
-  readonly dentryCacheLimit?: number;
-  /** Bytes of data in memory. */
-  readonly cacheSize?: number;
-  /** Bytes written that the server has not got. */
-  readonly dirtyLimit?: number;
-  /** Owner and group of what has none at the server. */
-  readonly dfltuid?: number;
-  readonly dfltgid?: number;
-  /** Milliseconds that operations wait for a link that is gone. Default: 60,000. */
-  readonly timeout?: number;
-  /** What the server was started with, if it isn't part of the source. */
-  readonly token?: string;
-}
+import type { GoferOptions } from './mount-options.ts';
+import { CACHE_MODE_NAMES, cacheModeOf, DEFAULTS, type GoferSettings } from './options.ts';
 
 export interface GoferLink {
   readonly source: string;
@@ -64,7 +44,7 @@ class GoferError extends Error {
 /**
  * Errors: GoferError for options, a server that can't be reached, and an `aname` that isn't there.
  */
-export function* mountGofer(mounting: Mounting, options: GoferMountOptions): Op<Gofer> {
+export function* mountGofer(mounting: Mounting, options: GoferOptions): Op<Gofer> {
   const checked = checkOptions(options);
   const { connect, source, dev, clock, devices } = mounting;
   let filesystem: Gofer | undefined;
@@ -108,7 +88,7 @@ function* connected(
 }
 
 /** Errors: GoferError. */
-function checkOptions(options: GoferMountOptions): GoferOptions {
+function checkOptions(options: GoferOptions): GoferSettings {
   const { cache: cacheName = DEFAULTS.cache, aname = '/' } = options;
   const cache = cacheModeOf(cacheName);
   if (cache === undefined) {

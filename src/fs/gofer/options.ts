@@ -1,10 +1,10 @@
-// The mount options of a gofer, with gVisor's names. Mirrors gVisor pkg/sentry/fsimpl/gofer
-// (filesystemOptions); README.md says what the cache modes do.
+// What mount options come to, and what they are without. Mirrors gVisor
+// pkg/sentry/fsimpl/gofer (filesystemOptions); README.md says what the cache modes do.
 
 /** Who else may change the files, and so what is remembered of them. */
 export type CacheMode = 'exclusive' | 'writethrough' | 'shared' | 'none';
 
-export interface GoferOptions {
+export interface GoferSettings {
   readonly cache: CacheMode;
   /** Names in memory that nobody uses. */
   readonly dentryCacheLimit: number;
@@ -19,7 +19,7 @@ export interface GoferOptions {
 
 const OVERFLOW_ID = 65534;
 
-export const DEFAULTS: GoferOptions = {
+export const DEFAULTS: GoferSettings = {
   cache: 'exclusive',
   // A name takes some 500 bytes here, and a round trip if it is not here.
   dentryCacheLimit: 16_384,

@@ -9,18 +9,14 @@ import type { AttributeChange } from '../shared/upstream.ts';
 /** A file the server has pinned for us, or a file it has opened. Its number may change. */
 export class RemoteFd {
   id: number;
-  /** The request that makes it, while it isn't known to have succeeded. */
-  made: Pending<unknown> | undefined;
 
-  constructor(id: number, made?: Pending<unknown>) {
+  constructor(id: number) {
     this.id = id;
-    this.made = made;
   }
 }
 
 /** A request that is on its way: what is sent after it is done after it. */
 export interface Pending<T> {
-  readonly isSettled: boolean;
   /** Errors: the request's. */
   wait(): Op<T>;
   /** Called once, at once if it is settled. */
@@ -108,8 +104,6 @@ export interface Remote {
   read(opened: RemoteFd, offset: number, length: number): Pending<Uint8Array>;
   write(opened: RemoteFd, offset: number, bytes: Uint8Array): Pending<number>;
   sync(opened: readonly RemoteFd[]): Pending<void>;
-  /** close(2) of a descriptor that could write. */
-  flush(opened: RemoteFd): Pending<void>;
   allocate(opened: RemoteFd, mode: number, offset: number, length: number): Pending<void>;
 
   getXattr(fd: RemoteFd, name: string): Op<Uint8Array>;

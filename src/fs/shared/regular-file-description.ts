@@ -7,29 +7,20 @@
 // nobody waits inside.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
-import {
-  O_APPEND,
-  O_DSYNC,
-  SEEK_CUR,
-  SEEK_DATA,
-  SEEK_END,
-  SEEK_HOLE,
-  SEEK_SET,
-} from '../../abi/fcntl.ts';
+import { O_APPEND, O_DSYNC } from '../../abi/fcntl.ts';
 import { IN_ATTRIB } from '../../abi/inotify.ts';
 import { FILE_SIZE_MAX, RW_COUNT_MAX } from '../../abi/limits.ts';
 import { O_SYNC } from '../../abi/fcntl.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import { assertDefined } from '../../lib/assert.ts';
-import { Mutex, type Op } from '../../lib/op.ts';
+import type { Op } from '../../lib/op.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
-import type { SetStat } from '../../vfs/options.ts';
 import { withoutSetIds } from '../../vfs/permissions.ts';
 import { allocateRange, loadRange, nextData } from './fallocate.ts';
 import { BLOCK_SIZE, type FileData, type Need } from './file-data.ts';
-import { type Inode, LOCK_RANK } from './inode.ts';
-import { LocalFileDescription } from './local-file-description.ts';
+import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
+import { OffsetDescription, type Written } from './offset-description.ts';
 import { dropCapability } from './xattrs.ts';
 
 /**
@@ -45,11 +36,9 @@ export interface RegularFileOptions {
   readonly creds: Credentials;
 }
 
-export class RegularFileDescription extends LocalFileDescription {
+export class RegularFileDescription extends OffsetDescription {
   readonly #data: FileData;
   readonly #creds: Credentials;
-  readonly #offsetMutex = new Mutex(LOCK_RANK.offset);
-  #offset = 0;
 
   constructor(fs: LocalTree, options: RegularFileOptions) {
     super(fs, options);
@@ -57,37 +46,10 @@ export class RegularFileDescription extends LocalFileDescription {
     this.#creds = options.creds;
   }
 
-  protected override setStatImpl(change: SetStat, creds: Credentials): Op<number> {
-    if (change.size !== undefined && !this.isWritable) throw linuxerr.EINVAL;
-    return super.setStatImpl(change, creds);
-  }
-
-  /** Negative behind the end, as on Linux. */
-  override *readableBytes(): Op<number> {
-    return this.inode.size - this.#offset;
-  }
-
   // Reading.
 
-  protected override *readImpl(buffer: Uint8Array): Op<number> {
-    if (!this.#offsetMutex.tryLock()) yield* this.#offsetMutex.lock();
-    try {
-      let count = this.#readNow(buffer, this.#offset);
-      if (count < 0) count = yield* this.#readWaiting(buffer, this.#offset);
-      this.#offset += count;
-      return count;
-    } finally {
-      this.#offsetMutex.unlock();
-    }
-  }
-
-  protected override *preadImpl(buffer: Uint8Array, offset: number): Op<number> {
-    const count = this.#readNow(buffer, offset);
-    return count >= 0 ? count : yield* this.#readWaiting(buffer, offset);
-  }
-
   /** Reads what is in memory; -1 if something has to be loaded first. */
-  #readNow(buffer: Uint8Array, offset: number): number {
+  protected override readNow(buffer: Uint8Array, offset: number): number {
     const inode = this.inode;
     const count = Math.min(buffer.length, inode.size - offset);
     if (count <= 0) {
@@ -101,7 +63,7 @@ export class RegularFileDescription extends LocalFileDescription {
     return count;
   }
 
-  *#readWaiting(buffer: Uint8Array, offset: number): Op<number> {
+  protected override *readWaiting(buffer: Uint8Array, offset: number): Op<number> {
     const wanted = Math.min(buffer.length, RW_COUNT_MAX);
     let done = 0;
     while (done < wanted) {
@@ -120,27 +82,8 @@ export class RegularFileDescription extends LocalFileDescription {
 
   // Writing.
 
-  protected override *writeImpl(bytes: Uint8Array): Op<number> {
-    if (!this.#offsetMutex.tryLock()) yield* this.#offsetMutex.lock();
-    try {
-      const end = yield* this.#write(bytes, this.#offset);
-      const count = end.count;
-      if (count > 0) this.#offset = end.offset;
-      return count;
-    } finally {
-      this.#offsetMutex.unlock();
-    }
-  }
-
-  protected override *pwriteImpl(bytes: Uint8Array, offset: number): Op<number> {
-    return (yield* this.#write(bytes, offset)).count;
-  }
-
-  /**
-   * Returns how much was written, and the offset behind it. O_APPEND is decided here, under the
-   * lock.
-   */
-  *#write(bytes: Uint8Array, at: number): Op<{ count: number; offset: number }> {
+  /** O_APPEND is decided here, under the lock. */
+  protected override *writeAt(bytes: Uint8Array, at: number): Op<Written> {
     if (bytes.length === 0) return { count: 0, offset: at };
     const { dataMutex } = this.inode;
     if (!dataMutex.tryLock()) yield* dataMutex.lock();
@@ -240,52 +183,18 @@ export class RegularFileDescription extends LocalFileDescription {
 
   // Seeking.
 
-  protected override *seekImpl(offset: number, whence: number): Op<number> {
-    if (!this.#offsetMutex.tryLock()) yield* this.#offsetMutex.lock();
-    try {
-      const target = yield* this.#seekTarget(offset, whence);
-      if (target < 0 || target > FILE_SIZE_MAX) throw linuxerr.EINVAL;
-      this.#offset = target;
-      return target;
-    } finally {
-      this.#offsetMutex.unlock();
-    }
-  }
-
-  *#seekTarget(offset: number, whence: number): Op<number> {
-    const { size } = this.inode;
-    switch (whence) {
-      case SEEK_SET:
-        return offset;
-      case SEEK_CUR:
-        return this.#offset + offset;
-      case SEEK_END:
-        return size + offset;
-      case SEEK_DATA:
-      case SEEK_HOLE:
-        if (offset < 0 || offset >= size) throw linuxerr.ENXIO;
-        return whence === SEEK_DATA ? yield* this.#findData(offset) : yield* this.#findHole(offset);
-      default:
-        throw linuxerr.EINVAL;
-    }
-  }
-
-  *#findData(from: number): Op<number> {
+  protected override *findData(from: number): Op<number> {
     const found = yield* nextData(this.fs, this.inode, from);
     if (found >= this.inode.size) throw linuxerr.ENXIO;
     return Math.max(from, found);
   }
 
-  *#findHole(from: number): Op<number> {
+  protected override *findHole(from: number): Op<number> {
     const start = Math.floor(from / BLOCK_SIZE) * BLOCK_SIZE;
     for (let position = start; position < this.inode.size; position += BLOCK_SIZE) {
       yield* this.#load({ from: position, to: position + BLOCK_SIZE, isOverwritten: true });
       if (!this.#data.isWritten(position)) return Math.max(from, position);
     }
     return this.inode.size;
-  }
-
-  protected override syncImpl(options: { readonly dataOnly: boolean }): Op<void> {
-    return this.syncFile(options);
   }
 }

@@ -1,9 +1,8 @@
 // Upstream: where a tree is really kept, of a filesystem whose own is a copy of it. It is asked for
 // each change once all has been checked; the change is made here right afterwards.
 
-import type { Timespec } from '../../lib/clock.ts';
 import type { Op } from '../../lib/op.ts';
-import type { SetXattr } from '../../vfs/options.ts';
+import type { SetStat, SetXattr } from '../../vfs/options.ts';
 import type { Inode, LocalDentry } from './inode.ts';
 
 /** Where something is to be made. */
@@ -12,16 +11,8 @@ export interface NewName {
   readonly name: string;
 }
 
-/** Attributes as they will be. */
-export interface AttributeChange {
-  /** Permissions. */
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly size?: number;
-  readonly atime?: Timespec;
-  readonly mtime?: Timespec;
-}
+/** Attributes as they will be: times are none of UTIME_. */
+export type AttributeChange = Omit<SetStat, 'checkWrite'>;
 
 export interface Move {
   readonly oldParent: LocalDentry;

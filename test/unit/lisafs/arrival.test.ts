@@ -12,6 +12,7 @@ import {
   client,
   create,
   end,
+  errnoOf,
   FILE,
   mkdir,
   OWNER,
@@ -32,11 +33,6 @@ function answer<Name extends MessageName>(name: Name, tag: number): ResponseOf<N
   const { mid, payload } = client.replies.find((reply) => reply.tag === tag)!;
   expect(mid, `${name} #${tag}`).toBe(MESSAGES[name].mid);
   return MESSAGES[name].response!.decode(payload) as ResponseOf<Name>;
-}
-
-function errnoOf(tag: number): number | undefined {
-  const { mid, payload } = client.replies.find((reply) => reply.tag === tag)!;
-  return mid === MESSAGES.Error.mid ? payload[0] : undefined;
 }
 
 /** All are sent while the host takes its time with the first one. */

@@ -3,6 +3,7 @@
 import { expect } from 'vitest';
 import { O_RDWR } from '../../../src/abi/fcntl.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../src/lib/text.ts';
+import { MESSAGES } from '../../../src/lisafs/messages.ts';
 import { NO_ID } from '../../../src/lisafs/records.ts';
 import type { ServerOptions } from '../../../src/lisafs/server.ts';
 import type { LoopbackOptions } from '../../../src/transport/loopback.ts';
@@ -58,4 +59,10 @@ export async function write(fd: number, text: string, offset = 0): Promise<numbe
 
 export async function read(fd: number, count = 100, offset = 0): Promise<string> {
   return decodeUtf8((await client.call('PRead', { fd, offset, count })).data);
+}
+
+/** Of a request that failed; its first byte, which is all there is to small numbers. */
+export function errnoOf(tag: number): number | undefined {
+  const { mid, payload } = client.replies.find((reply) => reply.tag === tag)!;
+  return mid === MESSAGES.Error.mid ? payload[0] : undefined;
 }

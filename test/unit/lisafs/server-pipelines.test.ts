@@ -12,6 +12,7 @@ import {
   client,
   create,
   end,
+  errnoOf,
   FILE,
   mkdir,
   OWNER,
@@ -27,11 +28,6 @@ import { settle } from './raw-client.ts';
 const X = CLIENT_FD_MIN;
 
 afterEach(end);
-
-function errnoOf(tag: number): number | undefined {
-  const { mid, payload } = client.replies.find((reply) => reply.tag === tag)!;
-  return mid === MESSAGES.Error.mid ? payload[0] : undefined;
-}
 
 test('a file is known when its data is written', async () => {
   await startSession();

@@ -1,4 +1,4 @@
-// The public API of gofers: directories of other machines.
+// The mount options of a gofer: part of the public API.
 
 /** With gVisor's names. */
 export interface GoferOptions {
