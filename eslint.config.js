@@ -13,7 +13,7 @@ import { burrow } from './.tools/eslint/plugin.mjs';
 const LAYERS = {
   web: {
     imports: ['src/index.ts'],
-    typesOnly: ['src/api.ts', 'src/api-storage.ts'],
+    typesOnly: ['src/api.ts', 'src/api-links.ts', 'src/api-storage.ts'],
     packages: [
       '@codemirror/commands',
       '@codemirror/lang-cpp',
@@ -32,6 +32,7 @@ const LAYERS = {
     imports: ['worker', 'src/abi', 'src/lib'],
     typesOnly: [
       'src/api.ts',
+      'src/api-links.ts',
       'src/api-snapshots.ts',
       'src/api-storage.ts',
       'src/archive',
@@ -54,12 +55,13 @@ const LAYERS = {
       'src/abi',
       'src/lib',
     ],
-    typesOnly: ['src/api.ts', 'src/api-snapshots.ts', 'src/api-storage.ts'],
+    typesOnly: ['src/api.ts', 'src/api-links.ts', 'src/api-snapshots.ts', 'src/api-storage.ts'],
     packages: ['comlink'],
   },
   'src/api.ts': {
     imports: [],
     typesOnly: [
+      'src/api-links.ts',
       'src/api-snapshots.ts',
       'src/api-storage.ts',
       'src/archive',
@@ -69,8 +71,9 @@ const LAYERS = {
       'src/lib',
     ],
   },
+  'src/api-links.ts': { imports: [] },
   'src/api-snapshots.ts': { imports: [] },
-  'src/api-storage.ts': { imports: [] },
+  'src/api-storage.ts': { imports: [], typesOnly: ['src/api-links.ts'] },
   'src/wasi': {
     imports: ['src/syscalls', 'src/abi', 'src/lib'],
     packages: ['@bjorn3/browser_wasi_shim'],
@@ -100,6 +103,7 @@ const LAYERS = {
       'src/fs/gofer/mount-options.ts',
       'src/fs/shared',
       'src/lisafs',
+      'src/p9',
       'src/transport',
       'src/vfs',
       'src/locks',
@@ -114,20 +118,45 @@ const LAYERS = {
   'src/vfs': { imports: ['src/locks', 'src/auth', 'src/abi', 'src/lib'] },
   'src/store': { imports: ['src/abi', 'src/lib'], packages: ['idb-keyval', 'xxhash-wasm'] },
   'src/cli': {
-    imports: ['src/gofer-server', 'src/fsgofer', 'src/transport', 'src/abi', 'src/lib'],
+    imports: [
+      'src/gofer-server',
+      'src/redis',
+      'src/fsgofer',
+      'src/transport',
+      'src/abi',
+      'src/lib',
+    ],
     packages: ['node:', 'pino'],
   },
   'src/gofer-server': {
-    imports: ['src/fsgofer', 'src/lisafs', 'src/transport', 'src/abi', 'src/lib'],
+    imports: [
+      'src/fsgofer',
+      'src/lisafs',
+      'src/p9',
+      'src/served',
+      'src/transport',
+      'src/locks',
+      'src/abi',
+      'src/lib',
+    ],
     packages: ['node:', 'ws', 'prom-client'],
   },
+  'src/redis': {
+    imports: ['src/served', 'src/locks', 'src/abi', 'src/lib'],
+    packages: ['node:', '@redis/client'],
+  },
   'src/fsgofer': {
-    imports: ['src/lisafs', 'src/p9', 'src/transport', 'src/abi', 'src/lib'],
+    imports: ['src/served', 'src/abi', 'src/lib'],
     packages: ['node:', 'koffi'],
   },
-  'src/lisafs': { imports: ['src/transport', 'src/locks', 'src/abi', 'src/lib'] },
+  'src/lisafs': {
+    imports: ['src/served', 'src/transport', 'src/locks', 'src/abi', 'src/lib'],
+  },
+  'src/p9': {
+    imports: ['src/lisafs', 'src/served', 'src/transport', 'src/locks', 'src/abi', 'src/lib'],
+  },
+  'src/served': { imports: ['src/abi', 'src/lib'] },
   'src/locks': { imports: ['src/abi', 'src/lib'] },
-  'src/p9': { imports: ['src/abi', 'src/lib'] },
   'src/transport': { imports: ['src/abi', 'src/lib'], packages: ['ws'] },
   'src/auth': { imports: ['src/abi', 'src/lib'] },
   'src/abi': { imports: [], typesOnly: ['src/lib'] },
@@ -167,7 +196,14 @@ const NO_DEFAULT_EXPORT = {
 
 export default defineConfig(
   {
-    ignores: ['dist/', '.cache/', 'test-results/', 'playwright-report/', 'test/lint/fixtures/'],
+    ignores: [
+      'dist/',
+      '.cache/',
+      '.playground/',
+      'test-results/',
+      'playwright-report/',
+      'test/lint/fixtures/',
+    ],
   },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,

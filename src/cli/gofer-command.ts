@@ -12,9 +12,13 @@ import { MetricsServer } from '../gofer-server/metrics-server.ts';
 import { isLoopback } from '../gofer-server/origin.ts';
 import { type Auth, makeToken, readToken } from '../gofer-server/token.ts';
 import { RealClock } from '../lib/clock.ts';
+import type { RedisState } from '../redis/redis-state.ts';
 import { printGoferUrl } from '../transport/gofer-url.ts';
 import { checkAuth, checkDirectory, readTlsFiles } from './gofer-files.ts';
-import { type GoferOptions, isOpenToAll } from './gofer-options.ts';
+import { type GoferOptions, hostsOpenToAll } from './gofer-options.ts';
+import { openRedis } from './gofer-redis.ts';
+import type { LogLevel } from './option-table.ts';
+import { TerminalLog } from './terminal-log.ts';
 import { type UsageError, wrongValue } from './usage-error.ts';
 
 const STDERR = 2;
@@ -24,6 +28,7 @@ const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', 
 interface Running {
   readonly server: GoferServer;
   readonly metrics: MetricsServer | undefined;
+  readonly redis: RedisState | undefined;
 }
 
 /** Returns when the server has stopped. Errors: UsageError. */
@@ -32,8 +37,7 @@ export async function runGofer(options: GoferOptions): Promise<void> {
   const directory = await checkDirectory(options.directory);
   await checkAuth(auth);
   const settled = { ...options, auth, directory };
-  // Written at once: a process that ends would take what it holds with it.
-  const log = pino({ level: options.logLevel }, pino.destination({ dest: STDERR, sync: true }));
+  const log = openLog(options.logLevel);
   const running = await open(settled, log);
   const stopped = stopOnSignal(running, log);
   process.stdout.write(await describe(settled, running));
@@ -42,11 +46,48 @@ export async function runGofer(options: GoferOptions): Promise<void> {
   log.info({}, 'stopped');
 }
 
+/** Words for a person at a terminal, JSON for everybody else. */
+function openLog(level: LogLevel): GoferLog {
+  if (!process.stderr.isTTY) {
+    // Written at once: a process that ends would take what it holds with it.
+    return pino({ level }, pino.destination({ dest: STDERR, sync: true }));
+  }
+  const clock = new RealClock();
+  return new TerminalLog({
+    level,
+    write: (line) => process.stderr.write(line),
+    time: () => new Date(clock.now().sec * 1000).toLocaleTimeString('en-GB'),
+    hasColours: process.stderr.hasColors(),
+  });
+}
+
 type Settled = GoferOptions & { readonly auth: Auth };
 
 async function open(options: Settled, log: GoferLog): Promise<Running> {
+  const { redis: place } = options;
+  const clock = new RealClock();
+  const redis = place === undefined ? undefined : await openRedis({ ...place, clock, log });
+  try {
+    const opened = await openServers(options, log, redis);
+    if (redis !== undefined) {
+      redis.locks.onSessionsLost = (names) => {
+        opened.server.endByLocks(names);
+      };
+    }
+    return { ...opened, redis };
+  } catch (error) {
+    await redis?.close();
+    throw error;
+  }
+}
+
+async function openServers(
+  options: Settled,
+  log: GoferLog,
+  redis: RedisState | undefined,
+): Promise<Pick<Running, 'server' | 'metrics'>> {
   const { directory, host, port, auth, isReadOnly, origins, idRanges } = options;
-  const { connectionsMax, fdsMax, metricsPort } = options;
+  const { connectionsMax, fdsMax, metricsPort, p9Address } = options;
   const tls = await readTlsFiles(options);
   const counts = metricsPort === undefined ? undefined : new GoferMetrics();
   const listened = { directory, host, port, auth, isReadOnly, origins, idRanges };
@@ -60,6 +101,8 @@ async function open(options: Settled, log: GoferLog): Promise<Running> {
       ...(connectionsMax !== undefined && { connectionsMax }),
       ...(fdsMax !== undefined && { fdsMax }),
       ...(counts !== undefined && { metrics: counts }),
+      ...(p9Address !== undefined && { p9Address }),
+      ...(redis !== undefined && { shared: redis }),
     }),
     options,
   );
@@ -82,7 +125,10 @@ async function orUsageError<T>(
   try {
     return await opening;
   } catch (error) {
-    if (error instanceof ListenError) throw usageErrorOf(error, portOption);
+    if (error instanceof ListenError) {
+      const isP9 = error.address === options.p9Address;
+      throw usageErrorOf(error, isP9 ? '--p9-port' : portOption);
+    }
     if (error instanceof LinuxError) {
       throw wrongValue('DIR', options.directory, `it can not be served (${error.message})`);
     }
@@ -98,11 +144,15 @@ function usageErrorOf({ code, address: { host, port } }: ListenError, option: st
   if (code === 'EACCES') {
     return wrongValue(option, text, 'this user may not listen there; give one from 1024 on');
   }
-  return wrongValue('--host', host, `this machine can not listen there (${code})`);
+  return wrongValue(
+    option === '--p9-port' ? '--p9-host' : '--host',
+    host,
+    `this machine can not listen there (${code})`,
+  );
 }
 
 /** Resolves when the first signal has stopped everything; the second one ends the process. */
-async function stopOnSignal({ server, metrics }: Running, log: GoferLog): Promise<void> {
+async function stopOnSignal({ server, metrics, redis }: Running, log: GoferLog): Promise<void> {
   const signal = await new Promise<string>((resolve) => {
     const onSignal = (name: string): void => {
       resolve(name);
@@ -117,11 +167,12 @@ async function stopOnSignal({ server, metrics }: Running, log: GoferLog): Promis
   process.on('SIGTERM', exitNow);
   log.info({ signal }, 'stopping');
   await server.stop();
+  await redis?.close();
   await metrics?.close();
 }
 
 /** For people: what is served, to whom, and how to connect. */
-async function describe(options: Settled, { server, metrics }: Running): Promise<string> {
+async function describe(options: Settled, { server, metrics, redis }: Running): Promise<string> {
   const { auth, host, directory, isReadOnly, tlsPaths } = options;
   const name = ANY_ADDRESS[host];
   const url = name === undefined ? server.url : server.url.replace(/\/\/[^/]*:/, `//${name}:`);
@@ -133,13 +184,26 @@ async function describe(options: Settled, { server, metrics }: Running): Promise
     `token      ${tokenLine(options)}`,
     `address    ${printGoferUrl({ url, token })}`,
     ...(name === undefined ? [] : ['           from elsewhere, with the name of this machine']),
+    ...p9Lines(options, server),
     ...(metrics === undefined ? [] : [`metrics    ${metrics.url}`]),
-    ...(isOpenToAll(options)
-      ? [`warning    --no-auth: whoever reaches ${host} has all that is served`]
-      : []),
+    ...(redis === undefined ? [] : [`shared     by ${redis.address}`]),
+    ...hostsOpenToAll(options).map(
+      (open) => `warning    --no-auth: whoever reaches ${open} has all that is served`,
+    ),
     ...(isPlain ? ['warning    without --tls-cert others on the way can read everything'] : []),
   ];
   return lines.map((line) => `${line}\n`).join('');
+}
+
+function p9Lines({ auth, p9Address }: Settled, { p9Port }: GoferServer): string[] {
+  if (p9Address === undefined || p9Port === undefined) return [];
+  const isWithoutToken = auth.kind !== 'none' && isLoopback(p9Address.host);
+  return [
+    `9P         ${p9Address.host}, port ${p9Port}, over TCP`,
+    ...(isWithoutToken
+      ? ['warning    9P asks for no token: every user of this machine has all that is served']
+      : []),
+  ];
 }
 
 function tokenLine({ auth }: Settled): string {

@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { findOverlap, ID_MAX, type IdRange, printIdRange } from '../fsgofer/id-map.ts';
+import type { ListenAddress } from '../gofer-server/listen.ts';
 import { isLoopback, parseOrigin } from '../gofer-server/origin.ts';
 import type { Auth } from '../gofer-server/token.ts';
 import { problemsOfToken } from '../transport/gofer-url.ts';
@@ -11,6 +12,7 @@ import {
   DEFAULT_HOST,
   DEFAULT_LOG_LEVEL,
   DEFAULT_PORT,
+  DEFAULT_REDIS_PREFIX,
   LOG_LEVELS,
   type LogLevel,
   OPTION_ROWS,
@@ -27,6 +29,8 @@ const FDS_MIN = 8;
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 
+const REDIS_PREFIX = /^[\w.:-]{1,100}$/;
+
 export interface GoferOptions {
   readonly directory: string;
   readonly host: string;
@@ -41,6 +45,10 @@ export interface GoferOptions {
   readonly fdsMax: number | undefined;
   readonly logLevel: LogLevel;
   readonly metricsPort: number | undefined;
+  /** Undefined: only WebSockets. */
+  readonly p9Address: ListenAddress | undefined;
+  /** Where what servers of one directory share is. */
+  readonly redis: { readonly url: string; readonly prefix: string } | undefined;
 }
 
 /** What is to be done. */
@@ -144,14 +152,11 @@ function checkNotRepeated(names: readonly string[]): void {
 /** Node's message without its hints, in one line. It may repeat an option, but never its value. */
 function sentenceOf(message: string): string {
   const [sentence = ''] = message.split(/\.\s|\n/);
-  return sentence.replace(/\.$/, '').replace(/(--[a-z-]+)=\S*/g, '$1');
+  return sentence.replace(/\.$/, '').replace(/(--[a-z0-9-]+)=\S*/g, '$1');
 }
 
 function goferOptions(directory: string, values: Values): GoferOptions {
-  const host = values.text('host') ?? DEFAULT_HOST;
-  if (isIP(host) === 0 && !HOST_NAME.test(host)) {
-    throw wrongValue('--host', host, 'it is an IP address, without brackets, or a name');
-  }
+  const host = hostOf(values, 'host');
   return {
     directory,
     host,
@@ -165,7 +170,29 @@ function goferOptions(directory: string, values: Values): GoferOptions {
     fdsMax: values.number('max-fds', FDS_MIN, FDS_MAX),
     logLevel: logLevelOf(values.text('log-level') ?? DEFAULT_LOG_LEVEL),
     metricsPort: values.number('metrics-port', 0, PORT_MAX),
+    p9Address: p9AddressOf(values),
+    redis: redisOf(values),
   };
+}
+
+/** Errors: UsageError. */
+function hostOf(values: Values, name: 'host' | 'p9-host'): string {
+  const host = values.text(name) ?? DEFAULT_HOST;
+  if (isIP(host) !== 0 || HOST_NAME.test(host)) return host;
+  throw wrongValue(`--${name}`, host, 'it is an IP address, without brackets, or a name');
+}
+
+/** Plain 9P asks for no token: that others can get there has to be said. */
+function p9AddressOf(values: Values): ListenAddress | undefined {
+  const port = values.number('p9-port', 0, PORT_MAX);
+  const host = hostOf(values, 'p9-host');
+  if (port === undefined) {
+    if (values.text('p9-host') === undefined) return undefined;
+    throw new UsageError('--p9-host needs --p9-port');
+  }
+  if (isLoopback(host) || values.isSet('no-auth')) return { host, port };
+  const why = 'others reach it, and 9P over TCP asks for no token: it needs --no-auth';
+  throw wrongValue('--p9-host', host, why);
 }
 
 function authOf(values: Values): Auth | undefined {
@@ -191,6 +218,22 @@ function originOf(text: string): string {
   if (origin !== undefined) return origin;
   const allowed = 'it is a scheme, a host and perhaps a port, such as https://example.org:8443';
   throw wrongValue('--origin', text, allowed);
+}
+
+function redisOf(values: Values): GoferOptions['redis'] {
+  const [url, prefix] = [values.text('redis'), values.text('redis-prefix')];
+  if (url === undefined) {
+    if (prefix !== undefined) throw new UsageError('--redis-prefix needs --redis');
+    return undefined;
+  }
+  // It may have a password: it isn't repeated.
+  const isUrl = /^rediss?:\/\/[^/]/.test(url) && URL.canParse(url);
+  if (!isUrl) throw new UsageError('--redis: it is redis://host:port, or rediss: for TLS');
+  if (prefix !== undefined && !REDIS_PREFIX.test(prefix)) {
+    const allowed = 'it is of letters, digits, and . _ : -';
+    throw wrongValue('--redis-prefix', prefix, allowed);
+  }
+  return { url, prefix: prefix ?? DEFAULT_REDIS_PREFIX };
 }
 
 function tlsPathsOf(values: Values): GoferOptions['tlsPaths'] {
@@ -229,7 +272,11 @@ function logLevelOf(text: string): LogLevel {
   throw wrongValue('--log-level', text, `it is one of ${LOG_LEVELS.join(', ')}`);
 }
 
-/** Whoever reaches the server gets in, and more than this machine does. */
-export function isOpenToAll({ auth, host }: GoferOptions): boolean {
-  return auth?.kind === 'none' && !isLoopback(host);
+/** Hosts on which whoever reaches the server gets in, and more than this machine does. */
+export function hostsOpenToAll({ auth, host, p9Address }: GoferOptions): string[] {
+  const open = [
+    ...(auth?.kind === 'none' ? [host] : []),
+    ...(p9Address === undefined ? [] : [p9Address.host]),
+  ];
+  return [...new Set(open)].filter((name) => !isLoopback(name));
 }

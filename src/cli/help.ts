@@ -10,13 +10,15 @@ const EXAMPLES: readonly [command: string, meaning: string][] = [
   ['burrowfs gofer . --read-only', 'the same, to look at'],
   ['burrowfs gofer . --origin https://play.example', 'for pages of that site as well'],
   ['burrowfs gofer . --token-file ~/.gofer-token', 'with a token that stays, and can be changed'],
+  ['burrowfs gofer . --p9-port 5641', 'for mount -t 9p on this machine as well'],
   ['burrowfs gofer . --uid-map 0:1000', "what programs do as root is user 1000's"],
 ];
 
 const ABOUT = `
 Serves the folder DIR to programs in a page, by WebSocket. Prints the address to give to
 the page. Stops on SIGINT and SIGTERM, when clients have written back what they hold, or
-after ${DRAIN_GRACE_MS / 1000} s; at once on the second signal. The log goes to stderr, in JSON.
+after ${DRAIN_GRACE_MS / 1000} s; at once on the second signal. The log goes to stderr: in words if
+that is a terminal, otherwise in JSON.
 `.trim();
 
 const ENVIRONMENT = `

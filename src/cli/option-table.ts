@@ -15,6 +15,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export const DEFAULT_HOST = '127.0.0.1';
 export const DEFAULT_PORT = 5640;
+export const DEFAULT_REDIS_PREFIX = 'burrowfs';
 export const DEFAULT_LOG_LEVEL: LogLevel = 'info';
 
 export const OPTIONS = {
@@ -43,6 +44,17 @@ export const OPTIONS = {
     help: ['certificate in PEM, with those it leads to: wss: instead of ws:'],
   },
   'tls-key': { value: 'F', help: ['its key in PEM'] },
+  'p9-port': {
+    value: 'N',
+    help: [
+      'speak 9P (9P2000.L) here as well, for mount -t 9p and such: TCP, without a',
+      'token; 0: any that is free',
+    ],
+  },
+  'p9-host': {
+    value: 'H',
+    help: [`where: one that others reach needs --no-auth (${DEFAULT_HOST})`],
+  },
   'uid-map': {
     value: 'C:S[:N]',
     isRepeated: true,
@@ -53,6 +65,17 @@ export const OPTIONS = {
   },
   'max-connections': { value: 'N', help: [`connections at a time (${CONNECTIONS_MAX})`] },
   'max-fds': { value: 'N', help: [`open files of all clients; one has at most half (${FDS_MAX})`] },
+  redis: {
+    value: 'URL',
+    help: [
+      'share locks, and tell of changes, with other servers of DIR by this Redis',
+      'or Valkey: redis://host:6379, rediss: for TLS',
+    ],
+  },
+  'redis-prefix': {
+    value: 'P',
+    help: [`what its keys begin with, one for each DIR (${DEFAULT_REDIS_PREFIX})`],
+  },
   'log-level': { value: 'L', help: [`${LOG_LEVELS.join(', ')} (${DEFAULT_LOG_LEVEL})`] },
   'metrics-port': {
     value: 'N',

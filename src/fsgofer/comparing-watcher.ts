@@ -17,7 +17,7 @@ import {
 } from '../abi/inotify.ts';
 import { S_IFDIR, S_IFMT } from '../abi/stat.ts';
 import { compareTimespec } from '../lib/clock.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 import type { HostDirectory } from './host-directory.ts';
 import { fromHostBytes, type HostName } from './host-name.ts';
 import { atOnce, type HostWatch, type HostWatcher, type HostWatchSink } from './host-watcher.ts';

@@ -22,7 +22,7 @@ import {
   S_ISGID,
   S_PERMISSIONS,
 } from '../abi/stat.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 import { checkIds } from './host-arguments.ts';
 import { type FdReservation, HostFd } from './host-fd.ts';
 import { hostOpenFlags } from './host-file.ts';

@@ -14,8 +14,7 @@ import {
   S_ISUID,
   S_PERMISSIONS,
 } from '../abi/stat.ts';
-import { NO_ID, type Statx } from '../lisafs/records.ts';
-import type { Creation } from '../lisafs/served-file.ts';
+import { type Creation, NO_ID, type Statx } from '../served/served-file.ts';
 import type { CreateOptions, Owner } from './create.ts';
 import type { HostFile } from './host-file.ts';
 import { IdMap, type IdRange } from './id-map.ts';

@@ -10,7 +10,7 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../abi/fcntl.ts';
 import { S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from '../abi/stat.ts';
 import { assertDefined } from '../lib/assert.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 import {
   type CreateFileOptions,
   type CreateOptions,

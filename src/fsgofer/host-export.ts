@@ -3,7 +3,7 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import type { Op } from '../lib/op.ts';
-import type { PinnedFile } from '../lisafs/served-file.ts';
+import type { PinnedFile } from '../served/served-file.ts';
 import { ComparingWatcher } from './comparing-watcher.ts';
 import { ExportPolicy, type ExportRules } from './export-policy.ts';
 import type { HostDirectory } from './host-directory.ts';

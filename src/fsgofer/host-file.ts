@@ -15,7 +15,7 @@ import {
 } from '../abi/fcntl.ts';
 import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from '../abi/limits.ts';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../abi/stat.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 import { checkFlags } from './host-arguments.ts';
 import type { XattrCalls } from './host-calls.ts';
 import { fromHostBytes, hostBytes, type HostName } from './host-name.ts';

@@ -5,7 +5,7 @@ import { linuxerr } from '../abi/errno.ts';
 import { NAME_MAX } from '../abi/limits.ts';
 import { S_IFMT, type Statfs, STATX_BASIC_STATS, STATX_BTIME } from '../abi/stat.ts';
 import { timespecFromNs } from '../lib/clock.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 
 /** Node tells no attributes (STATX_ATTR_ bits). */
 const NO_ATTRIBUTES = 0n;

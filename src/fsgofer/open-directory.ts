@@ -5,7 +5,7 @@ import type { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
 import { LinuxError } from '../abi/errno.ts';
 import { assert } from '../lib/assert.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 import { checkName, fromHostBytes, type HostName, joinPath } from './host-name.ts';
 import { hostStatOf } from './host-stat.ts';
 import { fsync, type HostListing, lstat, opendir } from './node-fs.ts';

@@ -4,7 +4,7 @@ import { linuxerr } from '../abi/errno.ts';
 import { SEEK_DATA, SEEK_HOLE } from '../abi/fcntl.ts';
 import { RW_COUNT_MAX } from '../abi/limits.ts';
 import { assert } from '../lib/assert.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 import { checkFlags, checkRange, checkSize } from './host-arguments.ts';
 import type { AllocateRange, HostCalls } from './host-calls.ts';
 import type { HostFd } from './host-fd.ts';

@@ -11,7 +11,7 @@ import { constants } from 'node:fs';
 import { linuxerr } from '../abi/errno.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 import { type FdSource, HostFd } from './host-fd.ts';
 import { checkName, type HostName, joinPath } from './host-name.ts';
 import {

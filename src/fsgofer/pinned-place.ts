@@ -10,7 +10,7 @@ import { linuxerr } from '../abi/errno.ts';
 import { O_PATH } from '../abi/fcntl.ts';
 import { S_IFLNK } from '../abi/stat.ts';
 import { assertDefined } from '../lib/assert.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 import { type FdSource, HostFd } from './host-fd.ts';
 import { checkName, type HostName, joinPath } from './host-name.ts';
 import {

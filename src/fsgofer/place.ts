@@ -5,7 +5,7 @@
 
 import type { Buffer } from 'node:buffer';
 import type { Clock } from '../lib/clock.ts';
-import type { Statx } from '../lisafs/records.ts';
+import type { Statx } from '../served/served-file.ts';
 import type { FdBudget, FdSource, HostFd } from './host-fd.ts';
 import type { HostCalls } from './host-calls.ts';
 import type { HostName } from './host-name.ts';

@@ -9,18 +9,19 @@ import { AT_REMOVEDIR, O_ACCMODE, O_RDONLY, O_TRUNC } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFREG } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import { type Op, runAsync } from '../lib/op.ts';
-import type { ResponseOf } from '../lisafs/messages.ts';
-import type { Statx } from '../lisafs/records.ts';
 import type {
   AttributeChanges,
+  AttributeFailures,
   Creation,
   Device,
   OpenedFile,
   PinnedFile,
   ServedFile,
+  ServedStatfs,
   ServedWatch,
+  Statx,
   WatchSink,
-} from '../lisafs/served-file.ts';
+} from '../served/served-file.ts';
 import type { ExportPolicy } from './export-policy.ts';
 import type { HostDirectory, LinkSource, Walked } from './host-directory.ts';
 import type { HostName } from './host-name.ts';
@@ -95,7 +96,7 @@ export class ServedHostFile implements ServedFile {
     return this.#policy.shown(yield* untilKnown(() => this.#shared.use((file) => file.stat())));
   }
 
-  *setStat(changes: AttributeChanges): Op<ResponseOf<'SetStat'>> {
+  *setStat(changes: AttributeChanges): Op<AttributeFailures> {
     const policy = this.#policy;
     policy.checkChange();
     const { mode, ...others } = policy.newOwner(toHostSetAttr(changes));
@@ -113,7 +114,7 @@ export class ServedHostFile implements ServedFile {
     return fromHostName(yield* untilKnown(() => this.#shared.use((file) => file.readlink())));
   }
 
-  *statfs(): Op<ResponseOf<'FStatFS'>> {
+  *statfs(): Op<ServedStatfs> {
     return fromHostStatfs(yield* untilKnown(() => this.#shared.use((file) => file.statfs())));
   }
 

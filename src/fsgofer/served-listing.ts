@@ -8,8 +8,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { DT_DIR, direntType } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import type { Statx } from '../lisafs/records.ts';
-import type { ListedName, OpenedFile } from '../lisafs/served-file.ts';
+import type { ListedName, OpenedFile, Statx } from '../served/served-file.ts';
 import type { HostDirectory } from './host-directory.ts';
 import { untilDone, untilKnown } from './host-wait.ts';
 import type { HostDirent, OpenHostDirectory } from './open-directory.ts';

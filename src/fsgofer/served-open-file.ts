@@ -2,7 +2,7 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import type { Op } from '../lib/op.ts';
-import type { ListedName, OpenedFile } from '../lisafs/served-file.ts';
+import type { ListedName, OpenedFile } from '../served/served-file.ts';
 import { untilDone, untilKnown } from './host-wait.ts';
 import type { OpenHostFile } from './open-file.ts';
 

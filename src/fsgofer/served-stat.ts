@@ -11,9 +11,7 @@ import {
   STATX_UID,
 } from '../abi/stat.ts';
 import type { Timespec } from '../lib/clock.ts';
-import type { ResponseOf } from '../lisafs/messages.ts';
-import { NO_ID } from '../lisafs/records.ts';
-import type { AttributeChanges } from '../lisafs/served-file.ts';
+import { type AttributeChanges, NO_ID, type ServedStatfs } from '../served/served-file.ts';
 import type { HostStatfs } from './host-stat.ts';
 import type { HostSetAttr } from './set-attributes.ts';
 
@@ -40,7 +38,7 @@ function checkTime(time: Timespec): Timespec {
   return time;
 }
 
-export function fromHostStatfs(statfs: HostStatfs): ResponseOf<'FStatFS'> {
+export function fromHostStatfs(statfs: HostStatfs): ServedStatfs {
   const { type, bsize, blocks, bfree, bavail, files, ffree, namelen } = statfs;
   return {
     type,

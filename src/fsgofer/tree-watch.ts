@@ -10,7 +10,7 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { IN_CREATE, IN_DELETE, IN_ISDIR, IN_MOVED_FROM, IN_MOVED_TO } from '../abi/inotify.ts';
 import { S_IFDIR, S_IFMT } from '../abi/stat.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { ServedEvent, WatchSink } from '../lisafs/served-file.ts';
+import type { ServedEvent, WatchSink } from '../served/served-file.ts';
 import type { HostDirectory } from './host-directory.ts';
 import type { FdBudget } from './host-fd.ts';
 import type { HostDirent } from './open-directory.ts';

@@ -1,7 +1,7 @@
 // Watching: how files are watched for one client, and how many.
 
 import type { Clock } from '../lib/clock.ts';
-import type { WatchSink } from '../lisafs/served-file.ts';
+import type { WatchSink } from '../served/served-file.ts';
 import type { FdBudget } from './host-fd.ts';
 import type { HostWatch, HostWatcher } from './host-watcher.ts';
 import { fromHostName } from './served-name.ts';

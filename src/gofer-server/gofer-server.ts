@@ -1,10 +1,11 @@
-// GoferServer: a directory of the host for pages and programs that connect by WebSocket. Mirrors
+// GoferServer: a directory of the host for pages and programs that connect by WebSocket, and for
+// clients of 9P by TCP. Mirrors
 // what gVisor's runsc/cmd/gofer.go does for a sandbox, for clients that come by a network.
 //
 // Each handshake goes through the same steps: path and origin, a place, the token, the protocol.
 // Only then is anything of what is served touched.
 
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
@@ -16,16 +17,22 @@ import type { IdRange } from '../fsgofer/id-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FRAME_SIZE_MAX } from '../lisafs/frame.ts';
 import { Server as LisafsServer } from '../lisafs/server.ts';
+import { LocalLockTable, type LockTable } from '../locks/lock-table.ts';
+import { Server as P9Server } from '../p9/server.ts';
+import { P9_PROTOCOL } from '../p9/version.ts';
+import type { Fanout } from '../served/fanout.ts';
+import { ServedTree } from '../served/served-tree.ts';
 import { CLOSE_TOKEN_REFUSED, type Transport } from '../transport/transport.ts';
 import { acceptWebSocket, serverOptions } from '../transport/web-socket-server.ts';
 import { Connection } from './connection.ts';
 import { Gate } from './gate.ts';
 import { HandshakeLimits } from './handshake-limits.ts';
 import { createHttpServer, type TlsFiles } from './http-server.ts';
-import { listen } from './listen.ts';
+import { listen, type ListenAddress } from './listen.ts';
 import type { GoferLog, Peer, RefusedConnection } from './log.ts';
 import { MeteredTransport } from './metered-transport.ts';
 import type { GaugeSource, GoferMetrics } from './metrics.ts';
+import { P9Listener } from './p9-listener.ts';
 import { type Refusal, refuseUpgrade } from './refusal.ts';
 import { type Auth, offeredProtocols } from './token.ts';
 
@@ -43,6 +50,8 @@ const HANDSHAKES_PER_ADDRESS_MAX = 32;
 const HANDSHAKES_MAX = 256;
 /** Whoever hasn't answered a ping when the next is due is gone. */
 const PING_INTERVAL_MS = 30_000;
+/** Of a client: ranges of files, and whole ones. */
+const LOCKS_MAX = 10_000;
 /** Of a client that is refused nothing is read but what ends the connection. */
 const REFUSED_PAYLOAD_MAX = 125;
 
@@ -53,6 +62,8 @@ export interface GoferServerOptions {
   /** 0: any that is free. */
   readonly port: number;
   readonly auth: Auth;
+  /** Where plain 9P is spoken, without any token: whoever gets there is let in. */
+  readonly p9Address?: ListenAddress;
   readonly isReadOnly?: boolean;
   /** Origins of pages that may connect, as parseOrigin() makes them. */
   readonly origins?: readonly string[];
@@ -64,18 +75,30 @@ export interface GoferServerOptions {
   readonly clock: Clock;
   readonly log: GoferLog;
   readonly metrics?: GoferMetrics;
+  /** With other servers of the directory. */
+  readonly shared?: SharedState;
+}
+
+/** What servers of one directory share, wherever it is. */
+export interface SharedState {
+  readonly locks: LockTable;
+  readonly fanout: Fanout;
 }
 
 interface Parts {
   readonly options: GoferServerOptions;
   readonly hostExport: HostExport;
+  readonly tree: ServedTree;
   readonly lisafs: LisafsServer;
+  readonly p9: P9Server;
 }
 
 export class GoferServer implements GaugeSource {
   readonly #options: GoferServerOptions;
   readonly #hostExport: HostExport;
+  readonly #tree: ServedTree;
   readonly #lisafs: LisafsServer;
+  readonly #p9: P9Server;
   readonly #gate: Gate;
   readonly #limits = new HandshakeLimits(HANDSHAKES_PER_ADDRESS_MAX);
   /** Subprotocol → who serves it. */
@@ -89,22 +112,32 @@ export class GoferServer implements GaugeSource {
   readonly #alive = new WeakSet<WebSocket>();
   #cancelPing: () => void = () => undefined;
   #port = 0;
+  /** Undefined: only WebSockets. */
+  #p9Listener: P9Listener | undefined;
   /** Handshakes and connections that take a place. */
   #placesTaken = 0;
   #lastId = 0;
   #stopping: Promise<void> | undefined;
 
-  private constructor({ options, hostExport, lisafs }: Parts) {
+  private constructor({ options, hostExport, tree, lisafs, p9 }: Parts) {
     const { auth, origins = [], host, log, tls, metrics } = options;
     this.#options = options;
     this.#hostExport = hostExport;
+    this.#tree = tree;
     this.#lisafs = lisafs;
+    this.#p9 = p9;
     this.#gate = new Gate({ auth, log, host, allowed: origins });
     this.#protocols = new Map([
       [
         'lisafs',
         (transport) => {
           lisafs.accept(transport);
+        },
+      ],
+      [
+        P9_PROTOCOL,
+        (transport) => {
+          p9.accept(transport);
         },
       ],
     ]);
@@ -129,7 +162,7 @@ export class GoferServer implements GaugeSource {
    */
   static async open(options: GoferServerOptions): Promise<GoferServer> {
     const { directory, calls, clock, log, metrics, isReadOnly = false } = options;
-    const { fdsMax = FDS_MAX, idRanges = [] } = options;
+    const { fdsMax = FDS_MAX, idRanges = [], shared } = options;
     const hostExport = await HostExport.open(directory, {
       clock,
       calls,
@@ -138,29 +171,63 @@ export class GoferServer implements GaugeSource {
       fdsMax,
       clientFdsMax: Math.max(1, Math.floor(fdsMax / 2)),
     });
-    const lisafs = new LisafsServer({
-      root: (client) => hostExport.pin(client),
+    const tree = new ServedTree(shared?.fanout);
+    const serverOptions = {
+      root: (client: object) => hostExport.pin(client),
+      // The same for both: what a client of one does, those of the other find.
+      tree,
+      locks: shared?.locks ?? new LocalLockTable({ locksMax: LOCKS_MAX }),
       clock,
       randomBytes,
       isReadOnly,
-      onError: (error) => {
+      onError: (error: unknown) => {
         log.error({ err: error }, 'an error that nobody expects');
       },
       ...(metrics !== undefined && { observer: metrics }),
-    });
+      ...(shared !== undefined && { lockNameOf }),
+    };
+    const lisafs = new LisafsServer(serverOptions);
+    const p9 = new P9Server(serverOptions);
     try {
-      const server = new GoferServer({ options, hostExport, lisafs });
-      server.#port = await listen(server.#http, options);
-      server.#pingLater();
+      const server = new GoferServer({ options, hostExport, tree, lisafs, p9 });
+      await server.#listen();
       return server;
     } catch (error) {
+      tree.leave();
       await hostExport.close();
+      throw error;
+    }
+  }
+
+  /** Errors: ListenError. */
+  async #listen(): Promise<void> {
+    const { clock, p9Address: address } = this.#options;
+    this.#port = await listen(this.#http, this.#options);
+    this.#pingLater();
+    if (address === undefined) return;
+    try {
+      this.#p9Listener = await P9Listener.open({
+        address,
+        clock,
+        takePlace: (from) => this.#takePlaceOf({ address: from, origin: undefined }),
+        serve: (transport, from) => {
+          this.#p9.accept(this.#metered(transport, { address: from, origin: undefined }));
+        },
+      });
+    } catch (error) {
+      this.#cancelPing();
+      this.#http.close();
       throw error;
     }
   }
 
   get port(): number {
     return this.#port;
+  }
+
+  /** Of plain 9P; undefined if there is none. */
+  get p9Port(): number | undefined {
+    return this.#p9Listener?.port;
   }
 
   /** Without the token. */
@@ -171,7 +238,7 @@ export class GoferServer implements GaugeSource {
   }
 
   get connectionCount(): number {
-    return this.#accepting.clients.size;
+    return this.#accepting.clients.size + (this.#p9Listener?.connectionCount ?? 0);
   }
 
   get sessionCount(): number {
@@ -180,6 +247,12 @@ export class GoferServer implements GaugeSource {
 
   get fdCount(): number {
     return this.#hostExport.fdCount;
+  }
+
+  /** Ends the sessions whose locks were lost, by the names these have. */
+  endByLocks(names: readonly string[]): void {
+    this.#lisafs.endByLocks(names);
+    this.#p9.endByLocks(names);
   }
 
   get #connectionsMax(): number {
@@ -225,6 +298,14 @@ export class GoferServer implements GaugeSource {
     });
   }
 
+  /** For a connection without a handshake. */
+  #takePlaceOf(peer: Peer): (() => void) | Refusal {
+    const refusal = this.#checkPlace();
+    if (refusal === undefined) return this.#takePlace();
+    this.#noteRefusal(peer, refusal);
+    return refusal;
+  }
+
   /** Returns what gives it back, and does so once. */
   #takePlace(): () => void {
     let isTaken = true;
@@ -256,13 +337,13 @@ export class GoferServer implements GaugeSource {
   }
 
   #refuse(request: IncomingMessage, socket: Duplex, refusal: Refusal): void {
-    this.#noteRefusal(request, refusal);
+    this.#noteRefusal(peerOf(request), refusal);
     refuseUpgrade(socket, refusal);
   }
 
   /** A page is told of no failed handshake's reason: only of what a connection was closed with. */
   #refuseOpenly({ request, socket, head }: Upgrade, refusal: Refusal): void {
-    this.#noteRefusal(request, refusal);
+    this.#noteRefusal(peerOf(request), refusal);
     this.#refusing.handleUpgrade(request, socket, head, (webSocket) => {
       webSocket.on('error', () => {
         webSocket.terminate();
@@ -275,20 +356,25 @@ export class GoferServer implements GaugeSource {
     });
   }
 
-  #noteRefusal(request: IncomingMessage, { reason, text }: Refusal): void {
+  #noteRefusal(peer: Peer, { reason, text }: Refusal): void {
     const { log, metrics } = this.#options;
-    const refused: RefusedConnection = { ...peerOf(request), refusal: reason, detail: text };
+    const refused: RefusedConnection = { ...peer, refusal: reason, detail: text };
     log.warn(refused, 'connection refused');
     metrics?.onRefuse(reason);
   }
 
   #serve(webSocket: WebSocket, peer: Peer): void {
-    const { clock, log, metrics } = this.#options;
-    const connection = new Connection({ id: ++this.#lastId, peer, clock, log, metrics });
+    const { clock } = this.#options;
     this.#alive.add(webSocket);
     webSocket.on('pong', () => this.#alive.add(webSocket));
     const transport = acceptWebSocket(webSocket, { clock, messageSizeMax: FRAME_SIZE_MAX });
-    this.#protocols.get(webSocket.protocol)?.(new MeteredTransport(transport, connection));
+    this.#protocols.get(webSocket.protocol)?.(this.#metered(transport, peer));
+  }
+
+  #metered(transport: Transport, peer: Peer): Transport {
+    const { clock, log, metrics } = this.#options;
+    const connection = new Connection({ id: ++this.#lastId, peer, clock, log, metrics });
+    return new MeteredTransport(transport, connection);
   }
 
   #pingLater(): void {
@@ -313,8 +399,14 @@ export class GoferServer implements GaugeSource {
   async #stop(graceMs: number): Promise<void> {
     const closed = once(this.#http, 'close');
     this.#http.close();
-    await this.#lisafs.drain({ graceMs, quietMs: Math.min(DRAIN_QUIET_MS, graceMs) });
+    this.#p9Listener?.stopListening();
+    await Promise.all([
+      this.#lisafs.drain({ graceMs, quietMs: Math.min(DRAIN_QUIET_MS, graceMs) }),
+      this.#p9.drain(graceMs),
+    ]);
     this.#lisafs.stop();
+    this.#p9.stop();
+    this.#tree.leave();
     await this.#closeSockets();
     this.#cancelPing();
     await closed;
@@ -329,7 +421,9 @@ export class GoferServer implements GaugeSource {
     const timeUp = new Promise<void>((resolve) => {
       cancel = clock.setTimer(CLOSE_WAIT_MS, resolve);
     });
+    const closed = this.#p9Listener?.closed(timeUp);
     await Promise.race([Promise.all(open), timeUp]);
+    await closed;
     cancel();
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -339,6 +433,11 @@ interface Upgrade {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
   readonly head: Buffer;
+}
+
+/** Whoever can look at the locks can't take a session over. */
+function lockNameOf(sessionId: Uint8Array): string {
+  return createHash('sha256').update(sessionId).digest('hex');
 }
 
 function peerOf({ socket, headers }: IncomingMessage): Peer {

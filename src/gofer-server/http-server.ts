@@ -39,7 +39,7 @@ const ABOUT = `This is a gofer of Burrow (burrowfs): it serves a folder of this 
 in a page. It is no website.
 
 To connect, give the address that "burrowfs gofer" printed, with its token, to whatever uses
-burrowfs. It opens a WebSocket here, with the subprotocol lisafs.
+burrowfs. It opens a WebSocket here, with the subprotocol lisafs, or 9p2000.L.
 `;
 
 /** Errors: Error of TLS for a certificate or a key that is none. */

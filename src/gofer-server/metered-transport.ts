@@ -52,6 +52,14 @@ export class MeteredTransport implements Transport {
     });
   }
 
+  pause(): void {
+    this.#transport.pause();
+  }
+
+  resume(): void {
+    this.#transport.resume();
+  }
+
   send(message: Uint8Array): void {
     const { isOpen } = this.#transport;
     this.#transport.send(message);

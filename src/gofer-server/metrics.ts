@@ -2,7 +2,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { errorFromErrno } from '../abi/errno.ts';
-import type { DoneRequest, ServerObserver } from '../lisafs/server-observer.ts';
+import type { DoneRequest, ServerObserver } from '../served/server-observer.ts';
 import type { RefusalReason } from './refusal.ts';
 
 /** What is there at the moment. */

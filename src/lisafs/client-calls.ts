@@ -215,10 +215,12 @@ export class ClientCalls implements LinkUser {
   release(): void {
     if (!this.#isHeld) return;
     this.#isHeld = false;
+    // Those that came meanwhile say what FDs were then.
+    for (const request of this.#queue) request.onSessionLost();
     const unsure = this.#unsure;
     this.#unsure = [];
-    this.#queue.unshift(...unsure.filter(({ isRetrySafe }) => isRetrySafe));
-    for (const request of unsure) if (!request.isRetrySafe) request.settle(linuxerr.EIO);
+    this.#queue.unshift(...unsure.filter(({ isRepeatable }) => isRepeatable));
+    for (const request of unsure) if (!request.isRepeatable) request.settle(linuxerr.EIO);
     this.#pump();
   }
 

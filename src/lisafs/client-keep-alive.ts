@@ -2,7 +2,6 @@
 // side is gone says nothing for many minutes.
 
 import type { Clock } from '../lib/clock.ts';
-import type { ClientLink } from './client-link.ts';
 
 /** Nothing came for so long: the server is asked, if something is awaited, or if nothing is. */
 const AWAITING_MS = 15_000;
@@ -12,6 +11,14 @@ const PATIENCE_MS = 10_000;
 const PATIENCE_MAX_MS = 80_000;
 /** Of a new measurement, in the smoothed one. RFC 6298, 2.3. */
 const LATENCY_WEIGHT = 1 / 8;
+
+/** A link, as far as this needs to know. */
+export interface WatchedLink {
+  readonly isGone: boolean;
+  readonly lastReceivedMs: number;
+  readonly bufferedBytes: number;
+  fail(problem: string): Error;
+}
 
 export interface KeepAliveOptions {
   readonly clock: Clock;
@@ -23,7 +30,7 @@ export interface KeepAliveOptions {
 
 export class KeepAlive {
   readonly #options: KeepAliveOptions;
-  #link: ClientLink | undefined;
+  #link: WatchedLink | undefined;
   #cancelTimer: (() => void) | undefined;
   #nextCheckMs = Infinity;
   /** When the first of the requests that are awaited was sent. */
@@ -34,6 +41,7 @@ export class KeepAlive {
   #progressMs = 0;
   #bufferedBytes = 0;
   #patienceMs = PATIENCE_MS;
+  #hasPinged = false;
   latencyMs: number | undefined;
 
   constructor(options: KeepAliveOptions) {
@@ -45,7 +53,7 @@ export class KeepAlive {
     return this.#patienceMs;
   }
 
-  start(link: ClientLink): void {
+  start(link: WatchedLink): void {
     this.stop();
     this.#link = link;
     this.#check();
@@ -69,10 +77,13 @@ export class KeepAlive {
     this.#patienceMs = Math.min(PATIENCE_MAX_MS, 2 * this.#patienceMs);
   }
 
-  measured(ms: number): void {
+  /** 'Session' has the server do more than answer: the first Ping makes up for that. */
+  measured(ms: number, by: 'Session' | 'Ping'): void {
     if (ms <= PATIENCE_MS) this.#patienceMs = PATIENCE_MS;
+    const isFirst = by === 'Ping' && !this.#hasPinged;
     const { latencyMs = ms } = this;
-    this.latencyMs = latencyMs + LATENCY_WEIGHT * (ms - latencyMs);
+    this.latencyMs = isFirst ? ms : latencyMs + LATENCY_WEIGHT * (ms - latencyMs);
+    this.#hasPinged ||= by === 'Ping';
     this.#options.onLatency();
   }
 
@@ -103,10 +114,10 @@ export class KeepAlive {
     else this.#ping(link, nowMs);
   }
 
-  #ping(link: ClientLink, nowMs: number): void {
+  #ping(link: WatchedLink, nowMs: number): void {
     const onAnswered = (): void => {
       this.#pingedMs = undefined;
-      this.measured(this.#options.clock.monotonicMs() - nowMs);
+      this.measured(this.#options.clock.monotonicMs() - nowMs, 'Ping');
       if (this.#link === link) this.#check();
     };
     if (!this.#options.ping(onAnswered)) {
@@ -120,7 +131,7 @@ export class KeepAlive {
   }
 
   /** The Ping may be behind much that has still to be sent. */
-  #checkPing(link: ClientLink): void {
+  #checkPing(link: WatchedLink): void {
     const nowMs = this.#options.clock.monotonicMs();
     const { bufferedBytes } = link;
     if (bufferedBytes < this.#bufferedBytes) this.#progressMs = nowMs;

@@ -7,6 +7,7 @@ import { WireError, WireWriter } from '../lib/wire-buffer.ts';
 import {
   BUFFERED_BYTES_MAX,
   CLOSE_NORMAL,
+  CLOSE_TOKEN_REFUSED,
   type CloseInfo,
   type Receiver,
   type Transport,
@@ -62,6 +63,7 @@ export class ClientLink implements Receiver {
   readonly #early: Frame[] = [];
   #isGone = false;
   #isClosedByServer = false;
+  #isTokenRefused = false;
   #problem: string | undefined;
   readonly #changed = new WaitQueue();
 
@@ -122,7 +124,8 @@ export class ClientLink implements Receiver {
   /**
    * Begins a session or goes on with one; undefined if the server has no sessions.
    *
-   * Errors: EMFILE, ETIMEDOUT; EIO if the link is gone. `reason` explains.
+   * Errors: EMFILE, ETIMEDOUT; EACCES if the token is refused; EIO if the link is gone. `reason`
+   * explains.
    */
   *startSession(
     asked: RequestOf<'Session'>,
@@ -138,7 +141,7 @@ export class ClientLink implements Receiver {
     });
     try {
       while (this.#session === undefined) {
-        if (this.isGone) throw linuxerr.EIO;
+        if (this.isGone) throw this.#isTokenRefused ? linuxerr.EACCES : linuxerr.EIO;
         if (isLate) {
           this.fail('the server does not answer');
           throw linuxerr.ETIMEDOUT;
@@ -217,6 +220,8 @@ export class ClientLink implements Receiver {
     if (!isLocal) this.#problem ??= reason === '' ? `the server closed the link (${code})` : reason;
     this.#isGone = true;
     this.#isClosedByServer = !isLocal;
+    // A browser is told why by nothing but the code of a link that was opened.
+    this.#isTokenRefused = !isLocal && code === CLOSE_TOKEN_REFUSED;
     this.#user?.onGone();
     this.#changed.wakeAll();
   }

@@ -8,10 +8,12 @@ import type { Recover } from './client-recovery.ts';
 export interface LisafsClientOptions {
   /**
    * Opens a new link; called again whenever the old one is gone. Rejects with a LinuxError, or a
-   * ConnectError that also says it in words. EACCES (the token is refused) is final; others are
-   * tried again.
+   * ConnectError that also says it in words. EACCES (the token is refused) is final, but with
+   * `newToken`; others are tried again.
    */
   readonly connect: () => Promise<Transport>;
+  /** The next link may come with another token: one that was refused is no reason to give up. */
+  readonly newToken?: boolean;
   readonly clock: Clock;
   /** How long calls wait for a link before they fail with EIO, in milliseconds. */
   readonly timeoutMs: number;

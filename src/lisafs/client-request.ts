@@ -8,7 +8,7 @@ import type { FieldTable, StructValues } from '../lib/wire.ts';
 import { WireWriter } from '../lib/wire-buffer.ts';
 import { encodePayload, encodeRequest, type HeaderVersion, payloadOf, setTag } from './frame.ts';
 import { type MessageName, messageRow, type RequestOf } from './messages.ts';
-import { inode, statx } from './records.ts';
+import { replyBytesMax } from './reply-size.ts';
 
 /** What comes of a request. */
 export interface Reply<T> {
@@ -38,16 +38,21 @@ type AnyValues = StructValues<FieldTable>;
  */
 export type RequestKind = 'call' | 'urgent' | 'close' | 'probe';
 
-/** Of a kept reply: what a server needs for it beside its contents, and its fixed fields. */
+/** Of a kept reply: what a server needs for it beside its payload. */
 const KEPT_REPLY_BYTES = 256;
-const REPLY_BYTES = statx.sizeMin + inode.sizeMin + 64;
-/** ReclaimedFD. */
-const RECLAIMED_BYTES = inode.sizeMin + 12;
 
 const NOTHING: AnyValues = {};
 
 /** Placeholder, until it is sent. */
 const ANY_TAG = 1;
+
+export interface SendOptions {
+  /**
+   * Done twice comes to the same, as nobody else changes what it is about: it is sent again in a
+   * new session, in order with others of the kind, where it would fail with EIO as nobody knows.
+   */
+  readonly isRepeatable?: boolean;
+}
 
 interface EncodeOptions {
   readonly headerVersion: HeaderVersion;
@@ -71,10 +76,18 @@ export class ClientRequest implements Reply<unknown> {
   #callbacks: ((error: LinuxError | undefined, value: unknown) => void)[] = [];
   readonly #settled = new WaitQueue();
 
-  constructor(name: MessageName, values: AnyValues | (() => AnyValues), kind: RequestKind) {
+  readonly #isRepeatable: boolean;
+
+  constructor(
+    name: MessageName,
+    values: AnyValues | (() => AnyValues),
+    kind: RequestKind,
+    { isRepeatable = false }: SendOptions = {},
+  ) {
     this.name = name;
     this.kind = kind;
     this.#values = values;
+    this.#isRepeatable = isRepeatable;
   }
 
   static ping(): ClientRequest {
@@ -88,6 +101,11 @@ export class ClientRequest implements Reply<unknown> {
   /** May be done twice. */
   get isRetrySafe(): boolean {
     return messageRow(this.name).isRetrySafe;
+  }
+
+  /** May be done in another session as well. */
+  get isRepeatable(): boolean {
+    return this.#isRepeatable || this.isRetrySafe;
   }
 
   /**
@@ -111,7 +129,8 @@ export class ClientRequest implements Reply<unknown> {
     const options = { headerVersion, tag, payloadMax };
     this.#frame = encodeRequest(writer, options, this.name, values as never);
     this.isWaitingLock = this.name === 'SetLock' && (values as RequestOf<'SetLock'>).wait;
-    this.keptBytesMax = this.isRetrySafe ? 0 : keptBytesMaxFor(values, payloadMax);
+    const bytesMax = KEPT_REPLY_BYTES + replyBytesMax(this.name, values, payloadMax);
+    this.keptBytesMax = this.isRetrySafe ? 0 : bytesMax;
     if (typeof source !== 'function') this.#values = undefined;
   }
 
@@ -166,18 +185,4 @@ export class ClientRequest implements Reply<unknown> {
     if (this.#outcome === undefined) this.#callbacks.push(done);
     else done(this.#outcome.error, this.#outcome.value);
   }
-}
-
-/** What a server needs at most to keep the reply. */
-function keptBytesMaxFor(values: AnyValues, payloadMax: number): number {
-  const asked = values as {
-    readonly maxBytes?: number;
-    readonly count?: number;
-    readonly path?: readonly string[];
-    readonly lost?: readonly unknown[];
-  };
-  const { maxBytes = 0, count = 0, path = [], lost = [] } = asked;
-  const each = path.length * inode.sizeMin + lost.length * RECLAIMED_BYTES;
-  const contents = REPLY_BYTES + Math.max(maxBytes, count, 0) + each;
-  return KEPT_REPLY_BYTES + Math.min(contents, payloadMax);
 }

@@ -17,7 +17,7 @@ import { ClientLink } from './client-link.ts';
 import { mount, type MountedRoot } from './client-mount.ts';
 import type { LinkStatus, LisafsClientOptions } from './client-options.ts';
 import { Recovery } from './client-recovery.ts';
-import { ClientRequest, type Reply, type ValuesOf } from './client-request.ts';
+import { ClientRequest, type Reply, type SendOptions, type ValuesOf } from './client-request.ts';
 import type { MessageName, ResponseOf } from './messages.ts';
 import { CLIENT_FD_MIN } from './records.ts';
 
@@ -47,6 +47,7 @@ export class LisafsClient {
   #link: ClientLink | undefined;
   #connectedMs = 0;
   #sessionId: Uint8Array = NO_SESSION;
+  #sessionNumber = 0;
   /** There was a session once, so the server knows what that is. */
   #hasHadSession = false;
   #root: MountedRoot | undefined;
@@ -118,6 +119,11 @@ export class LisafsClient {
     return assertDefined(this.#root, 'a client is used before it has connected');
   }
 
+  /** Counts sessions: the ids of FDs are those of one, but for those that a client chose. */
+  get session(): number {
+    return this.#sessionNumber;
+  }
+
   /** Has the server said that it knows the message? Others fail with EOPNOTSUPP. */
   supports(name: MessageName): boolean {
     return this.#calls.supports(name);
@@ -147,8 +153,12 @@ export class LisafsClient {
    * if FD ids in it may change: it is called again when they have. Bytes in it may be used for
    * something else at once, unless it is a function.
    */
-  send<Name extends MessageName>(name: Name, values: ValuesOf<Name>): Reply<ResponseOf<Name>> {
-    const request = new ClientRequest(name, values, 'call');
+  send<Name extends MessageName>(
+    name: Name,
+    values: ValuesOf<Name>,
+    options?: SendOptions,
+  ): Reply<ResponseOf<Name>> {
+    const request = new ClientRequest(name, values, 'call', options);
     const isUseless = this.#isClosing || this.#state === 'failed' || this.#state === 'closed';
     if (isUseless) request.settle(linuxerr.EIO);
     else this.#calls.add(request);
@@ -185,6 +195,15 @@ export class LisafsClient {
     return true;
   }
 
+  /** Measures the round trip, if that can be at the moment. */
+  measure(): void {
+    const { clock } = this.#options;
+    const sentMs = clock.monotonicMs();
+    this.#ping(() => {
+      this.#keepAlive.measured(clock.monotonicMs() - sentMs, 'Ping');
+    });
+  }
+
   // ---- By hand ----
 
   /** Tries again now, and calls wait for it. Does nothing while there is a link. */
@@ -215,6 +234,11 @@ export class LisafsClient {
     } finally {
       this.#end('the client is closed');
     }
+  }
+
+  /** Ends at once: what waits fails with EIO. The server keeps the session for its grace. */
+  abort(): void {
+    this.#end('the link was given up');
   }
 
   #end(reason: string | undefined): void {
@@ -281,7 +305,7 @@ export class LisafsClient {
   }
 
   #onAttemptFailed({ error, message }: LinkError): void {
-    this.#isRefused = error === linuxerr.EACCES;
+    this.#isRefused = error === linuxerr.EACCES && this.#options.newToken !== true;
     if (this.#isRefused || this.#isOverdue) this.#fail(message);
     else if (message !== this.#reason) this.#setState(this.#state, message);
   }
@@ -399,19 +423,19 @@ export class LisafsClient {
       if (answer?.isResumed === true && this.#sessionId.length === 0) {
         throw link.fail('the server goes on with a session that there was not');
       }
-      this.#keepAlive.measured(clock.monotonicMs() - sentMs);
+      this.#keepAlive.measured(clock.monotonicMs() - sentMs, 'Session');
       return answer;
     } catch (error) {
       if (error === linuxerr.ETIMEDOUT) this.#keepAlive.onLate();
-      if (error instanceof LinuxError && link.isClosedByServer && !this.#hasHadSession) {
-        return 'unknown';
-      }
+      const isUnknown = link.isClosedByServer && !this.#hasHadSession;
+      if (error instanceof LinuxError && error !== linuxerr.EACCES && isUnknown) return 'unknown';
       throw error;
     }
   }
 
   #loseSession(): void {
     this.#sessionId = NO_SESSION;
+    this.#sessionNumber++;
     this.#closedFds.forget();
     this.#recovery?.supersede();
     if (this.#recovery?.isRunning === true) this.#oldRecovery = this.#recovery;

@@ -4,6 +4,13 @@
 import { array, optional, struct } from '../lib/wire.ts';
 import { bigU64, bool, bytes, i64, padding, u32, u64, u8 } from '../lib/wire-fields.ts';
 import {
+  CHANGED_ATTRIBUTES,
+  CHANGED_DATA,
+  CHANGED_ENTRY,
+  CHANGED_GONE,
+  CHANGED_LISTING,
+} from '../served/served-tree.ts';
+import {
   bookkeeping,
   createCommon,
   hostName,
@@ -39,14 +46,14 @@ export const FLOCK = 1;
 export const OFD_LOCK = 2;
 
 /** Invalidate's flags: what a client knows of the file is no longer so. */
-export const INVALIDATE_ATTRIBUTES = 1;
-export const INVALIDATE_DATA = 2;
+export const INVALIDATE_ATTRIBUTES = CHANGED_ATTRIBUTES;
+export const INVALIDATE_DATA = CHANGED_DATA;
 /** A directory's names. */
-export const INVALIDATE_LISTING = 4;
+export const INVALIDATE_LISTING = CHANGED_LISTING;
 /** It has no name any more. */
-export const INVALIDATE_GONE = 8;
+export const INVALIDATE_GONE = CHANGED_GONE;
 /** Of a directory: the one name that is told. */
-export const INVALIDATE_ENTRY = 16;
+export const INVALIDATE_ENTRY = CHANGED_ENTRY;
 
 const pushed = {
   sender: 'server',

@@ -8,12 +8,12 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE } from '../abi/fcntl.ts';
 import { S_IFMT } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import { INVALIDATE_ATTRIBUTES } from './extensions.ts';
+import { checkName, checkThere, withRead } from '../served/locked.ts';
+import type { Creation, OpenedFile, PinnedFile } from '../served/served-file.ts';
 import { PromisedFD } from './promised-fd.ts';
 import { type Inode, INVALID_FD } from './records.ts';
-import type { Creation, OpenedFile, PinnedFile } from './served-file.ts';
 import type { ControlFD } from './server-fds.ts';
-import { checkName, checkThere, type Handlers, type Request, withRead } from './server-request.ts';
+import type { Handlers, Request } from './server-request.ts';
 
 const PERMISSIONS = 0o7777;
 
@@ -46,7 +46,7 @@ function* creatingOne(
 ): Op<Inode> {
   const run = function* (directory: ControlFD): Op<Inode> {
     const pinned = yield* make(directory);
-    request.entryChanged(directory, common.name);
+    request.scope.tree.entryChanged(directory, common.name);
     return request.addControl(directory.node, common.name, pinned, id);
   };
   return yield* creating(request, common, run, id === INVALID_FD ? 1 : 0);
@@ -93,7 +93,7 @@ function* createFile(
       yield* orIgnored(file.unlink(values.name, 0));
       throw error;
     }
-    request.entryChanged(directory, values.name);
+    request.scope.tree.entryChanged(directory, values.name);
     const pinned = { file: made.file, statx };
     const control = request.made(fds.addControl(node.hold(values.name), pinned, controlId));
     const openFD = fds.addOpen(control, made.opened, flags, openId).id;
@@ -209,7 +209,7 @@ export const CREATE_HANDLERS: Handlers<Names> = {
       return withRead(target.node.opMu, function* () {
         checkThere(target.node);
         const pinned = yield* file.link(target.file, common.name);
-        request.changed(target, INVALIDATE_ATTRIBUTES);
+        request.scope.tree.attributesChanged(target);
         return pinned;
       });
     });

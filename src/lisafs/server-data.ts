@@ -5,9 +5,10 @@ import { O_ACCMODE, O_RDONLY, O_TRUNC } from '../abi/fcntl.ts';
 import { S_IFREG } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import type { RwLock } from '../lib/rw-lock.ts';
+import { withRead, withWrite } from '../served/locked.ts';
 import { INVALID_FD, type Statx } from './records.ts';
 import type { ControlFD, OpenFD } from './server-fds.ts';
-import { type Handlers, type Request, withRead, withWrite } from './server-request.ts';
+import type { Handlers, Request } from './server-request.ts';
 
 /** What a reply of PRead's takes beside the bytes. */
 const READ_REPLY_BYTES = 8;
@@ -35,7 +36,7 @@ export function* open(
   request.fds.reserve(count);
   try {
     const opened = yield* fd.file.open(flags);
-    if ((flags & O_TRUNC) !== 0) request.written(fd);
+    if ((flags & O_TRUNC) !== 0) request.scope.tree.written(fd);
     // The request uses it until it ends, whatever the client closes meanwhile.
     return request.made(request.fds.addOpen(fd, opened, flags, id));
   } finally {
@@ -104,7 +105,8 @@ export function* readAtOpen(
 /** Each is tried. Errors: the first one's. */
 function* syncAll(request: Request, ids: readonly number[]): Op<void> {
   let first: LinuxError | undefined;
-  for (const found of yield* request.openAll(ids)) {
+  // An FD that is named again and again is synced once.
+  for (const found of yield* request.openAll([...new Set(ids)])) {
     try {
       if (found instanceof LinuxError) throw found;
       const { control, opened } = found;
@@ -131,7 +133,7 @@ type Names =
 export const DATA_HANDLERS: Handlers<Names> = {
   *OpenAt(request, { fd: id, flags }) {
     const fd = yield* request.control(id);
-    return yield* withRead(request.scope.renameMu, () =>
+    return yield* withRead(request.scope.tree.renameMu, () =>
       lockToOpen(fd.node.opMu, flags, function* () {
         return { openFD: (yield* open(request, fd, flags)).id };
       }),
@@ -141,7 +143,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
   *OpenReadAt(request, { fd: id, flags, maxBytes }) {
     const fd = yield* request.control(id);
     const run = (): Op<OpenedAndRead> => readAtOpen(request, fd, flags, maxBytes);
-    return yield* withRead(request.scope.renameMu, run);
+    return yield* withRead(request.scope.tree.renameMu, run);
   },
 
   *PRead(request, { fd: id, offset, count }) {
@@ -163,7 +165,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
       try {
         return { count: yield* opened.write(data, offset) };
       } finally {
-        request.written(control);
+        request.scope.tree.written(control);
       }
     });
   },
@@ -180,7 +182,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
       try {
         yield* opened.allocate(mode, offset, length);
       } finally {
-        request.written(control);
+        request.scope.tree.written(control);
       }
     });
     return {};

@@ -9,11 +9,11 @@ import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import { Mutex, type Op, startOp } from '../lib/op.ts';
-import { type FileIndex, fileKeyOf } from './file-index.ts';
-import type { Node } from './node.ts';
+import { birthOf, type FileIndex, fileKeyOf } from '../served/file-index.ts';
+import type { Holder, Node } from '../served/node.ts';
 import { PromisedFD } from './promised-fd.ts';
 import { CLIENT_FD_MIN, INVALID_FD } from './records.ts';
-import type { OpenedFile, PinnedFile, ServedFile } from './served-file.ts';
+import type { OpenedFile, PinnedFile, ServedFile } from '../served/served-file.ts';
 
 /** A directory that is being listed by its control FD, piece by piece. One request at a time. */
 class Listing {
@@ -21,12 +21,14 @@ class Listing {
   opened: OpenedFile | undefined;
 }
 
-export class ControlFD {
+export class ControlFD implements Holder {
   readonly id: number;
   readonly node: Node;
   readonly file: ServedFile;
   /** The same for all FDs of the file. */
   readonly fileKey: string;
+  /** Tells it from an earlier file of that key; empty if it isn't known. */
+  readonly birth: string;
   /** The client's. */
   readonly fds: Fds;
   /** The client, requests, and open FDs. */
@@ -40,7 +42,16 @@ export class ControlFD {
     this.node = node;
     this.file = file;
     this.fileKey = fileKeyOf(statx);
+    this.birth = birthOf(statx);
     this.fds = fds;
+  }
+
+  get client(): object {
+    return this.fds;
+  }
+
+  changed(flags: number, name: string): void {
+    this.fds.invalidate(this, flags, name);
   }
 
   get isDirectory(): boolean {
@@ -79,7 +90,7 @@ type FD = ControlFD | OpenFD;
 export interface FdsOptions {
   /** Most FDs at a time. */
   readonly max: number;
-  /** All clients' control FDs. */
+  /** Whatever anybody holds. */
   readonly files: FileIndex;
   /** Another client has changed something: INVALIDATE_ flags. */
   readonly onInvalidate: (fd: ControlFD, flags: number, name: string) => void;
@@ -163,7 +174,7 @@ export class Fds {
    */
   addControl(node: Node, pinned: PinnedFile, id = INVALID_FD): ControlFD {
     const fd = new ControlFD(this.#idFor(id), node, pinned, this);
-    node.fds.add(fd);
+    node.holders.add(fd);
     this.#options.files.add(fd);
     this.#insert(fd);
     return fd;
@@ -275,7 +286,7 @@ export class Fds {
       return;
     }
     if (fd.listing.opened !== undefined) this.closeLater(fd.listing.opened.close());
-    fd.node.fds.delete(fd);
+    fd.node.holders.delete(fd);
     fd.node.release();
     this.closeLater(fd.file.close());
   }

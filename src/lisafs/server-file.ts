@@ -11,10 +11,10 @@ import {
   STATX_SIZE,
   STATX_UID,
 } from '../abi/stat.ts';
-import { INVALIDATE_ATTRIBUTES } from './extensions.ts';
+import { checkThere } from '../served/locked.ts';
 import type { ControlFD } from './server-fds.ts';
 import { OpenFD } from './server-fds.ts';
-import { checkThere, type Handlers, type Request } from './server-request.ts';
+import type { Handlers, Request } from './server-request.ts';
 
 const SETTABLE = STATX_MODE | STATX_UID | STATX_GID | STATX_SIZE | STATX_ATIME | STATX_MTIME;
 
@@ -56,8 +56,8 @@ export const FILE_HANDLERS: Handlers<Names> = {
       try {
         return yield* fd.file.setStat(changes);
       } finally {
-        if ((changes.mask & STATX_SIZE) !== 0) request.written(fd);
-        else request.changed(fd, INVALIDATE_ATTRIBUTES);
+        if ((changes.mask & STATX_SIZE) !== 0) request.scope.tree.written(fd);
+        else request.scope.tree.attributesChanged(fd);
       }
     });
   },
@@ -84,7 +84,7 @@ export const FILE_HANDLERS: Handlers<Names> = {
   *FSetXattr(request, { fd: id, flags, name, value }) {
     yield* writing(request, id, function* (fd) {
       yield* fd.file.setXattr(name, value, flags);
-      request.changed(fd, INVALIDATE_ATTRIBUTES);
+      request.scope.tree.attributesChanged(fd);
     });
     return {};
   },
@@ -98,7 +98,7 @@ export const FILE_HANDLERS: Handlers<Names> = {
   *FRemoveXattr(request, { fd: id, name }) {
     yield* writing(request, id, function* (fd) {
       yield* fd.file.removeXattr(name);
-      request.changed(fd, INVALIDATE_ATTRIBUTES);
+      request.scope.tree.attributesChanged(fd);
     });
     return {};
   },

@@ -8,13 +8,14 @@ import { O_RDONLY } from '../abi/fcntl.ts';
 import type { Mutex } from '../lib/op.ts';
 import { type Op, runAsync, waitFor } from '../lib/op.ts';
 import { utf8Length } from '../lib/text.ts';
+import { checkThere, lookingAt } from '../served/locked.ts';
+import type { ListedName, OpenedFile } from '../served/served-file.ts';
 import { LIST_ATTRIBUTES, LIST_CONTROL_FDS } from './extensions.ts';
 import { MESSAGES } from './messages.ts';
 import type { ResponseOf } from './messages.ts';
 import { type Inode, inode as inodeLayout, INVALID_FD } from './records.ts';
-import type { ListedName, OpenedFile } from './served-file.ts';
 import type { ControlFD } from './server-fds.ts';
-import { checkThere, type Handlers, lookingAt, type Request } from './server-request.ts';
+import type { Handlers, Request } from './server-request.ts';
 
 /** Files of a directory that are looked at together. */
 const LOOKED_AT_TOGETHER = 32;

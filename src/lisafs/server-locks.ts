@@ -29,7 +29,7 @@ class Waiting extends WaitQueue {
 
 export interface SessionLocksOptions {
   readonly table: LockTable;
-  /** A name that no other session has, of no server that uses the table. */
+  /** A name that no other session has, of no server that uses the table, for one without an id. */
   readonly newName: () => string;
   readonly onError: (error: unknown) => void;
 }
@@ -41,9 +41,25 @@ export class SessionLocks {
   #name: string | undefined;
   readonly #waiting = new Map<number, Waiting>();
   #isEnded = false;
+  #isLeft = false;
 
   constructor(options: SessionLocksOptions) {
     this.#options = options;
+  }
+
+  /** Undefined as long as it has none. */
+  get name(): string | undefined {
+    return this.#name;
+  }
+
+  /**
+   * Its name from now on. `lost` was that of the session its client had at another server, if it
+   * had one: what it held is kept for this one.
+   */
+  rename(name: string, lost: string | undefined): void {
+    this.#name = name;
+    const inheriting = lost === undefined ? undefined : this.#options.table.inherit?.(lost, name);
+    if (inheriting !== undefined) this.#run(inheriting);
   }
 
   owner(kind: LockKind, id: number): LockOwnerId {
@@ -81,22 +97,29 @@ export class SessionLocks {
 
   /** An owner has nothing on a file any more. Nobody waits for that. */
   release(fileKey: string, owner: LockOwnerId): void {
+    if (this.#isLeft) return;
     this.#run(this.#options.table.release(fileKey, owner));
   }
 
-  /** The client doesn't come again. */
-  end(): void {
+  /** The client doesn't come again. `isLeft`: not here, and what it has is kept for it. */
+  end({ isLeft = false }: { readonly isLeft?: boolean } = {}): void {
     this.#isEnded = true;
+    this.#isLeft ||= isLeft && this.#options.table.inherit !== undefined;
     for (const waiting of this.#waiting.values()) waiting.cancel();
     this.#endSession();
   }
 
   #endSession(): void {
+    if (this.#isLeft) return;
     if (this.#name !== undefined) this.#run(this.#options.table.endSession(this.#name));
   }
 
   #run(op: Op<void>): void {
-    startOp(op, { resolve: () => undefined, reject: this.#options.onError });
+    const reject = (error: unknown): void => {
+      // The table says so itself that it can't be reached.
+      if (error !== linuxerr.ENOLCK) this.#options.onError(error);
+    };
+    startOp(op, { resolve: () => undefined, reject });
   }
 }
 
@@ -124,7 +147,8 @@ function lockRequest(request: Request, { control }: OpenFD, asked: Asked): LockR
   const end = length === 0 ? Infinity : start + length;
   if (length !== 0 && !Number.isSafeInteger(end)) throw linuxerr.EINVAL;
   const ownerId = request.scope.locks.owner(kind, owner);
-  return { file: control.fileKey, owner: ownerId, pid, type, start, end };
+  const file = request.scope.tree.files.nameOf(control.fileKey);
+  return { file, owner: ownerId, pid, type, start, end };
 }
 
 /** Linux: fcntl(2), flock(2). Errors: EBADF. */
@@ -134,12 +158,23 @@ function checkMode({ isReadable, isWritable }: OpenFD, { owner, type }: LockRequ
   if (type === F_WRLCK && !isWritable) throw linuxerr.EBADF;
 }
 
-/** Locks of a description go with it. */
-function giveUpWith(fd: OpenFD, { scope }: Request, { file, owner }: LockRequest): void {
+/**
+ * Locks of a description go with it: of each owner that has any. The request uses the FD, so it is
+ * still there.
+ */
+function* giveUpWith(fd: OpenFD, { scope }: Request, request: LockRequest): Op<void> {
+  const { file, owner, type } = request;
   if (owner.kind === 'record') return;
-  fd.onRelease.set(`${owner.kind} ${owner.id}`, () => {
-    scope.locks.release(file, owner);
-  });
+  const key = `${owner.kind} ${owner.id}`;
+  if (type !== F_UNLCK) {
+    fd.onRelease.set(key, () => {
+      scope.locks.release(file, owner);
+    });
+  } else if (owner.kind === 'flock') fd.onRelease.delete(key);
+  else {
+    const all = { ...request, start: 0, end: Infinity };
+    if ((yield* scope.locks.find(all)) === undefined) fd.onRelease.delete(key);
+  }
 }
 
 export const LOCK_HANDLERS: Handlers<'SetLock' | 'GetLock' | 'CancelLock'> = {
@@ -147,8 +182,8 @@ export const LOCK_HANDLERS: Handlers<'SetLock' | 'GetLock' | 'CancelLock'> = {
     const fd = yield* request.open(id);
     const wanted = lockRequest(request, fd, asked);
     checkMode(fd, wanted);
-    giveUpWith(fd, request, wanted);
     yield* request.scope.locks.set(request.tag, wanted, wait);
+    yield* giveUpWith(fd, request, wanted);
     return {};
   },
 

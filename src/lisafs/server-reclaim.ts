@@ -4,14 +4,15 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE } from '../abi/fcntl.ts';
 import { STATX_BTIME } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
+import { checkName, withRead } from '../served/locked.ts';
+import { step } from '../served/names.ts';
 import { NOT_OPEN } from './extensions.ts';
 import { MESSAGES, type RequestOf, type ResponseOf } from './messages.ts';
 import { PromisedFD } from './promised-fd.ts';
 import { CLIENT_FD_MIN, INVALID_FD, type Statx } from './records.ts';
 import { isPlainRead, open } from './server-data.ts';
 import type { ControlFD } from './server-fds.ts';
-import { checkName, type Handlers, type Request, withRead } from './server-request.ts';
-import { step } from './server-walk.ts';
+import type { Handlers, Request } from './server-request.ts';
 
 type Lost = RequestOf<'Reclaim'>['lost'][number];
 type Reclaimed = ResponseOf<'Reclaim'>['reclaimed'][number];
@@ -64,11 +65,11 @@ const ON_THE_WAY = 3;
  * Errors: those of pinning it; EMFILE.
  */
 function* pinRoot(request: Request, id?: number): Op<ControlFD> {
-  const { root } = request.scope;
+  const { root, tree } = request.scope;
   return yield* withRoom(request, id, function* () {
-    const pinned = yield* withRead(root.node.opMu, () => root.pin(request.fds));
-    root.node.retain();
-    return request.fds.addControl(root.node, pinned, id);
+    const pinned = yield* withRead(tree.root.opMu, () => root.pin(request.fds));
+    tree.root.retain();
+    return request.fds.addControl(tree.root, pinned, id);
   });
 }
 
@@ -106,7 +107,7 @@ function* find(request: Request, root: ControlFD, lost: Lost, id: number): Op<Co
   for (const name of lost.path) checkName(name);
   const lastName = lost.path.at(-1);
   if (lastName === undefined) {
-    const statx = yield* withRead(root.node.opMu, () => root.file.stat());
+    const statx = yield* withRead(request.scope.tree.root.opMu, () => root.file.stat());
     if (!isSame(lost, statx)) throw linuxerr.ESTALE;
     return yield* pinRoot(request, id);
   }
@@ -197,7 +198,9 @@ export const RECLAIM_HANDLERS: Handlers<'Reclaim'> = {
     const line = new PromisedFD();
     const promises = lost.map((each) => promise(request, each, line));
     try {
-      return yield* withRead(request.scope.renameMu, () => reclaimAll(request, lost, promises));
+      return yield* withRead(request.scope.tree.renameMu, () =>
+        reclaimAll(request, lost, promises),
+      );
     } finally {
       for (const promised of promises) if (promised instanceof Function) promised();
     }

@@ -2,28 +2,20 @@
 // it keeps others from doing. Mirrors gVisor pkg/lisafs/handlers.go, node.go.
 
 import { LinuxError, linuxerr } from '../abi/errno.ts';
-import { NAME_MAX } from '../abi/limits.ts';
 import type { Op } from '../lib/op.ts';
 import type { RwLock } from '../lib/rw-lock.ts';
-import { isLongerThan } from '../lib/text.ts';
+import { withWrite } from '../served/locked.ts';
+import type { Node } from '../served/node.ts';
+import type { PinnedFile } from '../served/served-file.ts';
+import type { ServedTree } from '../served/served-tree.ts';
 import type { MessageName, RequestOf, ResponseOf } from './messages.ts';
-import type { Node } from './node.ts';
 import type { Inode } from './records.ts';
-import type { PinnedFile } from './served-file.ts';
-import {
-  INVALIDATE_ATTRIBUTES,
-  INVALIDATE_DATA,
-  INVALIDATE_ENTRY,
-  INVALIDATE_GONE,
-} from './extensions.ts';
-import type { FileIndex } from './file-index.ts';
 import type { ControlFD, Fds, OpenFD } from './server-fds.ts';
 import type { SessionLocks } from './server-locks.ts';
 import type { SessionWatches } from './server-watches.ts';
 
 /** What a client mounts. */
 export interface Root {
-  readonly node: Node;
   pin(client: object): Op<PinnedFile>;
   /** Of the messages that are served. */
   readonly mids: readonly number[];
@@ -41,16 +33,12 @@ export interface RequestScope extends ServerScope {
 /** The same for all clients. */
 export interface ServerScope {
   readonly root: Root;
-  /** Held for writing while names of directories change place. */
-  readonly renameMu: RwLock;
+  /** Shared by all servers of the files. */
+  readonly tree: ServedTree;
   readonly isReadOnly: boolean;
   /** Most bytes of a reply. */
   readonly payloadMax: number;
-  /** All clients' control FDs. */
-  readonly files: FileIndex;
 }
-
-const WRITTEN = INVALIDATE_ATTRIBUTES | INVALIDATE_DATA;
 
 /** FDs a request uses, until it ends. */
 export class Request {
@@ -153,50 +141,13 @@ export class Request {
   }
 
   /** Runs while the node is neither written to nor moved. */
-  *reading<T>(node: Node, run: () => Op<T>): Op<T> {
-    const { renameMu } = this.scope;
-    return yield* withRead(renameMu, () => withRead(node.opMu, run));
+  reading<T>(node: Node, run: () => Op<T>): Op<T> {
+    return this.scope.tree.reading(node, run);
   }
 
   /** Runs while nobody else uses the node. */
-  *writing<T>(node: Node, run: () => Op<T>): Op<T> {
-    const { renameMu } = this.scope;
-    return yield* withRead(renameMu, () => withWrite(node.opMu, run));
-  }
-
-  /** Runs while nobody uses the tree. */
-  *alone<T>(run: () => Op<T>): Op<T> {
-    return yield* withWrite(this.scope.renameMu, run);
-  }
-
-  /** Other clients that have control FDs of the file are told: INVALIDATE_ flags. */
-  changed({ fileKey }: Pick<ControlFD, 'fileKey'>, flags: number, name = ''): void {
-    for (const other of this.scope.files.of(fileKey)) {
-      if (other.fds !== this.fds) other.fds.invalidate(other, flags, name);
-    }
-  }
-
-  /** Its data, and with that its size and times. */
-  written(fd: ControlFD): void {
-    this.changed(fd, WRITTEN);
-  }
-
-  /** A name of a directory is another file's by now, or nobody's. */
-  entryChanged(directory: ControlFD, name: string): void {
-    this.changed(directory, INVALIDATE_ATTRIBUTES | INVALIDATE_ENTRY, name);
-  }
-
-  /** What is at a node has been moved, or linked. */
-  attributesChanged(node: Node | undefined): void {
-    for (const fileKey of fileKeysOf(node)) this.changed({ fileKey }, INVALIDATE_ATTRIBUTES);
-  }
-
-  /** What was at a node has been removed. It may still have other names. */
-  gone(node: Node): void {
-    this.attributesChanged(node);
-    for (const other of node.fds) {
-      if (other.fds !== this.fds) other.fds.invalidate(other, INVALIDATE_GONE, '');
-    }
+  writing<T>(node: Node, run: () => Op<T>): Op<T> {
+    return this.scope.tree.writing(node, run);
   }
 
   /** A control FD for a file that was found or made in `directory`, which is held. */
@@ -206,10 +157,6 @@ export class Request {
   }
 }
 
-function fileKeysOf(node: Node | undefined): ReadonlySet<string> {
-  return new Set([...(node?.fds ?? [])].map(({ fileKey }) => fileKey));
-}
-
 function* orError<T>(op: Op<T>): Op<T | LinuxError> {
   try {
     return yield* op;
@@ -217,51 +164,6 @@ function* orError<T>(op: Op<T>): Op<T | LinuxError> {
     if (error instanceof LinuxError) return error;
     throw error;
   }
-}
-
-export function* withRead<T>(lock: RwLock, run: () => Op<T>): Op<T> {
-  yield* lock.lockRead();
-  try {
-    return yield* run();
-  } finally {
-    lock.unlockRead();
-  }
-}
-
-export function* withWrite<T>(lock: RwLock, run: () => Op<T>): Op<T> {
-  yield* lock.lockWrite();
-  try {
-    return yield* run();
-  } finally {
-    lock.unlockWrite();
-  }
-}
-
-/**
- * Looks at a name of a directory, which is held: after what has been begun with the file by one of
- * its FDs.
- */
-export function* lookingAt<T>(directory: Node, name: string, look: () => Op<T>): Op<T> {
-  const child = directory.peek(name);
-  if (child === undefined) return yield* look();
-  child.retain();
-  try {
-    return yield* withRead(child.opMu, look);
-  } finally {
-    child.release();
-  }
-}
-
-/** Errors: EINVAL if it isn't one component; ENAMETOOLONG. */
-export function checkName(name: string): void {
-  const isComponent = name !== '' && name !== '.' && name !== '..';
-  if (!isComponent || name.includes('/') || name.includes('\0')) throw linuxerr.EINVAL;
-  if (isLongerThan(name, NAME_MAX)) throw linuxerr.ENAMETOOLONG;
-}
-
-/** Errors: EINVAL. */
-export function checkThere(...nodes: readonly Node[]): void {
-  if (nodes.some(({ isDeleted }) => isDeleted)) throw linuxerr.EINVAL;
 }
 
 /** What a server does when a message comes. Checks are in the order in which they fail. */

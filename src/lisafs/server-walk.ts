@@ -4,7 +4,8 @@
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import type { Node } from './node.ts';
+import { checkName, withRead } from '../served/locked.ts';
+import { step } from '../served/names.ts';
 import type { RequestOf, ResponseOf } from './messages.ts';
 import {
   type Inode,
@@ -15,10 +16,9 @@ import {
   WALK_COMPONENT_SYMLINK,
   WALK_SUCCESS,
 } from './records.ts';
-import type { PinnedFile, ServedFile } from './served-file.ts';
 import { readAtOpen } from './server-data.ts';
 import type { ControlFD } from './server-fds.ts';
-import { checkName, type Handlers, lookingAt, type Request, withRead } from './server-request.ts';
+import type { Handlers, Request } from './server-request.ts';
 
 /** Bytes a walk may answer with, for each name. Errors: EIO if that is too much. */
 function checkAnswer({ scope }: Request, count: number, bytesEach: number): void {
@@ -27,19 +27,6 @@ function checkAnswer({ scope }: Request, count: number, bytesEach: number): void
 
 /** Beside what it tells of each name. */
 const REPLY_BYTES = 32;
-
-/** Errors: as ServedFile.walk(). Undefined if there is no such name. */
-export function* step(node: Node, file: ServedFile, name: string): Op<PinnedFile | undefined> {
-  return yield* withRead(node.opMu, function* () {
-    if (node.isDeleted) return undefined;
-    try {
-      return yield* lookingAt(node, name, () => file.walk(name));
-    } catch (error) {
-      if (error !== linuxerr.ENOENT) throw error;
-      return undefined;
-    }
-  });
-}
 
 interface Walked {
   readonly status: number;
@@ -78,7 +65,7 @@ function* walkFrom<T>(
   checkAnswer(request, path.length, inodeLayout.sizeMin);
   for (const name of path) checkName(name);
   const start = yield* request.directory(dirFD);
-  return yield* withRead(request.scope.renameMu, function* () {
+  return yield* withRead(request.scope.tree.renameMu, function* () {
     return yield* then(yield* walk(request, start, path));
   });
 }
@@ -114,13 +101,14 @@ const NOT_OPENED = { openFD: 0, isWhole: false, data: new Uint8Array(0) };
 
 export const WALK_HANDLERS: Handlers<'Mount' | 'Ping' | 'Walk' | 'WalkStat' | 'WalkOpenRead'> = {
   *Mount(request) {
-    const { root, payloadMax } = request.scope;
-    return yield* request.reading(root.node, function* () {
+    const { root, tree, payloadMax } = request.scope;
+    return yield* request.reading(tree.root, function* () {
       request.reserve(1);
       const pinned = yield* root.pin(request.fds);
       const { statx } = pinned;
-      root.node.retain();
-      const { id } = request.fds.addControl(root.node, pinned);
+      tree.files.root = statx;
+      tree.root.retain();
+      const { id } = request.fds.addControl(tree.root, pinned);
       return {
         root: { controlFD: id, statx },
         maxMessageSize: payloadMax,
@@ -146,7 +134,7 @@ export const WALK_HANDLERS: Handlers<'Mount' | 'Ping' | 'Walk' | 'WalkStat' | 'W
     for (const name of names) checkName(name);
     const start = yield* request.control(dirFD);
     if (names.length > 0 && start.file.type !== S_IFDIR) throw linuxerr.ENOTDIR;
-    return yield* withRead(request.scope.renameMu, function* () {
+    return yield* withRead(request.scope.tree.renameMu, function* () {
       const first = withStart ? [yield* withRead(start.node.opMu, () => start.file.stat())] : [];
       return { stats: [...first, ...(yield* walkStat(request, start, names))] };
     });

@@ -3,7 +3,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { IN_ALL_EVENTS } from '../abi/inotify.ts';
 import { type Op, startOp } from '../lib/op.ts';
-import type { ServedEvent, ServedWatch, WatchSink } from './served-file.ts';
+import type { ServedEvent, ServedWatch, WatchSink } from '../served/served-file.ts';
 import type { ControlFD } from './server-fds.ts';
 import type { Handlers } from './server-request.ts';
 import type { Pushes } from './session-pushes.ts';

@@ -1,17 +1,15 @@
-// Server: one tree, and the clients that use it. Clients of one tree must be clients of one server:
-// it is what keeps their requests apart. Mirrors gVisor pkg/lisafs/server.go, connection.go.
+// Server: the clients that use a tree by lisafs. Mirrors gVisor pkg/lisafs/server.go,
+// connection.go.
 //
 // A client that has asked for a session may come back by another link within the time of grace, and
 // finds everything as it was. Of any other client nothing stays when its link is gone.
 
 import { LinuxError, linuxerr } from '../abi/errno.ts';
-import type { Clock } from '../lib/clock.ts';
 import { assertDefined } from '../lib/assert.ts';
-import { type Op, runAsync } from '../lib/op.ts';
-import { RwLock } from '../lib/rw-lock.ts';
+import { runAsync } from '../lib/op.ts';
 import { hexOf } from '../lib/text.ts';
 import { WireError, WireWriter } from '../lib/wire-buffer.ts';
-import { LocalLockTable, type LockTable } from '../locks/lock-table.ts';
+import { ServedTree } from '../served/served-tree.ts';
 import {
   BUFFERED_BYTES_MAX,
   CLOSE_NORMAL,
@@ -31,91 +29,45 @@ import {
   PAYLOAD_SIZE_MAX,
   PUSHED,
 } from './frame.ts';
-import { FileIndex } from './file-index.ts';
 import { MESSAGES, type MessageName, type RequestOf } from './messages.ts';
-import { Node } from './node.ts';
-import type { PinnedFile } from './served-file.ts';
 import { handlerOf } from './server-handlers.ts';
-import type { ServerObserver } from './server-observer.ts';
+import { type ServerOptions, type SetOptions, withDefaults } from './server-options.ts';
 import type { Root } from './server-request.ts';
 import { type Outlet, Session } from './session.ts';
 
 /** The client doesn't speak the protocol. */
 const CLOSE_PROTOCOL_ERROR = 4002;
 
-export interface ServerOptions {
-  /** Pins the root of the tree for a client, which is the same object whenever it mounts. */
-  readonly root: (client: object) => Op<PinnedFile>;
-  readonly clock: Clock;
-  /** So many random bytes, which nobody can guess. */
-  readonly randomBytes: (count: number) => Uint8Array;
-  readonly isReadOnly?: boolean;
-  /** Most clients that can come back. */
-  readonly sessionsMax?: number;
-  /** Most FDs of a client. */
-  readonly fdsMax?: number;
-  /** Most requests of a client at a time. */
-  readonly inFlightMax?: number;
-  /** How long a client whose link is gone may take to come back, in milliseconds. */
-  readonly graceMs?: number;
-  /** Most watches of a client. */
-  readonly watchesMax?: number;
-  /** Most events that wait for a client to take them. */
-  readonly eventsMax?: number;
-  /** Who has which file locked. Servers of the same files share one. */
-  readonly locks?: LockTable;
-  /** Errors that nobody expects. */
-  readonly onError: (error: unknown) => void;
-  /** Is told of every request. */
-  readonly observer?: ServerObserver;
-}
-
-type SetOptions = Required<Omit<ServerOptions, 'observer'>> & Pick<ServerOptions, 'observer'>;
-
-const SESSIONS_MAX = 1000;
-const FDS_MAX = 10_000;
-const IN_FLIGHT_MAX = 128;
-const GRACE_MS = 60_000;
-const WATCHES_MAX = 1000;
-const EVENTS_MAX = 4096;
-/** Of a client, if the table of locks isn't given. */
-const LOCKS_MAX = 10_000;
+/** Bytes that are held for all clients whose links are gone. */
+const LEFT_BYTES_MAX = 64 << 20;
+/** Bytes with the first header that come while a request is under way. */
+const WAITING_BYTES_MAX = 8 << 20;
 /** Bytes of a name that no other session has. */
 const LOCK_NAME_SIZE = 16;
 
 /** How often a server that is to stop looks whether it can. */
 const DRAIN_POLL_MS = 20;
 
+const LOCKS_LOST = 'locks of the session were lost';
+
 const SESSION_MIDS = [MESSAGES.Session.mid, MESSAGES.Ack.mid];
 
 export class Server {
   readonly #options: SetOptions;
   readonly #root: Root;
-  readonly #renameMu = new RwLock();
-  readonly #files = new FileIndex();
+  readonly #tree: ServedTree;
   /** By the id in hex. */
   readonly #sessions = new Map<string, SessionRecord>();
   readonly #connections = new Set<Connection>();
   #isStopping = false;
 
   constructor(options: ServerOptions) {
-    this.#options = {
-      isReadOnly: false,
-      sessionsMax: SESSIONS_MAX,
-      fdsMax: FDS_MAX,
-      inFlightMax: IN_FLIGHT_MAX,
-      graceMs: GRACE_MS,
-      watchesMax: WATCHES_MAX,
-      eventsMax: EVENTS_MAX,
-      locks: new LocalLockTable({ locksMax: LOCKS_MAX }),
-      ...options,
-    };
+    this.#options = withDefaults(options);
     const names = Object.keys(MESSAGES) as MessageName[];
     const served = names.filter((name) => handlerOf(name) !== undefined);
     const mids = [...served.map((name) => MESSAGES[name].mid), ...SESSION_MIDS];
-    const node = new Node();
-    node.retain();
-    this.#root = { node, pin: options.root, mids };
+    this.#root = { pin: options.root, mids };
+    this.#tree = options.tree ?? new ServedTree();
   }
 
   get options(): SetOptions {
@@ -127,9 +79,31 @@ export class Server {
     return this.#sessions.size;
   }
 
-  /** There can't be more sessions. */
-  get isFull(): boolean {
-    return this.#sessions.size >= this.#options.sessionsMax;
+  /**
+   * False if there can't be one more session. Of clients that have gone, who has least to come back
+   * to makes room, and of those who has been gone longest.
+   */
+  hasRoom(): boolean {
+    if (this.#sessions.size < this.#options.sessionsMax) return true;
+    const [least] = this.#left().toSorted((a, b) => a.session.fds.count - b.session.fds.count);
+    least?.end?.();
+    return least !== undefined;
+  }
+
+  /** Those whose links are gone, the first one first. */
+  #left(): SessionRecord[] {
+    return [...this.#sessions.values()].filter(({ end }) => end !== undefined);
+  }
+
+  /** A client could come and go again and again, each time with as much as one may have. */
+  #endTooMany(): void {
+    const left = this.#left();
+    let bytes = left.reduce((sum, { session }) => sum + session.heldBytes, 0);
+    for (const { session, end } of left) {
+      if (bytes <= LEFT_BYTES_MAX) return;
+      bytes -= session.heldBytes;
+      end?.();
+    }
   }
 
   /** Serves whoever is at the other end. */
@@ -151,20 +125,46 @@ export class Server {
     const { isReadOnly, randomBytes, ...options } = this.#options;
     const scope = {
       root: this.#root,
-      renameMu: this.#renameMu,
+      tree: this.#tree,
       isReadOnly,
       payloadMax: PAYLOAD_SIZE_MAX,
-      files: this.#files,
     };
     const newLockName = (): string => hexOf(randomBytes(LOCK_NAME_SIZE));
     return new Session({ ...options, scope, newLockName, keptBytesMax: KEPT_REPLIES_BYTES_MAX });
   }
 
-  /** Gives the session an id, by which its client can come back. */
-  register(session: Session): Uint8Array {
-    const id = this.#options.randomBytes(SESSION_ID_SIZE);
-    this.#sessions.set(hexOf(id), { session, cancelEnd: undefined });
+  /**
+   * Gives the session an id, by which its client can come back. `lostId` is that of one it had,
+   * which isn't known here.
+   */
+  register(session: Session, lostId: Uint8Array): Uint8Array {
+    const { randomBytes, lockNameOf } = this.#options;
+    const id = randomBytes(SESSION_ID_SIZE);
+    this.#sessions.set(hexOf(id), { session, end: undefined, cancelEnd: undefined });
+    if (lockNameOf !== undefined) {
+      session.renameLocks(lockNameOf(id), lostId.length === 0 ? undefined : lockNameOf(lostId));
+    }
     return id;
+  }
+
+  /**
+   * Ends sessions whose locks were lost, by the names these have: their clients come back, find
+   * that they have to take them again, and meanwhile do nothing that they thought was protected.
+   */
+  endByLocks(names: readonly string[]): void {
+    const isMeant = ({ lockName }: Session): boolean =>
+      lockName !== undefined && names.includes(lockName);
+    for (const [key, { session, cancelEnd }] of this.#sessions) {
+      if (!isMeant(session)) continue;
+      this.#sessions.delete(key);
+      cancelEnd?.();
+      const { outlet } = session;
+      session.end();
+      outlet?.refuse(LOCKS_LOST);
+    }
+    for (const connection of [...this.#connections]) {
+      if (isMeant(connection.session)) connection.refuse(LOCKS_LOST);
+    }
   }
 
   /** Undefined if there is none of that id any more. */
@@ -173,6 +173,7 @@ export class Server {
     if (record === undefined) return undefined;
     record.cancelEnd?.();
     record.cancelEnd = undefined;
+    record.end = undefined;
     return record.session;
   }
 
@@ -182,13 +183,22 @@ export class Server {
     const record = this.#sessions.get(key);
     if (record === undefined) return;
     const end = (): void => {
+      record.cancelEnd?.();
       this.#sessions.delete(key);
       record.session.end();
     };
     record.cancelEnd?.();
     record.cancelEnd = undefined;
-    if (graceMs === 0) end();
-    else record.cancelEnd = this.#options.clock.setTimer(graceMs, end);
+    if (graceMs === 0) {
+      end();
+      return;
+    }
+    record.end = end;
+    record.cancelEnd = this.#options.clock.setTimer(graceMs, end);
+    // The last of those that are gone.
+    this.#sessions.delete(key);
+    this.#sessions.set(key, record);
+    this.#endTooMany();
   }
 
   /**
@@ -221,7 +231,7 @@ export class Server {
     for (const connection of [...this.#connections]) connection.stop();
     for (const { session, cancelEnd } of this.#sessions.values()) {
       cancelEnd?.();
-      session.end();
+      session.leave();
     }
     this.#sessions.clear();
   }
@@ -236,7 +246,8 @@ export interface DrainOptions {
 
 interface SessionRecord {
   readonly session: Session;
-  /** The client has gone, and may come back until then. */
+  /** Ends it. The client has gone, and may come back until then. */
+  end: (() => void) | undefined;
   cancelEnd: (() => void) | undefined;
 }
 
@@ -256,7 +267,11 @@ class Connection implements Receiver, Outlet {
     this.#server = server;
     this.#transport = transport;
     this.#session = server.newSession();
-    this.#session.outlet = this;
+    this.#session.use(this);
+  }
+
+  get session(): Session {
+    return this.#session;
   }
 
   onMessage(message: Uint8Array): void {
@@ -280,9 +295,14 @@ class Connection implements Receiver, Outlet {
   /** One at a time, in order. */
   #receiveUntagged(frame: Frame): void {
     if (!this.#session.isBusy && this.#waiting.length === 0) this.#receive(frame);
-    else if (this.#waiting.length >= this.#server.options.inFlightMax) {
+    else if (this.#waiting.length >= this.#server.options.inFlightMax || this.#waitTooLong(frame)) {
       this.refuse('too many requests at a time');
     } else this.#waiting.push(frame);
+  }
+
+  #waitTooLong({ payload }: Frame): boolean {
+    const bytes = this.#waiting.reduce((sum, frame) => sum + frame.payload.length, 0);
+    return bytes + payload.length > WAITING_BYTES_MAX;
   }
 
   #receive(frame: Frame): void {
@@ -320,17 +340,18 @@ class Connection implements Receiver, Outlet {
     const options = { headerVersion, tag, payloadMax: PAYLOAD_SIZE_MAX };
     const isUsed = this.#session.isBusy || this.#session.fds.count > 0 || this.#waiting.length > 0;
     if (wanted < 2 || isUsed || this.#id !== undefined) {
-      this.#transport.send(encodeError(new WireWriter(), options, linuxerr.EINVAL));
+      this.#sendError(tag, linuxerr.EINVAL);
       return;
     }
     const resumed = sessionId.length > 0 ? this.#server.resume(sessionId) : undefined;
-    if (resumed === undefined && this.#server.isFull) {
-      this.#transport.send(encodeError(new WireWriter(), options, linuxerr.EMFILE));
+    if (resumed === undefined && !this.#server.hasRoom()) {
+      this.#sendError(tag, linuxerr.EMFILE);
       return;
     }
     if (resumed !== undefined) this.#take(resumed);
     resumed?.seen(seen);
-    const id = resumed === undefined ? this.#server.register(this.#session) : sessionId.slice();
+    const id =
+      resumed === undefined ? this.#server.register(this.#session, sessionId) : sessionId.slice();
     this.#id = id;
     const { graceMs, inFlightMax } = this.#server.options;
     const answer = {
@@ -345,12 +366,19 @@ class Connection implements Receiver, Outlet {
     if (resumed !== undefined) resumed.resumed();
   }
 
+  /** No request of a session's: nothing else keeps who doesn't read from asking on. */
+  #sendError(tag: number, error: LinuxError): void {
+    const options = { headerVersion: this.headerVersion, tag, payloadMax: PAYLOAD_SIZE_MAX };
+    if (this.isCongested) this.refuse('replies are not read');
+    else this.#transport.send(encodeError(new WireWriter(), options, error));
+  }
+
   /** A client has come back; its old link may not have noticed that it is gone. */
   #take(session: Session): void {
     const { outlet } = session;
     if (outlet instanceof Connection) outlet.#lose();
     this.#session = session;
-    session.outlet = this;
+    session.use(this);
   }
 
   #lose(): void {
@@ -379,6 +407,18 @@ class Connection implements Receiver, Outlet {
     return this.#transport.isOpen && this.#transport.bufferedBytes > BUFFERED_BYTES_MAX;
   }
 
+  get bufferedBytes(): number {
+    return this.#transport.bufferedBytes;
+  }
+
+  pause(): void {
+    this.#transport.pause();
+  }
+
+  resume(): void {
+    this.#transport.resume();
+  }
+
   drained(): Promise<void> {
     return runAsync(whenDrained(this.#transport));
   }
@@ -391,7 +431,7 @@ class Connection implements Receiver, Outlet {
     this.#server.forget(this);
     this.#waiting.length = 0;
     if (this.#session.outlet !== this) return;
-    this.#session.outlet = undefined;
+    this.#session.use(undefined);
     if (this.#id === undefined) this.#session.end();
     // Who says good-bye doesn't come back.
     else this.#server.left(this.#id, !isLocal && code === CLOSE_NORMAL ? 0 : undefined);

@@ -10,7 +10,7 @@ import { utf8Length } from '../lib/text.ts';
 import { INVALIDATE_ENTRY, INVALIDATE_LISTING } from './extensions.ts';
 import { encodeRequest, PUSHED } from './frame.ts';
 import type { MessageName, RequestOf } from './messages.ts';
-import type { ServedEvent } from './served-file.ts';
+import type { ServedEvent } from '../served/served-file.ts';
 import type { Outlet } from './session.ts';
 
 interface InvalidatedFile {
@@ -23,6 +23,8 @@ interface WatchEvent extends ServedEvent {
   readonly watchId: number;
 }
 
+/** Bytes of events' names that wait: those of a tree that is watched may be long. */
+const EVENT_BYTES_MAX = 1 << 20;
 /** Names of a directory that are told one by one. */
 const NAMES_MAX = 16;
 /** Files, or events, of a frame. */
@@ -90,6 +92,7 @@ export class Pushes {
   /** Sent by this link: it may have been lost with what was under way. */
   #sent = new Invalidated();
   #events: WatchEvent[] = [];
+  #eventBytes = 0;
   #hasOverflowed = false;
   #haveEventsGone = false;
   #isScheduled = false;
@@ -132,12 +135,15 @@ export class Pushes {
   }
 
   event(event: WatchEvent): void {
-    const isLost = this.#hasOverflowed || this.#events.length >= this.#options.eventsMax;
-    if (isLost || utf8Length(event.name) > NAME_SIZE_MAX) {
+    const size = utf8Length(event.name);
+    const isFull =
+      this.#events.length >= this.#options.eventsMax || this.#eventBytes + size > EVENT_BYTES_MAX;
+    if (this.#hasOverflowed || isFull || size > NAME_SIZE_MAX) {
       this.overflow();
       return;
     }
     this.#events.push(event);
+    this.#eventBytes += size;
     this.#schedule();
   }
 
@@ -169,7 +175,9 @@ export class Pushes {
     if (outlet?.headerVersion !== 2) return;
     while (this.#mayGoOn(outlet) && this.#sendInvalidated(outlet));
     while (this.#mayGoOn(outlet) && this.#events.length > 0) {
-      this.#send(outlet, 'Event', { events: this.#events.splice(0, FRAME_COUNT_MAX) });
+      const events = this.#events.splice(0, FRAME_COUNT_MAX);
+      for (const { name } of events) this.#eventBytes -= utf8Length(name);
+      this.#send(outlet, 'Event', { events });
       this.#haveEventsGone = true;
     }
     if (!this.#hasOverflowed || !this.#mayGoOn(outlet)) return;

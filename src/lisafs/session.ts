@@ -3,7 +3,7 @@
 // again. Mirrors gVisor pkg/lisafs/connection.go; NFSv4.1 keeps replies so (RFC 8881, 2.10.6).
 
 import { LinuxError, linuxerr } from '../abi/errno.ts';
-import { assertDefined } from '../lib/assert.ts';
+import { assert, assertDefined } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { nextMacrotask } from '../lib/macrotask.ts';
 import { type Op, runAsync } from '../lib/op.ts';
@@ -11,12 +11,20 @@ import { RwLock } from '../lib/rw-lock.ts';
 import type { FieldTable, StructField, StructValues } from '../lib/wire.ts';
 import { WireError } from '../lib/wire-buffer.ts';
 import type { LockTable } from '../locks/lock-table.ts';
-import { encodePayload, type Frame, type HeaderVersion, isTagBefore } from './frame.ts';
+import { BUFFERED_BYTES_MAX } from '../transport/transport.ts';
+import {
+  encodePayload,
+  type Frame,
+  type HeaderVersion,
+  isTagBefore,
+  PAYLOAD_SIZE_MAX,
+} from './frame.ts';
 import { MESSAGES, type MessageName, messageNameOf, messageRow } from './messages.ts';
 import { Fds } from './server-fds.ts';
 import { handlerOf } from './server-handlers.ts';
+import { replyBytesMax } from './reply-size.ts';
 import { isPlainRead } from './server-data.ts';
-import type { ServerObserver } from './server-observer.ts';
+import type { ServerObserver } from '../served/server-observer.ts';
 import { SessionLocks } from './server-locks.ts';
 import { Request, type RequestScope, type ServerScope } from './server-request.ts';
 import { SessionWatches } from './server-watches.ts';
@@ -40,11 +48,22 @@ const SILENT: ReadonlySet<MessageName | undefined> = new Set([
 
 /** Of a reply that is kept, beside its payload. */
 const KEPT_REPLY_BYTES = 256;
+/**
+ * Bytes of replies that wait until the client reads them, and of those to come: who reads slowly
+ * is answered slowly. More than a transport calls much, and one of the largest.
+ */
+export const REPLIES_BYTES_MAX = 8 << 20;
+assert(REPLIES_BYTES_MAX >= BUFFERED_BYTES_MAX + PAYLOAD_SIZE_MAX);
 
 /** Where replies go: the link there is at the moment. */
 export interface Outlet {
   readonly headerVersion: HeaderVersion;
   send(frame: Uint8Array): void;
+  /** Of replies that are not on their way. */
+  readonly bufferedBytes: number;
+  /** Requests stay where they are until resume(). */
+  pause(): void;
+  resume(): void;
   /** The client reads more slowly than it asks. */
   readonly isCongested: boolean;
   drained(): Promise<void>;
@@ -72,19 +91,35 @@ export interface SessionOptions {
   readonly observer?: ServerObserver | undefined;
 }
 
+/** A request as it came, or one whose reply is there already. */
+interface Asked {
+  readonly frame: Frame;
+  readonly name: MessageName | undefined;
+  readonly values: StructValues<FieldTable> | undefined;
+  /** Why it can't be done. */
+  readonly refusal: unknown;
+  readonly kept: Reply | undefined;
+  /** What it takes, and its reply at most. */
+  readonly bytesMax: number;
+}
+
 export class Session {
   readonly #options: SessionOptions;
   readonly #scope: RequestScope;
   readonly #pushes: Pushes;
   /** Undefined while there is no link. */
-  outlet: Outlet | undefined;
+  #outlet: Outlet | undefined;
   /** Requests under way, by tag. */
   readonly #running = new Set<number>();
+  /** Came, and not begun: there is no room for the replies. Hardly more than one, as all pause. */
+  readonly #waiting: Asked[] = [];
+  /** Bytes of the replies to what is under way, at most. */
+  #promisedBytes = 0;
+  /** The link whose draining is waited for. */
+  #draining: Outlet | undefined;
   /** Replies to what must not be done twice. */
   readonly #kept = new Map<number, Reply>();
   #keptBytes = 0;
-  /** Requests that were answered, with a reply that isn't on its way yet. */
-  #undrained = 0;
   #isEnded = false;
 
   constructor(options: SessionOptions) {
@@ -92,7 +127,7 @@ export class Session {
     const { locks: table, newLockName: newName } = options;
     this.#options = options;
     const { payloadMax } = scope;
-    const outlet = (): Outlet | undefined => this.outlet;
+    const outlet = (): Outlet | undefined => this.#outlet;
     const pushes = new Pushes({ outlet, payloadMax, eventsMax, soon });
     this.#pushes = pushes;
     this.#scope = {
@@ -108,7 +143,7 @@ export class Session {
     const { fdsMax, onError, scope } = this.#options;
     return new Fds({
       max: fdsMax,
-      files: scope.files,
+      files: scope.tree.files,
       onInvalidate: ({ id }, flags, name) => {
         this.#pushes.invalidate(id, flags, name);
       },
@@ -123,8 +158,33 @@ export class Session {
     return this.#scope.fds;
   }
 
+  /** By which its locks are known to other servers. */
+  get lockName(): string | undefined {
+    return this.#scope.locks.name;
+  }
+
+  /** SessionLocks.rename(). */
+  renameLocks(name: string, lost: string | undefined): void {
+    this.#scope.locks.rename(name, lost);
+  }
+
   get isBusy(): boolean {
-    return this.#running.size > 0;
+    return this.#running.size > 0 || this.#waiting.length > 0;
+  }
+
+  get outlet(): Outlet | undefined {
+    return this.#outlet;
+  }
+
+  /** There is another link, or none. What waited came by the old one, and will come again. */
+  use(outlet: Outlet | undefined): void {
+    this.#outlet = outlet;
+    this.#waiting.length = 0;
+  }
+
+  /** What its requests take, and the replies that are kept or may be. */
+  get heldBytes(): number {
+    return this.#keptBytes + this.#promisedBytes;
   }
 
   get keptBytes(): number {
@@ -153,34 +213,74 @@ export class Session {
     // It came before, by another link; when it is done, it is answered by this one.
     if (this.#running.has(tag)) return;
     const kept = this.#kept.get(tag);
-    if (kept !== undefined) {
-      if (this.outlet?.isCongested === true) this.outlet.refuse('replies are not read');
-      else this.#send(tag, kept);
-      return;
+    if (kept === undefined) {
+      if (this.#running.size + this.#waiting.length >= inFlightMax) {
+        this.#outlet?.refuse(`more than ${inFlightMax} requests at a time`);
+        return;
+      }
+      if (this.#keptBytes > keptBytesMax) {
+        this.#outlet?.refuse('replies are kept for too long: send Ack');
+        return;
+      }
     }
-    if (this.#running.size + this.#undrained >= inFlightMax) {
-      this.outlet?.refuse(`more than ${inFlightMax} requests at a time`);
-      return;
-    }
-    if (this.#keptBytes > keptBytesMax) {
-      this.outlet?.refuse('replies are kept for too long: send Ack');
-      return;
-    }
-    this.#running.add(tag);
-    this.#run(frame).catch(this.#options.onError);
+    this.#waiting.push(this.#ask(frame, kept));
+    this.#pump();
   }
 
-  async #run(frame: Frame): Promise<void> {
-    const { tag, mid } = frame;
-    const name = messageNameOf(mid);
+  /** Begins what there is room for, and reads on or waits for the client to read. */
+  #pump(): void {
+    for (;;) {
+      const [next] = this.#waiting;
+      if (next === undefined || !this.#hasRoomFor(next)) break;
+      this.#waiting.shift();
+      this.#begin(next);
+    }
+    const outlet = this.#outlet;
+    if (outlet === undefined) return;
+    if (this.#waiting.length === 0) {
+      outlet.resume();
+      return;
+    }
+    outlet.pause();
+    if (!outlet.isCongested || this.#draining === outlet) return;
+    this.#draining = outlet;
+    void outlet.drained().then(() => {
+      if (this.#draining === outlet) this.#draining = undefined;
+      if (this.#outlet === outlet) this.#pump();
+    });
+  }
+
+  /** Whatever is large is answered in the end: by itself, if need be. */
+  #hasRoomFor({ bytesMax: bytes }: Asked): boolean {
+    const outlet = this.#outlet;
+    if (outlet === undefined) return true;
+    if (this.#promisedBytes === 0 && !outlet.isCongested) return true;
+    return outlet.bufferedBytes + this.#promisedBytes + bytes <= REPLIES_BYTES_MAX;
+  }
+
+  #begin(asked: Asked): void {
+    const { frame, kept } = asked;
+    if (kept !== undefined) {
+      this.#send(frame.tag, kept);
+      return;
+    }
+    this.#running.add(frame.tag);
+    this.#promisedBytes += asked.bytesMax;
+    this.#run(asked).catch(this.#options.onError);
+  }
+
+  async #run(asked: Asked): Promise<void> {
+    const { frame, name } = asked;
+    const { tag } = frame;
     const telling = SILENT.has(name) ? undefined : this.#pushes.began();
     const request = new Request(this.#scope, tag);
     const { clock, observer } = this.#options;
     const startMs = clock.monotonicMs();
-    const reply = await this.#handle(name, frame, request);
+    const reply = await this.#handle(asked, request);
     const durationMs = clock.monotonicMs() - startMs;
     observer?.onRequest({ messageName: name, errno: errnoOf(reply), durationMs });
     this.#running.delete(tag);
+    this.#promisedBytes -= asked.bytesMax;
     if (this.#isEnded) {
       this.fds.closeAll();
       return;
@@ -192,15 +292,7 @@ export class Session {
     this.#send(tag, reply);
     if (telling !== undefined) this.#pushes.answered(telling);
     request.answered();
-    await this.#drained();
-  }
-
-  /** Until then it counts as under way: who doesn't read can't ask. */
-  async #drained(): Promise<void> {
-    if (this.outlet?.isCongested !== true) return;
-    this.#undrained++;
-    await this.outlet.drained();
-    this.#undrained--;
+    this.#pump();
   }
 
   #isKept(name: MessageName | undefined, tag: number): boolean {
@@ -208,29 +300,48 @@ export class Session {
   }
 
   #send(tag: number, reply: Reply): void {
-    const { outlet } = this;
+    const outlet = this.#outlet;
     if (outlet === undefined) return;
     const { headerVersion } = outlet;
     outlet.send(encodePayload({ headerVersion, tag }, reply));
   }
 
-  async #handle(
-    name: MessageName | undefined,
-    { mid, payload }: Frame,
-    request: Request,
-  ): Promise<Reply> {
+  #ask(frame: Frame, kept: Reply | undefined): Asked {
+    const name = messageNameOf(frame.mid);
+    const asked = { frame, name, kept, values: undefined, refusal: undefined };
+    if (kept !== undefined) return { ...asked, bytesMax: kept.payload.length };
     try {
-      if (mid === MESSAGES.Error.mid) throw linuxerr.EINVAL;
-      const handler = name === undefined ? undefined : handlerOf(name);
-      if (name === undefined || handler === undefined) throw linuxerr.EOPNOTSUPP;
-      const { request: table, response, onReadOnly } = messageRow(name);
-      // Before anything else is looked at.
-      if (this.#scope.isReadOnly && onReadOnly === 'refused') throw linuxerr.EROFS;
-      const values = assertDefined(table).decode(payload);
-      if (this.#scope.isReadOnly && onReadOnly !== 'served') checkOpensToRead(values);
+      const values = this.#decode(name, frame);
+      // A lock may be waited for as long as others like: that keeps no room.
+      const isSmall = name === undefined || name === 'SetLock';
+      const { payload } = frame;
+      const bytesMax = isSmall ? 0 : replyBytesMax(name, values, this.#scope.payloadMax);
+      return { ...asked, values, bytesMax: isSmall ? 0 : payload.length + bytesMax };
+    } catch (refusal) {
+      return { ...asked, refusal, bytesMax: 0 };
+    }
+  }
+
+  /** Errors: EINVAL, EOPNOTSUPP, EROFS; WireError. */
+  #decode(name: MessageName | undefined, { mid, payload }: Frame): StructValues<FieldTable> {
+    if (mid === MESSAGES.Error.mid) throw linuxerr.EINVAL;
+    if (name === undefined || handlerOf(name) === undefined) throw linuxerr.EOPNOTSUPP;
+    const { request: table, onReadOnly } = messageRow(name);
+    // Before anything else is looked at.
+    if (this.#scope.isReadOnly && onReadOnly === 'refused') throw linuxerr.EROFS;
+    const values = assertDefined(table).decode(payload);
+    if (this.#scope.isReadOnly && onReadOnly !== 'served') checkOpensToRead(values);
+    return values;
+  }
+
+  async #handle({ frame, name, values, refusal }: Asked, request: Request): Promise<Reply> {
+    try {
+      if (name === undefined || values === undefined) throw refusal;
+      const handler = assertDefined(handlerOf(name));
       const { arrivalMu } = this.#scope;
       const answer = await runAsync(behind(arrivalMu, () => handler(request, values)));
-      return { mid, payload: this.#encode(assertDefined(response), answer) };
+      const { response } = messageRow(name);
+      return { mid: frame.mid, payload: this.#encode(assertDefined(response), answer) };
     } catch (error) {
       return errorReply(this.#errorOf(error));
     } finally {
@@ -251,10 +362,16 @@ export class Session {
     return linuxerr.EREMOTEIO;
   }
 
+  /** The same, because the server stops: what it has locked is kept for it at another one. */
+  leave(): void {
+    this.#scope.locks.end({ isLeft: true });
+    this.end();
+  }
+
   /** The client doesn't come again. What requests under way still make goes when they end. */
   end(): void {
     this.#isEnded = true;
-    this.outlet = undefined;
+    this.use(undefined);
     this.#kept.clear();
     this.#keptBytes = 0;
     this.fds.closeAll();

@@ -7,7 +7,7 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import { F_UNLCK, F_WRLCK, LOCK_EX, LOCK_UN } from '../abi/fcntl.ts';
-import { type Op, WaitQueue } from '../lib/op.ts';
+import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
 
 /** Whom a lock belongs to; compared by identity. */
 export interface LockOwner {
@@ -72,7 +72,7 @@ export class FileLocks {
     if (this.#flocks.get(holder) === operation) return;
     this.releaseFlock(holder);
     if (operation === LOCK_UN) return;
-    while (!this.#mayFlock(holder, operation)) {
+    while (!this.mayFlock(holder, operation)) {
       if (mustNotWait) throw linuxerr.EAGAIN;
       yield this.#changed;
     }
@@ -80,11 +80,28 @@ export class FileLocks {
     this.#flocks.set(holder, operation);
   }
 
-  #mayFlock(holder: LockOwner, operation: number): boolean {
+  /** LOCK_SH or LOCK_EX; undefined if it has none. */
+  flockOf(holder: LockOwner): number | undefined {
+    return this.#flocks.get(holder);
+  }
+
+  /** Nobody else's is in the way. */
+  mayFlock(holder: LockOwner, operation: number): boolean {
     for (const [other, type] of this.#flocks) {
       if (other !== holder && (operation === LOCK_EX || type === LOCK_EX)) return false;
     }
     return true;
+  }
+
+  /** It was granted by whoever decides: here nothing is looked at. */
+  grantFlock(holder: LockOwner, operation: number): void {
+    this.releaseFlock(holder);
+    if (operation !== LOCK_UN) this.#flocks.set(holder, operation);
+  }
+
+  /** Woken when a lock has gone, or become weaker. */
+  get changed(): Wait {
+    return this.#changed;
   }
 
   releaseFlock(holder: LockOwner): void {
@@ -134,6 +151,16 @@ export class FileLocks {
       }
     }
     this.#replace(owner, request);
+  }
+
+  /** As grantFlock(): a lock, or F_UNLCK. */
+  grantRange(owner: LockOwner, request: RangeRequest): void {
+    this.#replace(owner, request);
+  }
+
+  /** In the order of the bytes. */
+  rangesOf(owner: LockOwner): readonly RangeLock[] {
+    return this.#ranges.get(owner) ?? [];
   }
 
   /** Every range of an owner: it is gone. */

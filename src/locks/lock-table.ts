@@ -40,7 +40,7 @@ export interface LockTable {
    * Errors:
    *  - EAGAIN if another owner's lock is in the way and it must not wait.
    *  - EDEADLK if those in the way wait for this owner, of whatever session. Only for record locks.
-   *  - ENOLCK if the session would have too many.
+   *  - ENOLCK if the session would have too many, or the table can't be reached.
    */
   set(request: LockRequest, options: { readonly mayWait: boolean }): Op<void>;
 
@@ -52,6 +52,15 @@ export interface LockTable {
 
   /** A session has no locks any more. Those it still waits for are the caller's to interrupt. */
   endSession(session: string): Op<void>;
+
+  /**
+   * A client whose session was at a server that is gone has a new one here: what it had is in the
+   * way of all but the new one, which takes it again, until the old one's time is up. Not there: a
+   * table that ends with its server has nothing to leave.
+   *
+   * Errors: ENOLCK if the table can't be reached.
+   */
+  inherit?(from: string, to: string): Op<void>;
 }
 
 class TableOwner implements LockOwner {

@@ -3,6 +3,8 @@
 // gVisor's `9P2000.L.Google.N` has what every lower N has; plain `9P2000.L` is its version 0.
 
 const BASE = '9P2000.L';
+/** A WebSocket's subprotocol: each of its binary messages is one of 9P's. */
+export const P9_PROTOCOL = '9p2000.L';
 /** What a server answers that speaks none of what was asked for. 9P: version(5). */
 export const UNKNOWN_VERSION = 'unknown';
 

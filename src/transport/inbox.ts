@@ -8,6 +8,7 @@ export class Inbox {
   /** Messages that came before the receiver did, or while it is told of those. */
   #held: Uint8Array[] = [];
   #isPassingOn = false;
+  #isPaused = false;
   #closeInfo: CloseInfo | undefined;
   #hasToldClose = false;
 
@@ -15,9 +16,29 @@ export class Inbox {
     return this.#closeInfo !== undefined;
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   start(receiver: Receiver): void {
     assert(this.#receiver === undefined, 'a transport is started twice');
     this.#receiver = receiver;
+    this.#passOnSoon(receiver);
+  }
+
+  /** What comes is held until resume(). */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    const receiver = this.#receiver;
+    if (receiver === undefined || this.#isPassingOn || this.#held.length === 0) return;
+    this.#passOnSoon(receiver);
+  }
+
+  #passOnSoon(receiver: Receiver): void {
     this.#isPassingOn = true;
     queueMicrotask(() => {
       this.#passOn(receiver);
@@ -25,7 +46,9 @@ export class Inbox {
   }
 
   #passOn(receiver: Receiver): void {
-    for (let message = this.#held.shift(); message !== undefined; message = this.#held.shift()) {
+    while (!this.#isPaused) {
+      const message = this.#held.shift();
+      if (message === undefined) break;
       receiver.onMessage(message);
     }
     this.#isPassingOn = false;
@@ -34,7 +57,8 @@ export class Inbox {
 
   deliver(message: Uint8Array): void {
     if (this.#closeInfo !== undefined) return;
-    if (this.#receiver === undefined || this.#isPassingOn) this.#held.push(message);
+    const isHeld = this.#isPassingOn || this.#isPaused;
+    if (this.#receiver === undefined || isHeld) this.#held.push(message);
     else this.#receiver.onMessage(message);
   }
 
@@ -42,8 +66,8 @@ export class Inbox {
   close(info: CloseInfo): void {
     if (this.#closeInfo !== undefined) return;
     this.#closeInfo = info;
-    // Who closed the link wants to hear no more.
-    if (info.isLocal) this.#held = [];
+    // Who closed the link wants to hear no more; who has paused it could answer nothing.
+    if (info.isLocal || this.#isPaused) this.#held = [];
     queueMicrotask(() => {
       if (!this.#isPassingOn) this.#tellClose(info);
     });

@@ -127,12 +127,28 @@ class LoopbackTransport implements Transport {
   get bufferedBytes(): number {
     if (!this.isOpen) return 0;
     const nowMs = this.#options.clock.monotonicMs();
-    const waiting = this.#underway.filter(({ departsMs }) => departsMs > nowMs);
+    const isHeldUp = this.#isHeldUp;
+    const waiting = this.#underway.filter(({ departsMs }) => isHeldUp || departsMs > nowMs);
     return waiting.reduce((sum, { content }) => sum + sizeOf(content), this.#stuckBytes);
   }
 
   start(receiver: Receiver): void {
     this.#inbox.start(receiver);
+  }
+
+  pause(): void {
+    if (this.isOpen) this.#inbox.pause();
+  }
+
+  resume(): void {
+    if (!this.#inbox.isPaused) return;
+    this.#inbox.resume();
+    assertDefined(this.peer).#arm();
+  }
+
+  /** The other side takes nothing. */
+  get #isHeldUp(): boolean {
+    return assertDefined(this.peer).#inbox.isPaused;
   }
 
   send(message: Uint8Array): void {
@@ -146,6 +162,7 @@ class LoopbackTransport implements Transport {
     assertMayClose(code, reason);
     if (!this.isOpen) return;
     this.#inbox.close({ code, reason, isLocal: true });
+    this.resume();
     this.#drained.wakeAll();
     if (!this.#link.isDead) this.#dispatch({ code, reason, isLocal: false });
   }
@@ -175,6 +192,7 @@ class LoopbackTransport implements Transport {
   /** Waits for the next thing to happen to what is under way. */
   #arm(): void {
     if (this.#cancelTimer !== undefined || this.#underway.length === 0) return;
+    if (this.#isHeldUp) return;
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
     // Departures matter to whoever waits for them.
@@ -202,6 +220,7 @@ class LoopbackTransport implements Transport {
   #carry(): void {
     const nowMs = this.#options.clock.monotonicMs();
     while (this.#underway[0] !== undefined && this.#underway[0].arrivesMs <= nowMs) {
+      if (this.#isHeldUp) return;
       const { isLost } = this.#options;
       const index = this.#arrivedCount;
       if (isLost?.({ direction: this.#direction, index }) === true) {

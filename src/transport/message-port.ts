@@ -1,8 +1,9 @@
 // MessagePortTransport: a link to another thread or tab over a MessagePort.
 //
 // What is on the port: a message is an ArrayBuffer, which is transferred; a number says how many
-// bytes the other side has taken out, since a port doesn't tell what is still in it; an object
-// closes the link. A port whose other side is gone is closed by the platform, sooner or later.
+// bytes the other side has taken out, since a port doesn't tell what is still in it (a side that
+// is paused takes nothing out); an object closes the link. A port whose other side is gone is
+// closed by the platform, sooner or later.
 
 import { linuxerr } from '../abi/errno.ts';
 import { type Wait, WaitQueue } from '../lib/op.ts';
@@ -36,6 +37,8 @@ export class MessagePortTransport implements Transport {
   readonly #inbox = new Inbox();
   readonly #drained = new WaitQueue();
   #bufferedBytes = 0;
+  /** Came while it was paused: the other side isn't told yet. */
+  #untoldBytes = 0;
 
   /** The port is the transport's from here on. */
   constructor(port: MessagePort, options: MessagePortOptions) {
@@ -66,6 +69,17 @@ export class MessagePortTransport implements Transport {
 
   start(receiver: Receiver): void {
     this.#inbox.start(receiver);
+  }
+
+  pause(): void {
+    if (this.isOpen) this.#inbox.pause();
+  }
+
+  resume(): void {
+    if (!this.#inbox.isPaused) return;
+    this.#inbox.resume();
+    if (this.isOpen && this.#untoldBytes > 0) this.#port.postMessage(this.#untoldBytes);
+    this.#untoldBytes = 0;
   }
 
   send(message: Uint8Array): void {
@@ -110,7 +124,8 @@ export class MessagePortTransport implements Transport {
       this.#close({ code: CLOSE_TOO_LARGE, reason: `a message has ${message.length} bytes` });
       return;
     }
-    this.#port.postMessage(message.length);
+    if (this.#inbox.isPaused) this.#untoldBytes += message.length;
+    else this.#port.postMessage(message.length);
     this.#inbox.deliver(message);
   }
 

@@ -55,6 +55,14 @@ export interface Transport {
   start(receiver: Receiver): void;
 
   /**
+   * Hands out no messages until resume(): what comes waits, at the other side as far as the
+   * platform can hold it there. Of a link that is closed meanwhile, what waits is lost.
+   */
+  pause(): void;
+
+  resume(): void;
+
+  /**
    * Sends a message. The caller may use its memory again at once. On a link that is closed it is
    * lost, as is whatever is on its way when a link breaks: onClose() tells.
    *

@@ -38,6 +38,9 @@ export interface Socket {
   readonly protocol: string;
   readonly bufferedAmount: number;
   send(data: Uint8Array<ArrayBuffer>): void;
+  /** Those of ws can leave what comes to the other side. */
+  pause?(): void;
+  resume?(): void;
   close(code?: number, reason?: string): void;
   addEventListener<Kind extends keyof SocketEvents>(
     kind: Kind,
@@ -99,6 +102,18 @@ export class WebSocketTransport implements Transport {
     this.#inbox.start(receiver);
   }
 
+  pause(): void {
+    if (!this.isOpen || this.#inbox.isPaused) return;
+    this.#inbox.pause();
+    this.#socket.pause?.();
+  }
+
+  resume(): void {
+    if (!this.#inbox.isPaused) return;
+    this.#inbox.resume();
+    this.#socket.resume?.();
+  }
+
   send(message: Uint8Array): void {
     if (message.length > this.messageSizeMax) throw linuxerr.EMSGSIZE;
     if (!this.isOpen) return;
@@ -112,6 +127,8 @@ export class WebSocketTransport implements Transport {
     if (!this.isOpen) return;
     // Not to wait for an answer of somebody who may be gone.
     this.#inbox.close({ code, reason, isLocal: true });
+    // Behind what was not read comes the answer to this.
+    this.resume();
     this.#socket.close(code, reason);
   }
 

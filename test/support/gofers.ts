@@ -8,16 +8,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket, WebSocketServer } from 'ws';
 import { S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from '../../src/abi/stat.ts';
-import type { ConnectGofer } from '../../src/fs/gofer/mount-gofer.ts';
+import type { ConnectGofer, GoferLink } from '../../src/fs/gofer/mount-gofer.ts';
 import { HostExport } from '../../src/fsgofer/host-export.ts';
 import { loadKoffiCalls } from '../../src/fsgofer/koffi-calls.ts';
 import { RealClock } from '../../src/lib/clock.ts';
 import { Server } from '../../src/lisafs/server.ts';
+import { Server as P9Server, type ServerOptions } from '../../src/p9/server.ts';
+import { ServedTree } from '../../src/served/served-tree.ts';
+import { LocalLockTable } from '../../src/locks/lock-table.ts';
 import { connectWebSocket } from '../../src/transport/web-socket.ts';
 import { acceptWebSocket, serverOptions } from '../../src/transport/web-socket-server.ts';
 
 const MESSAGE_SIZE_MAX = 4 << 20;
 const FDS_MAX = 4000;
+const LOCKS_MAX = 10_000;
 
 export interface TestGofer {
   /** Of this host: what is served. */
@@ -34,6 +38,7 @@ export interface TestGofer {
 
 export interface TestGoferOptions {
   readonly isReadOnly?: boolean;
+  readonly protocol?: GoferLink['protocol'];
   /** Of another gofer that was closed and left it. */
   readonly folder?: string;
   readonly port?: number;
@@ -42,7 +47,7 @@ export interface TestGoferOptions {
 /** Without a folder it makes one, which is removed as it closes. */
 export async function startGofer(options: TestGoferOptions = {}): Promise<TestGofer> {
   const clock = new RealClock();
-  const { isReadOnly = false } = options;
+  const { isReadOnly = false, protocol = 'lisafs' } = options;
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'burrow-gofer-')));
   await chmod(folder, 0o777);
   const served = await HostExport.open(folder, {
@@ -57,20 +62,23 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
     nodeTypes: [S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR],
   });
   const errors: unknown[] = [];
-  const server = new Server({
+  const common: ServerOptions = {
     root: (client) => served.pin(client),
+    tree: new ServedTree(),
+    locks: new LocalLockTable({ locksMax: LOCKS_MAX }),
     clock,
     isReadOnly,
     randomBytes: (count) => randomBytes(count),
     onError: (error) => {
       errors.push(error);
     },
-  });
+  };
+  const server = protocol === 'lisafs' ? new Server(common) : new P9Server(common);
   const socketOptions = { clock, messageSizeMax: MESSAGE_SIZE_MAX };
   const sockets = new WebSocketServer({
     host: '127.0.0.1',
     port: options.port ?? 0,
-    ...serverOptions({ messageSizeMax: MESSAGE_SIZE_MAX, protocols: ['lisafs'] }),
+    ...serverOptions({ messageSizeMax: MESSAGE_SIZE_MAX, protocols: [protocol] }),
   });
   sockets.on('connection', (socket) => {
     server.accept(acceptWebSocket(socket, socketOptions));
@@ -95,7 +103,7 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
     connect: () =>
       connectWebSocket(url, {
         ...socketOptions,
-        protocols: ['lisafs'],
+        protocols: [protocol],
         timeoutMs: 10_000,
         WebSocket,
       }),

@@ -16,6 +16,7 @@ export interface KernelOptions {
   readonly openStore?: KernelPlatform['openStore'];
   readonly tabs?: Tabs;
   readonly connectGofer?: KernelPlatform['connectGofer'];
+  readonly onLinkChanged?: KernelPlatform['onLinkChanged'];
 }
 
 export function bootKernel(spec: KernelMountSpec, options: KernelOptions = {}): Promise<Kernel> {
@@ -27,6 +28,7 @@ export function bootKernel(spec: KernelMountSpec, options: KernelOptions = {}): 
     openStore: options.openStore ?? (() => Promise.resolve(options.store ?? new MemoryStore())),
     tabs: options.tabs,
     connectGofer: options.connectGofer,
+    onLinkChanged: options.onLinkChanged,
   };
   return runAsync(Kernel.boot(platform, spec));
 }

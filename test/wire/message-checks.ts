@@ -76,25 +76,6 @@ export function checkPrinting(layout: Layout): void {
   }
 }
 
-/**
- * What was made of a message is no more than its bytes: each value has at least a byte of its own,
- * and bytes are views of the message.
- */
-function weigh(value: unknown, message: Uint8Array): number {
-  if (typeof value === 'string') return value.length;
-  if (value instanceof Uint8Array) {
-    expect(value.buffer).toBe(message.buffer);
-    return value.length;
-  }
-  if (Array.isArray(value)) return weighAll(value, message);
-  if (typeof value === 'object' && value !== null) return weighAll(Object.values(value), message);
-  return 1;
-}
-
-function weighAll(values: readonly unknown[], message: Uint8Array): number {
-  return values.reduce<number>((sum, value) => sum + weigh(value, message), 0);
-}
-
 /** Random numbers below `limit`, the same for a seed. Mulberry32. */
 export function randomFrom(seed: number): (limit: number) => number {
   let state = seed;
@@ -128,24 +109,4 @@ export function damage(frame: Uint8Array, random: (limit: number) => number): Ui
     default:
       return Uint8Array.from({ length: random(200) }, () => random(256));
   }
-}
-
-/**
- * Decodes what may be anything. Only WireError is thrown; true if nothing was. What was decoded can
- * be encoded, in as many bytes.
- */
-export function survives(layout: Layout, message: Uint8Array): boolean {
-  const { table } = layout;
-  let values: Values;
-  try {
-    values = table.decode(message);
-  } catch (error) {
-    if (error instanceof WireError) return false;
-    throw error;
-  }
-  expect(weigh(values, message)).toBeLessThanOrEqual(message.length);
-  const again = table.encode(values);
-  expect(again.length).toBe(message.length);
-  expect(toHex(table.encode(table.decode(again)))).toBe(toHex(again));
-  return true;
 }

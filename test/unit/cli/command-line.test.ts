@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { checkDirectory } from '../../../src/cli/gofer-files.ts';
-import { isOpenToAll, parseCommandLine } from '../../../src/cli/gofer-options.ts';
+import { hostsOpenToAll, parseCommandLine } from '../../../src/cli/gofer-options.ts';
 import type { GoferOptions } from '../../../src/cli/gofer-options.ts';
 import { printHelp } from '../../../src/cli/help.ts';
 import { OPTION_ROWS } from '../../../src/cli/option-table.ts';
@@ -38,6 +38,8 @@ describe('options', () => {
       fdsMax: undefined,
       logLevel: 'info',
       metricsPort: undefined,
+      p9Address: undefined,
+      redis: undefined,
     });
   });
 
@@ -67,6 +69,20 @@ describe('options', () => {
       ['--log-level', 'silent', '--metrics-port', '65535'],
       { logLevel: 'silent', metricsPort: 65_535 },
     ],
+    [['--p9-port', '0'], { p9Address: { host: '127.0.0.1', port: 0 } }],
+    [['--p9-port', '564', '--p9-host', '::1'], { p9Address: { host: '::1', port: 564 } }],
+    [
+      ['--p9-port', '564', '--p9-host', '0.0.0.0', '--no-auth'],
+      { p9Address: { host: '0.0.0.0', port: 564 } },
+    ],
+    [
+      ['--redis', 'rediss://me:pw@cache.example:6380/2'],
+      { redis: { url: 'rediss://me:pw@cache.example:6380/2', prefix: 'burrowfs' } },
+    ],
+    [
+      ['--redis', 'redis://localhost', '--redis-prefix', 'files-1:a'],
+      { redis: { url: 'redis://localhost', prefix: 'files-1:a' } },
+    ],
   ])('%j', (args, options) => {
     expect(parse(...args)).toMatchObject(options);
   });
@@ -78,6 +94,16 @@ describe('options', () => {
     [['gofer'], 'DIR is missing: the folder to serve'],
     [['gofer', ''], 'DIR is missing: the folder to serve'],
     [['gofer', 'a', 'b', 'c'], 'after DIR "b c": there is only one DIR, and options'],
+    [
+      ['gofer', 'a', '--redis', 'http://:pw@host'],
+      '--redis: it is redis://host:port, or rediss: for TLS',
+    ],
+    [['gofer', 'a', '--redis', 'redis://'], '--redis: it is redis://host:port, or rediss: for TLS'],
+    [['gofer', 'a', '--redis-prefix', 'p'], '--redis-prefix needs --redis'],
+    [
+      ['gofer', 'a', '--redis', 'redis://h', '--redis-prefix', 'a b'],
+      '--redis-prefix "a b": it is of letters, digits, and . _ : -',
+    ],
     [['gofer', 'a', '--nope=secret'], "Unknown option '--nope'"],
     [['gofer', 'a', '--port'], "Option '--port <value>' argument missing"],
     [['gofer', 'a', '--port', '1', '--port', '2'], '--port is given more than once'],
@@ -94,6 +120,16 @@ describe('options', () => {
       ['gofer', 'a', '--host', 'http://a'],
       '--host "http://a": it is an IP address, without brackets, or a name',
     ],
+    [['gofer', 'a', '--p9-port', 'x'], `--p9-port "x": ${ports}`],
+    [['gofer', 'a', '--p9-host', '::1'], '--p9-host needs --p9-port'],
+    [
+      ['gofer', 'a', '--p9-port', '1', '--p9-host', '[::]'],
+      '--p9-host "[::]": it is an IP address, without brackets, or a name',
+    ],
+    ...['0.0.0.0', '::', 'files.example', '192.0.2.1'].map((host): [string[], string] => [
+      ['gofer', 'a', '--p9-port', '1', '--p9-host', host],
+      `--p9-host "${host}": others reach it, and 9P over TCP asks for no token: it needs --no-auth`,
+    ]),
     [['gofer', 'a', '--token', ''], '--token: the token is empty'],
     [
       ['gofer', 'a', '--token', 'a\nb'],
@@ -135,9 +171,13 @@ describe('options', () => {
   });
 
   test('whoever reaches it gets in: without a token on a host that others reach', () => {
-    expect(isOpenToAll(parse('--no-auth'))).toBe(false);
-    expect(isOpenToAll(parse('--host', '0.0.0.0'))).toBe(false);
-    expect(isOpenToAll(parse('--host', '0.0.0.0', '--no-auth'))).toBe(true);
+    expect(hostsOpenToAll(parse('--no-auth'))).toEqual([]);
+    expect(hostsOpenToAll(parse('--host', '0.0.0.0'))).toEqual([]);
+    expect(hostsOpenToAll(parse('--host', '0.0.0.0', '--no-auth'))).toEqual(['0.0.0.0']);
+    const p9 = ['--no-auth', '--p9-port', '564', '--p9-host'];
+    expect(hostsOpenToAll(parse(...p9, '127.0.0.1'))).toEqual([]);
+    expect(hostsOpenToAll(parse(...p9, '::'))).toEqual(['::']);
+    expect(hostsOpenToAll(parse('--host', '::', ...p9, '::'))).toEqual(['::']);
   });
 });
 
@@ -158,7 +198,7 @@ describe('--help', () => {
   test('and the README has every option', () => {
     const readme = readFileSync('README.md', 'utf8');
     const [, section = ''] = /\n### Remote directories\n([^]*?)\n### /.exec(readme) ?? [];
-    const listed = Array.from(section.matchAll(/`--([a-z-]+)/g), ([, name]) => name);
+    const listed = Array.from(section.matchAll(/`--([a-z0-9-]+)/g), ([, name]) => name);
     const names = OPTION_ROWS.map(([name]) => name);
     expect(names.filter((name) => !listed.includes(name))).toEqual(['help', 'version']);
     expect(listed.filter((name) => !names.some((known) => known === name))).toEqual([]);

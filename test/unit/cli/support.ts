@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type BuiltCommand, buildCommand } from '../../../.tools/gofer-command.mjs';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
-import { build } from 'vite';
 import { parseGoferUrl } from '../../../src/transport/gofer-url.ts';
 
 export interface Ended {
@@ -83,28 +83,23 @@ export class Command {
 /** A folder for each test, and the command in it. */
 export function useCommand(): {
   folder: () => string;
+  /** The command, as Node runs it. */
+  script: () => string;
   write: (name: string, text: string, mode?: number) => string;
   start: (...args: string[]) => Command;
   run: (...args: string[]) => Promise<Ended>;
   /** Serves the folder `served` at a free port. */
   serve: (...args: string[]) => Command;
 } {
-  let [built, folder] = ['', ''];
+  let folder = '';
+  let built: BuiltCommand | undefined;
   const commands: Command[] = [];
 
   beforeAll(async () => {
-    // Beside node_modules, where packages are found.
-    mkdirSync('.cache', { recursive: true });
-    built = mkdtempSync(join(realpathSync('.cache'), 'cli-test-'));
-    await build({
-      configFile: false,
-      logLevel: 'warn',
-      publicDir: false,
-      build: { ssr: 'src/cli/burrowfs.ts', outDir: built, target: 'node20', minify: false },
-    });
+    built = await buildCommand();
   }, 120_000);
   afterAll(() => {
-    rmSync(built, { recursive: true, force: true });
+    built?.remove();
   });
   beforeEach(() => {
     folder = realpathSync(mkdtempSync(join(tmpdir(), 'burrow-cli-')));
@@ -118,15 +113,17 @@ export function useCommand(): {
     rmSync(folder, { recursive: true, force: true });
   });
 
+  const script = (): string => built!.script;
   const start = (...args: string[]): Command => {
-    const script = join(built, 'burrowfs.js');
     const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
-    const command = new Command(spawn(process.execPath, [script, ...args], { cwd: folder, stdio }));
+    const options = { cwd: folder, stdio };
+    const command = new Command(spawn(process.execPath, [script(), ...args], options));
     commands.push(command);
     return command;
   };
   return {
     folder: () => folder,
+    script,
     write: (name, text, mode = 0o600) => {
       const path = join(folder, name);
       writeFileSync(path, text);

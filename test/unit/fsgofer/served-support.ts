@@ -9,7 +9,8 @@ import { FakeClock } from '../../../src/lib/clock.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../src/lib/text.ts';
 import type { ResponseOf } from '../../../src/lisafs/messages.ts';
 import { type Inode, NO_ID } from '../../../src/lisafs/records.ts';
-import { Server, type ServerOptions } from '../../../src/lisafs/server.ts';
+import type { ServerOptions } from '../../../src/lisafs/server-options.ts';
+import { Server } from '../../../src/lisafs/server.ts';
 import { RawClient } from '../lisafs/raw-client.ts';
 import { clock, koffiCalls, useTree } from './support.ts';
 

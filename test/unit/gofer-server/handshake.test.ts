@@ -128,7 +128,8 @@ describe('tokens', () => {
     const { server } = await open();
     const headers = handshake({ 'Sec-WebSocket-Protocol': `chat, ${BEARER}` });
     const { status, body } = await ask(server, { headers });
-    expect([status, body]).toEqual([400, 'the subprotocols that are spoken here: lisafs\n']);
+    const text = 'the subprotocols that are spoken here: lisafs, 9p2000.L\n';
+    expect([status, body]).toEqual([400, text]);
   });
 
   test('a bearer that is no base64url is a wrong token', async () => {

@@ -25,7 +25,8 @@ import {
   type RequestOf,
   type ResponseOf,
 } from '../../../src/lisafs/messages.ts';
-import { Server, type ServerOptions } from '../../../src/lisafs/server.ts';
+import type { ServerOptions } from '../../../src/lisafs/server-options.ts';
+import { Server } from '../../../src/lisafs/server.ts';
 import { LoopbackLink, type LoopbackOptions } from '../../../src/transport/loopback.ts';
 import type { Receiver, Transport } from '../../../src/transport/transport.ts';
 import { MemoryTree } from './memory-tree.ts';

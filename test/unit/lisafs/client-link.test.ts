@@ -406,6 +406,9 @@ test('latency is that of round trips, smoothed', async () => {
   expect(client.status.latencyMs).toBe(80);
   await network.pass(40_000, 10);
   expect(client.status.latencyMs).toBe(80);
+  client.measure();
+  await network.pass(100, 10);
+  expect(client.status.latencyMs).toBe(80);
   await network.end(client);
 });
 

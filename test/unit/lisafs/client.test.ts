@@ -6,6 +6,7 @@ import { O_RDWR } from '../../../src/abi/fcntl.ts';
 import { type Interruption, type Op, runAsync, WaitQueue } from '../../../src/lib/op.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../src/lib/text.ts';
 import type { LisafsClient } from '../../../src/lisafs/client.ts';
+import type { Recover } from '../../../src/lisafs/client-recovery.ts';
 import { CLIENT_FD_MIN, NO_ID } from '../../../src/lisafs/records.ts';
 import { Network } from './client-fixture.ts';
 import { settle } from './raw-client.ts';
@@ -213,6 +214,39 @@ test('a session that is lost is recovered before anything is sent again', async 
   expect([unsure, stat, later].map(({ isSettled }) => isSettled)).toEqual([true, true, true]);
   expect(order).toEqual(['lost', 'recovered', 'unsure EIO', 'stat done', 'later done']);
   expect(client!.status).toMatchObject({ state: 'connected', reconnectCount: 1 });
+});
+
+test('what is repeatable is done in the new session, in order, done before or not', async () => {
+  let fd = 0;
+  const onSessionLost: Recover = function* (mounted, calls) {
+    const { inodes } = yield* calls.call('Walk', { dirFD: mounted.fd, path: ['file'] });
+    const opened = yield* calls.call('OpenAt', { fd: inodes[0]!.controlFD, flags: O_RDWR });
+    fd = opened.openFD;
+  };
+  await start({ onSessionLost }, { link: { delayMs: 10 } });
+  ({ openFD: fd } = await network.run(create('file')));
+  const outcomes: string[] = [];
+  const write = (text: string, offset: number, isRepeatable: boolean): void => {
+    const data = encodeUtf8(text);
+    const reply = client!.send('PWrite', () => ({ fd, offset, data }), { isRepeatable });
+    reply.onSettled((error) => outcomes.push(`${text} ${error?.code ?? 'done'}`));
+  };
+  write('first', 0, true);
+  write('unsure', 40, false);
+  write('rst2', 1, true);
+  const sync = client!.send('FSync', () => ({ fds: [fd] }), { isRepeatable: true });
+  // All are done, and none is answered.
+  await network.pass(10);
+  network.link.notice();
+  await settle();
+  expect(outcomes).toEqual([]);
+  network.replaceServer();
+  await network.pass(1000, 10);
+  expect(outcomes).toEqual(['unsure EIO', 'first done', 'rst2 done']);
+  expect(sync.isSettled).toBe(true);
+  await network.run(sync.wait());
+  const { data } = await network.run(client!.call('PRead', { fd, offset: 0, count: 99 }));
+  expect(decodeUtf8(data).replaceAll('\0', '')).toBe('frst2unsure');
 });
 
 test('an id of an FD that is no more is found out when a request is encoded anew', async () => {

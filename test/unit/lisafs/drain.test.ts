@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { O_RDONLY } from '../../../src/abi/fcntl.ts';
 import { MESSAGES } from '../../../src/lisafs/messages.ts';
-import type { DoneRequest } from '../../../src/lisafs/server-observer.ts';
+import type { DoneRequest } from '../../../src/served/server-observer.ts';
 import { connect, RawClient, serve, type Served, settle } from './raw-client.ts';
 
 const GRACE_MS = 1000;

@@ -5,7 +5,7 @@ import { O_RDWR } from '../../../src/abi/fcntl.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../src/lib/text.ts';
 import { MESSAGES } from '../../../src/lisafs/messages.ts';
 import { NO_ID } from '../../../src/lisafs/records.ts';
-import type { ServerOptions } from '../../../src/lisafs/server.ts';
+import type { ServerOptions } from '../../../src/lisafs/server-options.ts';
 import type { LoopbackOptions } from '../../../src/transport/loopback.ts';
 import { connect, RawClient, serve, type Served, settle } from './raw-client.ts';
 

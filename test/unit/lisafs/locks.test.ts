@@ -6,7 +6,7 @@ import { linuxerr } from '../../../src/abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK, O_RDONLY, O_WRONLY } from '../../../src/abi/fcntl.ts';
 import { FLOCK, OFD_LOCK, RECORD_LOCK } from '../../../src/lisafs/extensions.ts';
 import { MESSAGES, type RequestOf } from '../../../src/lisafs/messages.ts';
-import type { ServerOptions } from '../../../src/lisafs/server.ts';
+import type { ServerOptions } from '../../../src/lisafs/server-options.ts';
 import { LocalLockTable } from '../../../src/locks/lock-table.ts';
 import type { LoopbackOptions } from '../../../src/transport/loopback.ts';
 import { client, create, end, root, served, startSession, write } from './fixture.ts';

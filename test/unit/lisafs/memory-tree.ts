@@ -25,7 +25,7 @@ import type {
   ServedFile,
   ServedWatch,
   WatchSink,
-} from '../../../src/lisafs/served-file.ts';
+} from '../../../src/served/served-file.ts';
 
 const TIME = { sec: 1_700_000_000, nsec: 5 };
 
@@ -51,7 +51,7 @@ class MemoryInode {
       blksize: 4096,
       attributes: 0n,
       nlink: this.nlink,
-      uid: 0,
+      uid: this.tree.uid,
       gid: 0,
       mode: this.mode,
       ino: this.ino,
@@ -74,6 +74,8 @@ export class MemoryTree {
   readonly top = new MemoryInode(this, 1n, S_IFDIR | 0o755);
   /** It knows when its files were made. */
   hasBirthTimes = false;
+  /** Whose all of it is. */
+  uid = 0;
   /** Control files and open ones that are not closed. */
   pinned = 0;
   /** Every call waits here while it is set. */

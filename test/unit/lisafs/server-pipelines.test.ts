@@ -8,6 +8,7 @@ import { S_IFIFO } from '../../../src/abi/stat.ts';
 import { encodeUtf8 } from '../../../src/lib/text.ts';
 import { MESSAGES } from '../../../src/lisafs/messages.ts';
 import { CLIENT_FD_MIN, WALK_SUCCESS } from '../../../src/lisafs/records.ts';
+import { REPLIES_BYTES_MAX } from '../../../src/lisafs/session.ts';
 import {
   client,
   create,
@@ -23,7 +24,7 @@ import {
   startSession,
   write,
 } from './fixture.ts';
-import { settle } from './raw-client.ts';
+import { RawClient, settle } from './raw-client.ts';
 
 const X = CLIENT_FD_MIN;
 
@@ -186,30 +187,81 @@ test('without tags what comes after an Ack is answered as well', async () => {
   expect(client.replies.map(({ mid }) => mid)).toEqual([FStat.mid, Ping.mid, Ping.mid]);
 });
 
-test('who reads nothing is cut off', async () => {
-  await startSession({ inFlightMax: 8 }, { bytesPerSecond: 1e6 });
+/** A file of a MiB, to be read by many requests. */
+async function largeFile(): Promise<number> {
   const { openFD } = await create('file');
   await client.call('FAllocate', { fd: openFD, mode: 0, offset: 0, length: 1 << 20 });
-  for (let tag = 100; tag < 120; tag++) {
-    client.send('PRead', { fd: openFD, offset: 0, count: 1 << 20 }, tag);
+  return openFD;
+}
+
+test('who reads nothing costs no more than the bound, and nobody else’s time', async () => {
+  await startSession({ inFlightMax: 64 }, { bytesPerSecond: 1e6 });
+  const fd = await largeFile();
+  for (let tag = 100; tag < 164; tag++) {
+    client.send('PRead', { fd, offset: 0, count: 1 << 20 }, tag);
+  }
+  // The requests arrive, and next to nothing of the replies departs.
+  for (let time = 0; time < 50; time++) {
     served.clock.advance(1);
     await settle();
   }
-  expect(client.link.server.isOpen).toBe(false);
-  const answered = served.tree.reads;
-  expect(answered).toBeGreaterThan(1);
-  expect(answered).toBeLessThanOrEqual(9);
+  const { server } = client.link;
+  expect(server.isOpen).toBe(true);
+  expect(server.bufferedBytes).toBeGreaterThan(REPLIES_BYTES_MAX - (2 << 20));
+  expect(server.bufferedBytes).toBeLessThanOrEqual(REPLIES_BYTES_MAX);
+  expect(served.tree.reads).toBeLessThanOrEqual(REPLIES_BYTES_MAX / (1 << 20));
+  // What isn't begun stays where it is.
+  expect(client.link.client.bufferedBytes).toBeGreaterThan(0);
+  const other = new RawClient(served);
+  await other.mount();
 });
 
-test('who reads slowly is answered in the end', async () => {
-  await startSession({ inFlightMax: 8 }, { bytesPerSecond: 1e6 });
-  const { openFD } = await create('file');
-  await client.call('FAllocate', { fd: openFD, mode: 0, offset: 0, length: 1 << 20 });
-  const tags = [100, 101, 102, 103, 104];
-  for (const tag of tags) client.send('PRead', { fd: openFD, offset: 0, count: 1 << 20 }, tag);
-  for (let second = 0; second < 10; second++) {
+test('what waits for a client that is gone is not done', async () => {
+  await startSession({ inFlightMax: 64 }, { bytesPerSecond: 1e6 });
+  const fd = await largeFile();
+  for (let tag = 100; tag < 130; tag++) {
+    client.send('PRead', { fd, offset: 0, count: 1 << 20 }, tag);
+  }
+  client.send('MkdirAs', { dirFD: root, ...OWNER, mode: 0o755, clientFD: X, name: 'late' }, 130);
+  served.clock.advance(10);
+  await settle();
+  const { reads } = served.tree;
+  client.link.notice();
+  await settle();
+  expect(served.tree.reads).toBe(reads);
+  expect(served.tree.changes).not.toContain('make late');
+});
+
+test('who reads slowly is answered in the end, in order, and never cut off', async () => {
+  await startSession({ inFlightMax: 64 }, { bytesPerSecond: 1e6 });
+  const fd = await largeFile();
+  const tags = Array.from({ length: 64 }, (_, index) => 100 + index);
+  for (const tag of tags) client.send('PRead', { fd, offset: 0, count: 1 << 20 }, tag);
+  let most = 0;
+  for (let second = 0; second < 100; second++) {
     served.clock.advance(1000);
     await settle();
+    most = Math.max(most, client.link.server.bufferedBytes);
   }
-  expect(client.replies.slice(-5).map(({ tag }) => tag)).toEqual(tags);
+  expect(client.replies.slice(-64).map(({ tag }) => tag)).toEqual(tags);
+  expect(client.replies.at(-1)!.payload.length).toBeGreaterThan(1 << 20);
+  expect(most).toBeLessThanOrEqual(REPLIES_BYTES_MAX);
+});
+
+test('who asks for more as soon as an answer has come keeps the link', async () => {
+  await startSession({ inFlightMax: 8 }, { bytesPerSecond: 4e6 });
+  const fd = await largeFile();
+  const before = client.replies.length;
+  let asked = 0;
+  for (let time = 0; time < 500; time++) {
+    const answered = client.replies.length - before;
+    // As many as there may be, all the time.
+    for (; asked < 40 && asked - answered < 8; asked++) {
+      client.send('PRead', { fd, offset: 0, count: 1 << 20 }, 100 + asked);
+    }
+    served.clock.advance(50);
+    await settle();
+  }
+  expect(client.closed).toBeUndefined();
+  expect(client.replies.length - before).toBe(40);
 });

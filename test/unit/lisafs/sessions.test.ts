@@ -7,7 +7,7 @@ import { O_RDWR } from '../../../src/abi/fcntl.ts';
 import { encodeUtf8 } from '../../../src/lib/text.ts';
 import { MESSAGES, type MessageName, messageRow } from '../../../src/lisafs/messages.ts';
 import { NO_ID } from '../../../src/lisafs/records.ts';
-import type { ServerOptions } from '../../../src/lisafs/server.ts';
+import type { ServerOptions } from '../../../src/lisafs/server-options.ts';
 import { valuesOf } from '../../wire/any-values.ts';
 import { connect, RawClient, serve, type Served, settle } from './raw-client.ts';
 

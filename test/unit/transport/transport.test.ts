@@ -176,6 +176,41 @@ describe.each(KINDS)('%s', (_name, makePair) => {
     expect(client.isOpen).toBe(false);
   });
 
+  test('who is paused is told nothing, and everything in order once it goes on', async () => {
+    const { client, server } = await make();
+    const [atClient, atServer] = [new Recorder(client), new Recorder(server)];
+    client.send(bytes('before'));
+    await atServer.received(1);
+    server.pause();
+    const size = 1 << 20;
+    const sent = Array.from({ length: 32 }, (_, index) => new Uint8Array(size).fill(index));
+    for (const message of sent) client.send(message);
+    // There and back: what was to come has come.
+    server.send(bytes('from the one who is paused'));
+    await atClient.received(1);
+    expect(atServer.texts).toEqual(['before']);
+    expect(client.bufferedBytes).toBeGreaterThan(BUFFERED_BYTES_MAX);
+    server.resume();
+    await atServer.received(1 + sent.length);
+    expect(atServer.messages.slice(1).map((message) => message[0])).toEqual(
+      sent.map((_, index) => index),
+    );
+    await runAsync(whenDrained(client));
+  });
+
+  test('who has paused can close, and hears no more', async () => {
+    const { client, server } = await make();
+    const [atClient, atServer] = [new Recorder(client), new Recorder(server)];
+    server.pause();
+    client.send(new Uint8Array(100_000));
+    server.close(4321, 'enough');
+    expect(await atClient.closed()).toEqual({ code: 4321, reason: 'enough', isLocal: false });
+    expect((await atServer.closed()).isLocal).toBe(true);
+    expect(atServer.messages).toEqual([]);
+    server.resume();
+    expect(atServer.messages).toEqual([]);
+  });
+
   test('bufferedBytes says what waits, and drained when it has gone', async () => {
     const { client, server } = await make();
     const atServer = new Recorder(server);

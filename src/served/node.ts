@@ -1,23 +1,37 @@
 // Node: a position in the served tree, whatever file is there. Requests about one position of all
 // clients meet here. Mirrors gVisor pkg/lisafs/node.go.
 //
-// A node is there while FDs of it are, or nodes beneath it. Which names a directory's nodes have is
-// changed only with the directory held for writing, or the whole tree.
+// A node is there while somebody holds it, or nodes beneath it. Which names a directory's nodes
+// have is changed only with the directory held for writing, or the whole tree.
 
 import { assert } from '../lib/assert.ts';
 import { RwLock } from '../lib/rw-lock.ts';
-import type { ControlFD } from './server-fds.ts';
+import type { ServedFile } from './served-file.ts';
+
+/** A client's hold of a file at a node: a control FD of lisafs', a file of fids. */
+export interface Holder {
+  readonly node: Node;
+  readonly file: ServedFile;
+  /** The same for all who hold the file: fileKeyOf(). */
+  readonly fileKey: string;
+  /** Tells it from an earlier file of that key: birthOf(). */
+  readonly birth: string;
+  /** Whose it is; compared by identity. */
+  readonly client: object;
+  /** Another client has changed the file: CHANGED_ flags. */
+  changed(flags: number, name: string): void;
+}
 
 export class Node {
   readonly opMu = new RwLock();
   #parent: Node | undefined;
   #name: string;
   #isDeleted = false;
-  /** FDs, and children. */
+  /** Holders, and children. */
   #refs = 0;
   readonly #children = new Map<string, Node>();
-  /** Control FDs of all clients. */
-  readonly fds = new Set<ControlFD>();
+  /** Of all clients. */
+  readonly holders = new Set<Holder>();
 
   /** The root has no parent, and no name. */
   constructor(parent?: Node, name = '') {
@@ -28,6 +42,18 @@ export class Node {
   /** What was here has been removed: nothing is done by name any more. */
   get isDeleted(): boolean {
     return this.#isDeleted;
+  }
+
+  /** Names from the root; undefined if it has been removed. */
+  get path(): readonly string[] | undefined {
+    if (this.#isDeleted) return undefined;
+    const names: string[] = [];
+    let [above, name] = [this.#parent, this.#name];
+    while (above !== undefined) {
+      names.push(name);
+      [above, name] = [above.#parent, above.#name];
+    }
+    return names.reverse();
   }
 
   /** Undefined if nobody has anything to do with it. */
@@ -101,9 +127,9 @@ export class Node {
   /** Files at and beneath it have another way from the root. Tells what has a file itself. */
   tellRenamed(): void {
     for (const node of this.#withAllBeneath()) {
-      const [directory] = node.#parent?.fds ?? [];
+      const [directory] = node.#parent?.holders ?? [];
       if (directory === undefined) continue;
-      for (const { file } of node.fds) file.renamed(directory.file, node.#name);
+      for (const { file } of node.holders) file.renamed(directory.file, node.#name);
     }
   }
 

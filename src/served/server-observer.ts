@@ -1,11 +1,9 @@
 // ServerObserver: whoever counts what a server does. The server asks it nothing.
 
-import type { MessageName } from './messages.ts';
-
 /** A request that was answered. */
 export interface DoneRequest {
   /** Undefined for a message that the protocol doesn't have. */
-  readonly messageName: MessageName | undefined;
+  readonly messageName: string | undefined;
   /** 0: it succeeded. */
   readonly errno: number;
   /** From when it was read until its reply was there. */

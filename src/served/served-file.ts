@@ -1,13 +1,39 @@
-// What a lisafs server serves: files that are pinned, at positions of a tree. Whoever has files
-// implements these contracts. Mirrors gVisor pkg/lisafs/fd.go (ControlFDImpl, OpenFDImpl).
+// What a server of lisafs or of 9P serves: files that are pinned, at positions of a tree. Whoever
+// has files implements these contracts. Mirrors gVisor pkg/lisafs/fd.go (ControlFDImpl,
+// OpenFDImpl).
 //
 // The server has checked every name (one component, never "." or "..") and kind of file before it
 // calls, and sees to it that nothing of the tree changes meanwhile that must not (README.md). They
 // may throw any LinuxError.
 
+import type { Timespec } from '../lib/clock.ts';
 import type { Op } from '../lib/op.ts';
-import type { RequestOf, ResponseOf } from './messages.ts';
-import type { Statx } from './records.ts';
+
+/** Uid or gid: none, or to be left as it is. */
+export const NO_ID = 0xffff_ffff;
+
+/** Linux: struct statx, up to its device numbers. `mask` says which fields are valid. */
+export interface Statx {
+  readonly mask: number;
+  readonly blksize: number;
+  readonly attributes: bigint;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+  readonly ino: bigint;
+  readonly size: number;
+  readonly blocks: number;
+  readonly attributesMask: bigint;
+  readonly atime: Timespec;
+  readonly btime: Timespec;
+  readonly ctime: Timespec;
+  readonly mtime: Timespec;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  readonly devMajor: number;
+  readonly devMinor: number;
+}
 
 /** A file that has just been found or made. */
 export interface PinnedFile {
@@ -29,17 +55,45 @@ export interface Device {
   readonly minor: number;
 }
 
-export type AttributeChanges = Omit<RequestOf<'SetStat'>, 'fd'>;
+export interface AttributeChanges {
+  /** STATX_ bits: which of these. */
+  readonly mask: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Perhaps with UTIME_NOW or UTIME_OMIT for nanoseconds. */
+  readonly atime: Timespec;
+  readonly mtime: Timespec;
+}
 
-/** One control FD's file. It stays this file, whatever becomes of its name. */
+export interface AttributeFailures {
+  /** STATX_ bits of what could not be set. */
+  readonly failureMask: number;
+  /** Why, of the first; 0 if there is none. */
+  readonly failureErrno: number;
+}
+
+export interface ServedStatfs {
+  readonly type: number;
+  readonly blockSize: number;
+  readonly blocks: bigint;
+  readonly bfree: bigint;
+  readonly bavail: bigint;
+  readonly files: bigint;
+  readonly ffree: bigint;
+  readonly nameLen: number;
+}
+
+/** A file that a client holds. It stays this file, whatever becomes of its name. */
 export interface ServedFile {
   /** S_IFMT bits. */
   readonly type: number;
   stat(): Op<Statx>;
   /** Each on its own: what failed is told. */
-  setStat(changes: AttributeChanges): Op<ResponseOf<'SetStat'>>;
+  setStat(changes: AttributeChanges): Op<AttributeFailures>;
   readlink(): Op<string>;
-  statfs(): Op<ResponseOf<'FStatFS'>>;
+  statfs(): Op<ServedStatfs>;
 
   /** Of a directory. Errors: ENOENT. Symlinks are not followed. */
   walk(name: string): Op<PinnedFile>;
@@ -115,7 +169,7 @@ export interface ListedName {
   readonly cookie: number;
 }
 
-/** One open FD's file. */
+/** A file that a client has open. */
 export interface OpenedFile {
   /** Fewer than fit at the end of the file only. Returns how many. */
   read(into: Uint8Array, offset: number): Op<number>;

@@ -1,0 +1,37 @@
+// How large a reply may get, by what was asked: a server must not begin more than it has room to
+// answer, and a client must not ask for more than a server would keep.
+
+import { PATH_MAX, XATTR_LIST_MAX, XATTR_SIZE_MAX } from '../abi/limits.ts';
+import type { FieldTable, StructValues } from '../lib/wire.ts';
+import type { MessageName } from './messages.ts';
+import { inode, statx } from './records.ts';
+
+/** Of a reply, beside what is named below. */
+const REPLY_BYTES = statx.sizeMin + inode.sizeMin + 64;
+/** ReclaimedFD. */
+const RECLAIMED_BYTES = inode.sizeMin + 12;
+
+/** As much as there is, whatever is asked for. */
+const CONTENTS_BYTES: Partial<Record<MessageName, number>> = {
+  ReadLinkAt: PATH_MAX,
+  FGetXattr: XATTR_SIZE_MAX,
+  FListXattr: XATTR_LIST_MAX,
+};
+
+/** Bytes of the payload at most. */
+export function replyBytesMax(
+  name: MessageName,
+  values: StructValues<FieldTable>,
+  payloadMax: number,
+): number {
+  const asked = values as {
+    readonly maxBytes?: number;
+    readonly count?: number;
+    readonly path?: readonly string[];
+    readonly lost?: readonly unknown[];
+  };
+  const { maxBytes = 0, count = 0, path = [], lost = [] } = asked;
+  const contents = CONTENTS_BYTES[name] ?? Math.max(maxBytes, count, 0);
+  const each = path.length * inode.sizeMin + lost.length * RECLAIMED_BYTES;
+  return Math.min(REPLY_BYTES + contents + each, payloadMax);
+}

@@ -1,0 +1,62 @@
+// A link for tests that is slow, and counts what goes through it.
+
+import type { Receiver, Transport } from '../../src/transport/transport.ts';
+
+/** How long answers are on their way, in milliseconds. */
+const DELAY_MS = 20;
+
+/** A link on which answers take a while, and what goes through it is counted. */
+export class SlowLink {
+  requests = 0;
+  /** How often somebody may have waited: answers that come together count as one. */
+  rounds = 0;
+  readonly #delayMs: number;
+
+  /** `delayMs` 0: it counts only. */
+  constructor(delayMs = DELAY_MS) {
+    this.#delayMs = delayMs;
+  }
+
+  wrap(transport: Transport): Transport {
+    let held: Uint8Array[] = [];
+    return new Proxy(transport, {
+      get: (target, key): unknown => {
+        if (key === 'send') {
+          return (message: Uint8Array) => {
+            this.requests++;
+            target.send(message);
+          };
+        }
+        if (key === 'start') {
+          return (receiver: Receiver) => {
+            const deliver = (): void => {
+              this.rounds++;
+              for (const message of held.splice(0)) receiver.onMessage(message);
+            };
+            target.start({
+              onMessage: (message) => {
+                if (this.#delayMs === 0) {
+                  receiver.onMessage(message);
+                  return;
+                }
+                if (held.length === 0) setTimeout(deliver, this.#delayMs);
+                held.push(message);
+              },
+              onClose: (info) => {
+                held = [];
+                receiver.onClose(info);
+              },
+            });
+          };
+        }
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
+      },
+    });
+  }
+
+  reset(): void {
+    this.requests = 0;
+    this.rounds = 0;
+  }
+}
