@@ -4,7 +4,8 @@
 import { linuxerr } from '../abi/errno.ts';
 import { makeDev } from '../abi/stat.ts';
 import { Devfs } from '../fs/devfs/devfs.ts';
-import { type ConnectGofer, mountGofer, withoutToken } from '../fs/gofer/mount-gofer.ts';
+import { withoutToken } from '../fs/gofer/gofer-error.ts';
+import { type ConnectGofer, mountGofer } from '../fs/gofer/mount-gofer.ts';
 import type { GoferOptions } from '../fs/gofer/mount-options.ts';
 import { Idbfs } from '../fs/idbfs/idbfs.ts';
 import type { Devices } from '../fs/shared/devices.ts';
@@ -19,6 +20,7 @@ import { StoreError } from '../store/store-error.ts';
 import type { Store } from '../store/store.ts';
 import { StoreShare } from '../store/store-share.ts';
 import type { Filesystem, StoreHolder } from '../vfs/filesystem.ts';
+import type { RemoteStatus } from '../vfs/remote-link.ts';
 import type { MountFlags } from '../vfs/mount.ts';
 import type { MountSource } from '../vfs/mount-namespace.ts';
 import type { MountRequest } from './services.ts';
@@ -68,6 +70,8 @@ export interface FilesystemTypesOptions {
   readonly connectGofer?: ConnectGofer | undefined;
   /** Another tab holds a store than before, or none for the time being. */
   readonly onHolderChanged?: ((source: string, holder: StoreHolder) => void) | undefined;
+  /** The link to a server has broken, is there again, or is given up. */
+  readonly onLinkChanged?: ((source: string, status: RemoteStatus) => void) | undefined;
 }
 
 const LOCK_TIMEOUT_MS_DEFAULT = 5000;
@@ -111,11 +115,15 @@ export class FilesystemTypes {
       }
       case 'gofer': {
         const { source } = spec;
-        const { connectGofer: connect } = this.#options;
+        const { connectGofer: connect, onLinkChanged } = this.#options;
         if (connect === undefined) throw linuxerr.ENODEV;
+        const shown = withoutToken(source);
         const mounting = { connect, source, dev, clock, devices };
-        const filesystem = yield* mountGofer(mounting, spec.options ?? {});
-        return { filesystem, root: filesystem.root, source: withoutToken(source), flags };
+        const filesystem = yield* mountGofer(
+          { ...mounting, onLinkChanged: (status) => onLinkChanged?.(shown, status) },
+          spec.options ?? {},
+        );
+        return { filesystem, root: filesystem.root, source: shown, flags };
       }
       default:
         throw linuxerr.ENODEV;

@@ -1,7 +1,7 @@
 // Kernel: the mounts, the tasks and what they share. Runs in the kernel worker, or in Node for
 // tests. Mirrors gVisor pkg/sentry/kernel/kernel.go.
 
-import { linuxerr } from '../abi/errno.ts';
+import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_DIRECTORY, O_PATH, O_RDWR } from '../abi/fcntl.ts';
 import { makeDev, S_IFSOCK, S_PERMISSIONS } from '../abi/stat.ts';
 import type { Credentials } from '../auth/credentials.ts';
@@ -20,6 +20,8 @@ import type { FileDescription } from '../vfs/file-description.ts';
 import type { CommitStatus, StoreHolder } from '../vfs/filesystem.ts';
 import { INOTIFY_QUEUE_MAX, type InotifyInstance } from '../vfs/inotify.ts';
 import { MountNamespace, type MountSource } from '../vfs/mount-namespace.ts';
+import type { Mount } from '../vfs/mount.ts';
+import type { RemoteStatus } from '../vfs/remote-link.ts';
 import { checkPathText, type PathOperation } from '../vfs/resolving-path.ts';
 import type { SocketEndpoint } from '../vfs/socket.ts';
 import { VirtualFilesystem } from '../vfs/virtual-filesystem.ts';
@@ -44,6 +46,7 @@ export interface KernelPlatform {
   readonly openStore: FilesystemTypesOptions['openStore'];
   readonly tabs?: FilesystemTypesOptions['tabs'];
   readonly onHolderChanged?: FilesystemTypesOptions['onHolderChanged'];
+  readonly onLinkChanged?: FilesystemTypesOptions['onLinkChanged'];
   readonly connectGofer?: FilesystemTypesOptions['connectGofer'];
   /** The medium of a source, for repairs; missing: there are none. Errors: StoreError. */
   readonly openDevice?: (source: string) => Promise<OpenDevice>;
@@ -63,6 +66,7 @@ export interface MountRow {
   readonly snapshot: string | undefined;
   readonly commit: CommitStatus | undefined;
   readonly holder: StoreHolder | undefined;
+  readonly link: RemoteStatus | undefined;
 }
 
 /** pid 1 is the kernel's own task, on whose behalf kernel.fs acts. */
@@ -192,8 +196,56 @@ export class Kernel implements Services {
     return this.#mount(creds, operation, specOf(request));
   }
 
-  umount(path: string): Op<void> {
-    return this.umountFor(ROOT_CREDENTIALS, this.#operation(path), { isLazy: false });
+  /**
+   * Unmounts what is mounted at a path. With `isForced` (MNT_FORCE) what waits for the server of a
+   * remote filesystem is given up first, and files that are open are no obstacle.
+   *
+   * Errors: those of VirtualFilesystem.umount().
+   */
+  *umount(path: string, { isForced = false }: { readonly isForced?: boolean } = {}): Op<void> {
+    const mount = this.#mountAt(path);
+    const link = mount?.filesystem.remoteLink;
+    if (mount === undefined || link === undefined) {
+      yield* this.umountFor(ROOT_CREDENTIALS, this.#operation(path), { isLazy: isForced });
+      return;
+    }
+    // Resolving a path to its root would ask a server that may not answer.
+    const { namespace } = this.vfs;
+    if (!isForced) {
+      yield* namespace.detach(mount);
+      return;
+    }
+    link.abort();
+    try {
+      yield* namespace.detachTree(mount);
+    } catch (error) {
+      // That something couldn't be sent any more is what was asked for.
+      if (!(error instanceof LinuxError)) throw error;
+    }
+  }
+
+  /**
+   * Has the broken link of what is mounted at a path made anew now. Errors: EINVAL if nothing is
+   * mounted there, or nothing with a link.
+   */
+  *reconnect(path: string): Op<void> {
+    const link = this.#mountAt(path)?.filesystem.remoteLink;
+    if (link === undefined) throw linuxerr.EINVAL;
+    link.reconnectNow();
+  }
+
+  /** Somebody looks at the mounts, and wants to know how long a round trip takes now. */
+  measureLinks(): void {
+    for (const { filesystem } of this.vfs.namespace.mounts) filesystem.remoteLink?.measure();
+  }
+
+  /** What is mounted at a path, on top; found by its place, without asking a filesystem. */
+  #mountAt(path: string): Mount | undefined {
+    const { namespace } = this.vfs;
+    const plain = `/${path.split('/').filter(Boolean).join('/')}`;
+    return namespace.mounts.findLast(
+      (mount) => namespace.pathOf({ mount, dentry: mount.root }) === plain,
+    );
   }
 
   umountFor(
@@ -255,6 +307,7 @@ export class Kernel implements Services {
       snapshot: snapshotOf(mount),
       commit: mount.filesystem.commitStatus,
       holder: mount.filesystem.holder,
+      link: mount.filesystem.remoteLink?.status,
     }));
   }
 

@@ -105,9 +105,7 @@ export abstract class FileDescription implements LockOwner {
     assert(this.#refs > 0, 'file description reference dropped twice');
     if (--this.#refs > 0) return;
     this.notify(this.isWritable ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
-    const { locks } = this.vd.dentry;
-    locks?.releaseFlock(this);
-    locks?.releaseRanges(this);
+    this.releaseLocks();
     this.releaseImpl();
     if (this.#countsAsWriter) this.vd.mount.endWrite();
     decRefVd(this.vd);
@@ -391,6 +389,13 @@ export abstract class FileDescription implements LockOwner {
   /** All ranges an owner has of the file. Must not wait. */
   releaseRangeLocks(owner: LockOwner): void {
     this.vd.dentry.locks?.releaseRanges(owner);
+  }
+
+  /** What belongs to the description. Must not wait. */
+  protected releaseLocks(): void {
+    const { locks } = this.vd.dentry;
+    locks?.releaseFlock(this);
+    locks?.releaseRanges(this);
   }
 
   /** FIONREAD: how much could be read at once. Errors: ENOTTY if that makes no sense here. */

@@ -20,6 +20,7 @@ import type { Op } from '../lib/op.ts';
 import type { Stat, Statfs } from '../abi/stat.ts';
 import type { Dentry, VirtualDentry } from './dentry.ts';
 import type { FileDescription } from './file-description.ts';
+import type { RemoteLink } from './remote-link.ts';
 import type { WatchedFiles } from './watches.ts';
 import type {
   MkdirOptions,
@@ -277,4 +278,7 @@ export interface Filesystem {
 
   /** Undefined for filesystems without a store. */
   readonly holder?: StoreHolder;
+
+  /** Undefined for filesystems without a server. */
+  readonly remoteLink?: RemoteLink | undefined;
 }

@@ -124,6 +124,25 @@ export class ResolvingPath {
     return hasMoved;
   }
 
+  /** Returns what puts it back to where it is now, within one mount. */
+  mark(): () => void {
+    const { mount, start, component, mustBeDir } = this;
+    const symlinkCount = this.#symlinkCount;
+    const text = this.#text;
+    const position = this.#position;
+    const pending = this.#pending?.slice();
+    return () => {
+      this.mount = mount;
+      this.start = start;
+      this.component = component;
+      this.mustBeDir = mustBeDir;
+      this.#symlinkCount = symlinkCount;
+      this.#text = text;
+      this.#position = position;
+      this.#pending = pending;
+    };
+  }
+
   /** Consumes the current component. */
   advance(): void {
     for (;;) {

@@ -8,7 +8,9 @@ import { Engine } from '../../src/store/engine/engine.ts';
 import { MemoryDevice } from '../../src/store/engine/memory-device.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
+import type { GoferLink } from '../../src/fs/gofer/mount-gofer.ts';
 import type { CacheMode } from '../../src/fs/gofer/options.ts';
+import { startDiod, whyNoDiod } from '../support/diod.ts';
 import { startGofer } from '../support/gofers.ts';
 import { bootKernel, type KernelOptions } from '../support/kernels.ts';
 import { Site } from '../support/site.ts';
@@ -27,6 +29,10 @@ export interface FilesystemUnderTest {
 export interface FilesystemRow {
   readonly name: string;
   readonly create: () => Promise<FilesystemUnderTest>;
+  /** Why it can't be run on this machine; undefined if it can. */
+  readonly whyNot?: string | undefined;
+  /** Names of the ways to call it that are run; undefined for all. */
+  readonly fronts?: readonly string[] | undefined;
   /** What it can't do, because Linux's filesystem of this kind can't either. */
   readonly lacking: ReadonlySet<Feature>;
   /** Title of a case that fails here → why it has to. The case is expected to fail. */
@@ -93,11 +99,20 @@ async function onRelay(): Promise<FilesystemUnderTest> {
   };
 }
 
+const VERSIONS = { lisafs: 'lisafs', '9p2000.L': '9P2000.L' } as const;
+
 /** A real folder of this host, by a real WebSocket. */
-async function onGofer(cache: CacheMode): Promise<FilesystemUnderTest> {
-  const gofer = await startGofer();
+async function onGofer(
+  cache: CacheMode,
+  protocol: GoferLink['protocol'] = 'lisafs',
+): Promise<FilesystemUnderTest> {
+  const gofer = await startGofer({ protocol });
   const { connect: connectGofer, url: source } = gofer;
-  const spec = { type: 'gofer', source, options: { cache } } as const;
+  const spec: KernelMountSpec = {
+    type: 'gofer',
+    source,
+    options: { version: VERSIONS[protocol], cache },
+  };
   const mounted = await onKernel(spec, { connectGofer });
   return {
     ...mounted,
@@ -105,6 +120,21 @@ async function onGofer(cache: CacheMode): Promise<FilesystemUnderTest> {
       await mounted.close();
       await gofer.close();
       if (gofer.errors.length > 0) throw gofer.errors[0];
+    },
+  };
+}
+
+/** The same folder by 9P, with a server that is none of ours. */
+async function onDiod(cache: CacheMode): Promise<FilesystemUnderTest> {
+  const diod = await startDiod();
+  const { connect: connectGofer, url: source, folder: aname } = diod;
+  const options = { version: '9P2000.L', cache, aname };
+  const mounted = await onKernel({ type: 'gofer', source, options }, { connectGofer });
+  return {
+    ...mounted,
+    close: async () => {
+      await mounted.close();
+      await diod.close();
     },
   };
 }
@@ -148,7 +178,67 @@ function isAuthoritative(cache: CacheMode): boolean {
   return cache === 'exclusive' || cache === 'writethrough';
 }
 
+const NO_FLAGS = '9P’s renames have no flags';
+
+/** By 9P2000.L, with gVisor's messages or without. */
+const P9_DIFFERENCES: Readonly<Record<string, string>> = {
+  'RENAME_WHITEOUT leaves the device 0:0 under the old name': NO_FLAGS,
+  'RENAME_WHITEOUT moves a directory, and goes with RENAME_NOREPLACE': NO_FLAGS,
+  'a queue of 16384 events is full: IN_Q_OVERFLOW, and what follows is lost': NO_FLAGS,
+  'a rename that leaves a whiteout tells of the rename alone': NO_FLAGS,
+  'an exchange tells of two renames, each with a cookie of its own': NO_FLAGS,
+  'renameat2 with RENAME_EXCHANGE returns ENOTDIR for a file with a trailing slash': NO_FLAGS,
+  'renameat2 with RENAME_EXCHANGE swaps a file and a directory of different parents': NO_FLAGS,
+  'renameat2 with RENAME_EXCHANGE swaps two directories with entries': NO_FLAGS,
+  'renameat2 with RENAME_EXCHANGE swaps two files': NO_FLAGS,
+  'renameat2 with RENAME_NOREPLACE moves to a free name': NO_FLAGS,
+  'the whiteout that RENAME_WHITEOUT leaves has the group of a setgid directory': NO_FLAGS,
+  'a user may leave a whiteout, and a file takes its place': NO_FLAGS,
+};
+
+/** What plain 9P2000.L has no message for besides, or diod does not do. */
+const DIOD_LACKS: ReadonlySet<Feature> = new Set<Feature>([...GOFER_LACKS]);
+
+const NO_ALLOCATE = '9P2000.L has no message that allocates';
+const BY_PATH = 'diod knows files by their paths, even those that are open';
+const EMPTY_XATTR = 'by the protocol, a value of no bytes is none';
+
+const DIOD_DIFFERENCES: Readonly<Record<string, string>> = {
+  ...P9_DIFFERENCES,
+  'FALLOC_FL_KEEP_SIZE takes space beyond the end and leaves the size as it is': NO_ALLOCATE,
+  'a hole beyond the end changes nothing, one across it stops there': NO_ALLOCATE,
+  'a hole that begins and ends within blocks is zeroed to the byte': NO_ALLOCATE,
+  'a punched hole reads as zeros and leaves the size as it is': NO_ALLOCATE,
+  'fallocate far beyond what the medium holds returns ENOSPC or EFBIG, and grows nothing':
+    NO_ALLOCATE,
+  'fallocate grows a file to the end of the range and never shrinks it': NO_ALLOCATE,
+  'fallocate keeps what is in the range and fills the rest with zeros': NO_ALLOCATE,
+  'fallocate takes the blocks of the range': NO_ALLOCATE,
+  'fallocate tells of a change, with a hole or the old size too': NO_ALLOCATE,
+  'fallocate with FALLOC_FL_KEEP_SIZE takes blocks and leaves the size': NO_ALLOCATE,
+  'fallocate works through a write-only description and leaves its offset': NO_ALLOCATE,
+  'punching a hole changes mtime and ctime, and clears the setuid bit': NO_ALLOCATE,
+  'punching a hole gives space back': NO_ALLOCATE,
+  'the birth time is there and does not change': 'diod does not tell it',
+  'an attribute may be empty': EMPTY_XATTR,
+  'two hundred attributes of one file are listed and keep their values': EMPTY_XATTR,
+  'getcwd returns ENAMETOOLONG for a path of more than 4096 bytes': BY_PATH,
+};
+
+/** Where files are looked at each time. */
+const DIOD_SHARED_DIFFERENCES: Readonly<Record<string, string>> = {
+  'attributes belong to the file, whatever names it has': BY_PATH,
+  'fchmod changes the file of a read-only description': BY_PATH,
+  'IN_EXCL_UNLINK does not hide changes of the inode': BY_PATH,
+  'an unlinked file that is open grows by writing and shrinks by ftruncate': BY_PATH,
+};
+
 const GOFER_MODES: readonly CacheMode[] = ['exclusive', 'writethrough', 'shared', 'none'];
+
+/** README.md says when all of them are run. */
+const isThorough = process.env['BURROW_GOFER'] === 'all';
+const P9_MODES: readonly CacheMode[] = isThorough ? GOFER_MODES : ['exclusive'];
+const P9_FRONTS = isThorough ? undefined : ['called directly'];
 
 export const FILESYSTEMS: readonly FilesystemRow[] = [
   {
@@ -181,5 +271,26 @@ export const FILESYSTEMS: readonly FilesystemRow[] = [
     create: () => onGofer(cache),
     lacking: new Set([...GOFER_LACKS, ...(isAuthoritative(cache) ? [] : SHARED_LACKS)]),
     knownDifferences: isAuthoritative(cache) ? {} : SHARED_DIFFERENCES,
+  })),
+  ...P9_MODES.map((cache) => ({
+    name: `gofer, 9P, ${cache}`,
+    create: () => onGofer(cache, '9p2000.L'),
+    fronts: P9_FRONTS,
+    lacking: new Set([...GOFER_LACKS, ...(isAuthoritative(cache) ? [] : SHARED_LACKS)]),
+    knownDifferences: {
+      ...(isAuthoritative(cache) ? {} : SHARED_DIFFERENCES),
+      ...P9_DIFFERENCES,
+    },
+  })),
+  ...P9_MODES.map((cache) => ({
+    name: `gofer, 9P, diod, ${cache}`,
+    create: () => onDiod(cache),
+    fronts: P9_FRONTS,
+    whyNot: whyNoDiod(),
+    lacking: new Set([...DIOD_LACKS, ...(isAuthoritative(cache) ? [] : SHARED_LACKS)]),
+    knownDifferences: {
+      ...(isAuthoritative(cache) ? {} : { ...SHARED_DIFFERENCES, ...DIOD_SHARED_DIFFERENCES }),
+      ...DIOD_DIFFERENCES,
+    },
   })),
 ];

@@ -41,6 +41,7 @@ export class DirectFileDescription extends OffsetDescription {
   }
 
   protected override *readWaiting(buffer: Uint8Array, offset: number): Op<number> {
+    this.checkLocksHeld();
     const wanted = Math.min(buffer.length, RW_COUNT_MAX, FILE_SIZE_MAX - offset);
     if (wanted <= 0) return 0;
     const bytes = yield* this.#files.readBytes(this.#own, offset, wanted);
@@ -49,6 +50,7 @@ export class DirectFileDescription extends OffsetDescription {
   }
 
   protected override *writeAt(bytes: Uint8Array, at: number): Op<Written> {
+    this.checkLocksHeld();
     if (bytes.length === 0) return { count: 0, offset: at };
     const { dataMutex } = this.#own;
     yield* dataMutex.lock();
@@ -81,6 +83,7 @@ export class DirectFileDescription extends OffsetDescription {
   }
 
   protected override *allocateImpl(mode: number, offset: number, length: number): Op<void> {
+    this.checkLocksHeld();
     const to = offset + length;
     if (to > FILE_SIZE_MAX) throw linuxerr.EFBIG;
     this.fs.checkWritable();

@@ -36,7 +36,7 @@ export class FdCache {
       const isNeeded =
         inode.refs > 0 ||
         inode.unanswered > 0 ||
-        inode.changing > 0 ||
+        inode.isChanging ||
         inode.dentry === undefined ||
         this.#isDirty(inode);
       if (isNeeded || inode.dentry?.parent === undefined) this.#used.add(inode);

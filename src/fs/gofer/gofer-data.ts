@@ -19,12 +19,12 @@ import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
 import type { StoredRun } from '../shared/stored-runs.ts';
 import type { GoferInode } from './gofer-inode.ts';
-import type { Pending, Remote, RemoteFd } from './remote.ts';
+import type { OpenedAndRead, Pending, Remote, RemoteFd } from './remote.ts';
 
 /** Milliseconds until what is written is sent. */
 const WRITE_BACK_MS = 1000;
 /** Of a file that is opened to be read, so much comes with it. */
-const FIRST_READ_MAX = 128 << 10;
+export const FIRST_READ_MAX = 128 << 10;
 
 const NOTHING_UNWRITTEN: Unwritten = { cutOf: () => Infinity, holesOf: () => [] };
 
@@ -35,8 +35,8 @@ export interface GoferDataOptions {
   readonly dirtyLimit: number;
   readonly byNumber: (ino: number) => GoferInode;
   readonly fdOf: (inode: GoferInode) => Op<RemoteFd>;
-  /** What was to be kept is at the server. */
-  readonly onSent: (inode: GoferInode) => void;
+  /** A request was sent that changes a file. */
+  readonly onChanged: (inode: GoferInode) => void;
 }
 
 export class GoferData implements DataSource, DirtyTracker {
@@ -69,6 +69,9 @@ export class GoferData implements DataSource, DirtyTracker {
     const access = flags & O_ACCMODE;
     const reads = access === O_RDONLY || access === O_RDWR;
     const writes = access === O_WRONLY || access === O_RDWR;
+    // Lost with a server, and found again since.
+    if (inode.readFd?.isLost === true) inode.readFd = undefined;
+    if (inode.writeFd?.isLost === true) inode.writeFd = undefined;
     const needsRead = reads && inode.readFd === undefined;
     const needsWrite = writes && inode.writeFd === undefined;
     if (!needsRead && !needsWrite) return;
@@ -91,6 +94,18 @@ export class GoferData implements DataSource, DirtyTracker {
     }
   }
 
+  /** A file that nothing was known of was opened as it was found. */
+  openedAhead(inode: GoferInode, { opened, data, isWhole }: OpenedAndRead): void {
+    if (inode.readFd !== undefined || !inode.isRegular) {
+      this.#options.remote.close(opened);
+      return;
+    }
+    inode.readFd = opened;
+    const { cached } = inode;
+    const isKept = cached !== undefined && this.#keeps && isWhole && !inode.freshness.isStale;
+    if (isKept) this.#insert(inode, cached, data);
+  }
+
   /** A small file has come as it was opened. */
   #insert(inode: GoferInode, data: CachedData, bytes: Uint8Array): void {
     if (bytes.length !== inode.size) return;
@@ -106,6 +121,7 @@ export class GoferData implements DataSource, DirtyTracker {
   /** To read as well if that may be: most that writes fills up blocks. */
   *#openToWrite(inode: GoferInode, fd: RemoteFd, mustRead: boolean): Op<void> {
     const { remote } = this.#options;
+    inode.wasOpenToWrite = true;
     let opened: RemoteFd;
     let reads = true;
     try {
@@ -129,28 +145,36 @@ export class GoferData implements DataSource, DirtyTracker {
   close(inode: GoferInode): void {
     this.closeFds(inode);
     this.#dirty.delete(inode);
-    inode.cached?.drop();
+    inode.forgetData();
   }
 
   /** What the server has open of a file that nobody has open. */
   closeFds(inode: GoferInode): void {
     const { remote } = this.#options;
-    const { readFd, writeFd, fd } = inode;
-    if (readFd !== undefined) remote.close(readFd);
-    if (writeFd !== undefined && writeFd !== readFd) remote.close(writeFd);
-    if (fd !== undefined) remote.close(fd);
+    const { readFd, writeFd, lockReadFd, lockWriteFd, fd } = inode;
+    const all = new Set([readFd, writeFd, lockReadFd, lockWriteFd, fd]);
+    for (const each of all) if (each !== undefined) remote.close(each);
     inode.readFd = inode.writeFd = inode.fd = undefined;
+    inode.lockReadFd = inode.lockWriteFd = undefined;
   }
 
   /** Asks for what was sent of a file to be synced, if the server has it open. */
   syncUnawaited(inode: GoferInode): void {
-    if (inode.writeFd === undefined) return;
+    const pending = this.#syncing(inode);
+    if (pending === undefined) return;
     inode.isUnsynced = false;
-    const pending = this.#options.remote.sync([inode.writeFd]);
     pending.onSettled((error) => {
-      if (error !== undefined) inode.isUnsynced = true;
+      // What is lost with a server can't be synced by another: that is told once.
+      const isLost = error === linuxerr.ESTALE;
+      if (error !== undefined) inode.isUnsynced = !isLost && !isPointless(inode, error);
     });
     this.sent(inode, pending);
+  }
+
+  #syncing({ isDir, fd, writeFd }: GoferInode): Pending<void> | undefined {
+    const { remote } = this.#options;
+    if (isDir) return fd === undefined ? undefined : remote.syncDirectory(fd);
+    return writeFd === undefined ? undefined : remote.sync([writeFd]);
   }
 
   /** The same, opening it if need be. Failures are told to whoever syncs. */
@@ -158,9 +182,12 @@ export class GoferData implements DataSource, DirtyTracker {
     // Nobody can ever read it.
     if (inode.nlink === 0 && inode.writeFd === undefined) return;
     try {
-      yield* this.open(inode, O_WRONLY);
+      if (inode.isDir) yield* this.#options.fdOf(inode);
+      else yield* this.open(inode, O_WRONLY);
     } catch (error) {
-      this.#failed(inode, errorOf(error));
+      const failure = errorOf(error);
+      if (isPointless(inode, failure)) inode.isUnsynced = false;
+      this.#failed(inode, failure);
       return;
     }
     this.syncUnawaited(inode);
@@ -176,13 +203,23 @@ export class GoferData implements DataSource, DirtyTracker {
     const inode = this.#options.byNumber(ino);
     const end = Math.min(inode.size, offset + length);
     if (offset >= end) return [];
-    yield* this.open(inode, O_RDONLY);
-    const bytes = yield* this.readBytes(assertDefined(inode.readFd), offset, end - offset);
+    const bytes = yield* this.#readHeld(inode, offset, end - offset);
     if (bytes.length === end - offset) return [{ offset, bytes }];
     // The file was cut there, which nobody has told: what isn't there reads as zeros.
     const whole = new Uint8Array(end - offset);
     whole.set(bytes);
     return [{ offset, bytes: whole }];
+  }
+
+  /** What is read ahead is nobody else's. */
+  *#readHeld(inode: GoferInode, offset: number, length: number): Op<Uint8Array> {
+    inode.incRef();
+    try {
+      yield* this.open(inode, O_RDONLY);
+      return yield* this.readBytes(assertDefined(inode.readFd), offset, length);
+    } finally {
+      inode.decRef();
+    }
   }
 
   /** Fewer at the end of the file. Several requests are under way at a time. */
@@ -217,6 +254,7 @@ export class GoferData implements DataSource, DirtyTracker {
       parts.push({ size: part.length, pending: remote.write(opened, offset + at, part) });
     }
     inode.isUnsynced = true;
+    this.#options.onChanged(inode);
     let done = 0;
     let failure: unknown;
     for (const { size, pending } of parts) {
@@ -301,13 +339,15 @@ export class GoferData implements DataSource, DirtyTracker {
   /** The same of one file. */
   *send(inode: GoferInode): Op<void> {
     if (!this.#dirty.has(inode)) return;
-    const { remote, onSent } = this.#options;
+    const { remote } = this.#options;
     const data = inode.cached;
     const hasData = data !== undefined && hasDirty(data);
     try {
       if (hasData) yield* uninterrupted(this.open(inode, O_WRONLY));
     } catch (error) {
       this.#failed(inode, errorOf(error));
+      // Its file isn't there any more, and never will be.
+      if (error === linuxerr.ESTALE) this.#forgetUnsent(inode);
       return;
     }
     this.#dirty.delete(inode);
@@ -318,11 +358,17 @@ export class GoferData implements DataSource, DirtyTracker {
       try {
         const fd = yield* this.#options.fdOf(inode);
         this.sent(inode, remote.setAttributes(fd, { atime, mtime }));
+        this.#options.onChanged(inode);
       } catch (error) {
         this.#failed(inode, errorOf(error));
       }
     }
-    onSent(inode);
+  }
+
+  #forgetUnsent(inode: GoferInode): void {
+    this.#dirty.delete(inode);
+    inode.hasOwnTimes = false;
+    inode.forgetData();
   }
 
   #sendData(inode: GoferInode, data: CachedData): void {
@@ -351,6 +397,7 @@ export class GoferData implements DataSource, DirtyTracker {
       data.onDirtied(chunk);
     }
     flush();
+    this.#options.onChanged(inode);
     // What is on its way to here was read before.
     data.generation++;
     data.storedChunks = Math.max(data.storedChunks, Math.ceil(inode.size / CHUNK_SIZE));
@@ -393,7 +440,7 @@ export class GoferData implements DataSource, DirtyTracker {
 
   #failed(inode: GoferInode, error: LinuxError): void {
     (inode.writeErrors ??= new ErrorSequence()).add(error);
-    this.errors.add(error);
+    if (!isPointless(inode, error)) this.errors.add(error);
   }
 
   /** Everything of a file is at the server, and answered. */
@@ -411,6 +458,15 @@ export class GoferData implements DataSource, DirtyTracker {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
   }
+}
+
+/**
+ * A directory that has gone, or that the server must not read, can't be synced by anybody: that is
+ * told to who asked for it, and a sync of all is none the worse.
+ */
+function isPointless({ isDir }: GoferInode, error: LinuxError): boolean {
+  const { EACCES, ENOENT, ESTALE } = linuxerr;
+  return isDir && (error === EACCES || error === ENOENT || error === ESTALE);
 }
 
 /** Of a request. Anything else is a bug, and goes on. */

@@ -3,17 +3,16 @@
 
 import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
 import type { Timespec } from '../../lib/clock.ts';
-import { Mutex, WaitQueue } from '../../lib/op.ts';
+import { WaitQueue } from '../../lib/op.ts';
 import type { Statx } from '../../lisafs/records.ts';
 import { NO_ID } from '../../lisafs/records.ts';
 import type { CachedData } from '../shared/cached-data.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
 import { Inode, type InodeAttributes, type InodeOwner, type LocalDentry } from '../shared/inode.ts';
+import { Freshness } from './freshness.ts';
 import type { Listing } from './listing.ts';
+import { NameChanges } from './name-changes.ts';
 import type { RemoteFd } from './remote.ts';
-
-/** Before those of descriptions and data: src/fs/shared/inode.ts. */
-const NAMES_LOCK_RANK = 0;
 
 export type Identity = Pick<Statx, 'ino' | 'devMajor' | 'devMinor'>;
 
@@ -35,17 +34,27 @@ export class GoferInode extends Inode {
   identity: Identity & { readonly btime: Timespec } = NOBODY;
   /** Undefined while the request that makes it is under way. */
   key: string | undefined;
-  /** The server has it pinned for us. Undefined: it can be walked to, by `dentry`. */
-  fd: RemoteFd | undefined;
+  #fd: RemoteFd | undefined;
+  /** Told of an FD it had before, and of the new one. */
+  onFdChanged: ((old: RemoteFd | undefined) => void) | undefined;
+  /** What others have made of what is known. */
+  readonly freshness = new Freshness();
   /** One of its names, if any is known. */
   dentry: LocalDentry | undefined;
   /** Open at the server, for all descriptions; perhaps the same. */
   readFd: RemoteFd | undefined;
   writeFd: RemoteFd | undefined;
+  /** The server has had it open for us to be written. */
+  wasOpenToWrite = false;
+  /** Open there for locks only, and as long as the file is in use here. */
+  lockReadFd: RemoteFd | undefined;
+  lockWriteFd: RemoteFd | undefined;
   /** Written since it was last synced. */
   isUnsynced = false;
   /** What the server has as its mode, or will. */
   sentMode = 0;
+  /** Its mode was set here since it was made. */
+  hasOwnMode = false;
   /** Set here, and not at the server yet. */
   hasOwnTimes = false;
   /** Requests that nobody has waited for, and that are not answered. */
@@ -55,15 +64,13 @@ export class GoferInode extends Inode {
   isTrusted = false;
   /** Directory: all its names, if they are known. */
   listing: Listing | undefined;
-  /** Directory: held while its names are changed. */
-  readonly namesMutex = new Mutex(NAMES_LOCK_RANK);
-  /** Directory: changes of its names that the server has been asked for. */
-  changing = 0;
-  readonly changed = new WaitQueue();
-  /** Directory: counts changes of its names. */
-  version = 0;
+  #nameChanges: NameChanges | undefined;
+  /** Directory: the server says how many links it has. Linux: btrfs says 1, always. */
+  #countsSubdirectories = true;
   /** Directory: bytes, as the server says. */
   directorySize = 0;
+  /** Directory: the server is being asked for its names. */
+  beingListed: WaitQueue | undefined;
   /** Directory: its names as they were known before they were forgotten. */
   lastListing: Listing | undefined;
 
@@ -76,17 +83,63 @@ export class GoferInode extends Inode {
     if (this.isDir) this.nlink = 2;
   }
 
+  /** What has no name here can't be found any more; what has one may be looked at again. */
+  protected override get isNamed(): boolean {
+    return this.cachedNames > 0;
+  }
+
+  /** Directory: of its names. */
+  get nameChanges(): NameChanges {
+    return (this.#nameChanges ??= new NameChanges());
+  }
+
+  /** Directory: has the server been asked to change its names? */
+  get isChanging(): boolean {
+    return this.#nameChanges?.isAny === true;
+  }
+
+  /** It is being made there, on a filesystem that counts as that of its directory does. */
+  countAs(directory: GoferInode): void {
+    if (!this.isDir || directory.#countsSubdirectories) return;
+    this.nlink = 1;
+    this.#countsSubdirectories = false;
+  }
+
+  override addSubdirectory(): void {
+    if (this.#countsSubdirectories) super.addSubdirectory();
+  }
+
+  override removeSubdirectory(): void {
+    if (this.#countsSubdirectories) super.removeSubdirectory();
+  }
+
+  /** The server has it pinned for us. Undefined: it can be walked to, by `dentry`. */
+  get fd(): RemoteFd | undefined {
+    return this.#fd;
+  }
+
+  set fd(fd: RemoteFd | undefined) {
+    const old = this.#fd;
+    this.#fd = fd;
+    this.onFdChanged?.(old);
+  }
+
+  /** Others have changed what is known of the file. */
+  invalidateAttributes(): void {
+    this.freshness.invalidate();
+    this.xattrs = undefined;
+  }
+
   get cached(): CachedData | undefined {
     return this.data as CachedData | undefined;
   }
 
   /** What the server says holds, but for what is newer here. */
   update(statx: Statx, ids: DefaultIds): void {
-    const { mode, uid, gid, nlink, size, blocks } = statx;
+    const { mode, size, blocks } = statx;
     this.mode = this.sentMode = mode;
-    this.uid = uid === NO_ID ? ids.dfltuid : uid;
-    this.gid = gid === NO_ID ? ids.dfltgid : gid;
-    this.nlink = nlink;
+    this.#setOwner(statx, ids);
+    this.#setLinks(statx);
     this.ctime = timeOf(statx.ctime);
     if (!this.hasOwnTimes) {
       this.atime = timeOf(statx.atime);
@@ -94,6 +147,16 @@ export class GoferInode extends Inode {
     }
     if ((mode & S_IFMT) === S_IFDIR) this.directorySize = size;
     else this.#resize(size, blocks);
+  }
+
+  #setOwner({ uid, gid }: Statx, ids: DefaultIds): void {
+    this.uid = uid === NO_ID ? ids.dfltuid : uid;
+    this.gid = gid === NO_ID ? ids.dfltgid : gid;
+  }
+
+  #setLinks({ nlink }: Statx): void {
+    this.nlink = nlink;
+    if (this.isDir && nlink > 0) this.#countsSubdirectories = nlink > 1;
   }
 
   #resize(size: number, blocks: number): void {
@@ -117,6 +180,14 @@ export class GoferInode extends Inode {
   is({ ino, devMajor, devMinor, btime }: Statx): void {
     this.identity = { ino, devMajor, devMinor, btime: timeOf(btime) };
     this.key = keyOf(this.identity);
+  }
+
+  /** The server has made it: it says whose it is, and may leave out bits. */
+  made(statx: Statx, ids: DefaultIds): void {
+    this.is(statx);
+    if (!this.hasOwnMode) this.mode = this.sentMode = statx.mode;
+    this.#setOwner(statx, ids);
+    if (this.isDir && statx.nlink === 1) this.#setLinks(statx);
   }
 
   fill(statx: Statx, ids: DefaultIds): void {

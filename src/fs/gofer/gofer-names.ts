@@ -1,36 +1,36 @@
 // GoferNames: the names of a server's tree, as far as they are known here, and how they are found,
 // looked at again and forgotten. Mirrors gVisor pkg/sentry/fsimpl/gofer (filesystem.go,
 // revalidate.go, dentry_cache).
-//
-// A name that is looked for while its directory is being changed at the server is looked for once
-// that is done; what was found while something was changed is not taken for what there is.
+// What is looked for while it is being changed: name-changes.ts.
 
 import { linuxerr } from '../../abi/errno.ts';
-import { NAME_MAX } from '../../abi/limits.ts';
-import { S_IFLNK, S_IFMT } from '../../abi/stat.ts';
+import { S_IFMT } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
-import { type Op, uninterrupted } from '../../lib/op.ts';
-import { isLongerThan } from '../../lib/text.ts';
+import type { Op } from '../../lib/op.ts';
 import type { Statx } from '../../lisafs/records.ts';
 import type { ResolvingPath } from '../../vfs/resolving-path.ts';
-import type { DirectoryCursor } from '../shared/directory-description.ts';
 import { type Inode, LocalDentry } from '../shared/inode.ts';
 import { DentryCache } from '../shared/dentry-cache.ts';
 import type { LocalOptions } from '../shared/local-filesystem.ts';
-import { isDots } from '../shared/local-tree.ts';
+import { isDots, isThere } from '../shared/local-tree.ts';
 import { GoferFiles, inodeOf } from './gofer-files.ts';
+import { FIRST_READ_MAX } from './gofer-data.ts';
 import { type GoferInode, keyOf } from './gofer-inode.ts';
-import { Listing, ListingCursor, type ListingSource } from './listing.ts';
+import { namesAhead } from './names-ahead.ts';
 import type { GoferSettings } from './options.ts';
-import type { Found, Remote, RemoteEntry } from './remote.ts';
+import type { Found, OpenedAndRead, Remote, RemoteFd, Walked } from './remote.ts';
 
-export abstract class GoferNames extends GoferFiles implements ListingSource {
+export abstract class GoferNames extends GoferFiles {
   abstract override readonly root: LocalDentry;
   protected readonly dentries: DentryCache;
   /** The operation that has looked at a name last. */
   readonly #validFor = new WeakMap<LocalDentry, object>();
+  /** Paths for which the server was asked. */
+  readonly #asked = new WeakSet<ResolvingPath>();
   /** Counts changes of names. */
   #version = 0;
+  /** Paths whose last component is to be opened to be read. */
+  protected readonly opening = new WeakSet<object>();
 
   constructor(remote: Remote, options: GoferSettings & LocalOptions) {
     super(remote, options);
@@ -39,15 +39,12 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
     });
   }
 
-  get relists(): boolean {
-    return this.revalidates;
-  }
-
   // Names.
 
   /** Loads the components that aren't known, up to the next symlink, at once. */
   override *loadNext(rp: ResolvingPath): Op<void> {
     const dir = rp.start as LocalDentry;
+    this.#asked.add(rp);
     if (this.revalidates) {
       const wasValid = this.#validFor.get(dir) === rp;
       yield* this.#revalidatePath(rp, dir);
@@ -56,11 +53,39 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
       const child = dir.children?.get(rp.component);
       if (child !== undefined) return;
     }
+    if (yield* this.#refreshOnWay(rp, dir)) return;
     const names = namesAhead(rp);
-    if ((yield* this.#held(dir, this.#load(dir, names, rp))) === undefined) throw linuxerr.ENOENT;
+    if ((yield* this.held(dir, this.#load(dir, names, rp))) === undefined) throw linuxerr.ENOENT;
   }
 
-  *#held<T>(dentry: LocalDentry, op: Op<T>): Op<T> {
+  /**
+   * Looks again at a directory and the next name in it that others have changed. Returns whether
+   * there is nothing more to be loaded.
+   */
+  *#refreshOnWay(rp: ResolvingPath, dir: LocalDentry): Op<boolean> {
+    if (this.revalidates) return false;
+    if (inodeOf(dir).freshness.isStale) {
+      yield* this.#refresh(inodeOf(dir));
+      return true;
+    }
+    if (rp.isDone || isDots(rp.component)) return true;
+    const child = dir.children?.get(rp.component);
+    if (child !== undefined) yield* this.#refreshName(child);
+    return child !== undefined;
+  }
+
+  *#refreshName(dentry: LocalDentry): Op<void> {
+    if (!inodeOf(dentry).freshness.isStale) return;
+    try {
+      yield* this.held(dentry, this.#refresh(inodeOf(dentry)));
+    } catch (error) {
+      // Another file has the name.
+      if (error !== linuxerr.ESTALE) throw error;
+      this.invalidate(dentry);
+    }
+  }
+
+  protected *held<T>(dentry: LocalDentry, op: Op<T>): Op<T> {
     dentry.incRef();
     try {
       return yield* op;
@@ -77,9 +102,10 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
   override *child(dir: LocalDentry, name: string, rp?: ResolvingPath): Op<LocalDentry | undefined> {
     const known = assertDefined(dir.children).get(name);
     if (known !== undefined && this.revalidates && known.mountCount === 0) {
-      const stats = yield* this.#held(dir, this.#walkStat(dir, [name]));
+      const stats = yield* this.held(dir, this.#walkStat(dir, [name]));
       this.#applyStats(dir, [known], stats, rp);
     }
+    if (known !== undefined && !this.revalidates) yield* this.#refreshName(known);
     const child = yield* super.child(dir, name);
     if (child !== undefined) this.#isValid(child, rp);
     return child;
@@ -94,33 +120,79 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
     this.dentries.evict();
     const [name = ''] = names;
     const parent = inodeOf(dir);
+    const changes = parent.nameChanges;
     for (;;) {
-      while (parent.changing > 0) yield parent.changed;
+      while (changes.has(name)) yield changes.changed;
       const here = assertDefined(dir.children).get(name);
       if (here !== undefined) return here;
-      if (parent.listing?.has(name) === false) return undefined;
-      const { version } = parent;
-      const treeVersion = this.#version;
-      const fd = yield* this.fdOf(parent);
-      const { found } = yield* this.remote.walk(fd, names);
-      const adopted = yield* this.#adoptAll(found);
-      const isStale = parent.version !== version || parent.changing > 0;
-      if (isStale) {
-        for (const inode of adopted) this.dropIfUnused(inode);
-        continue;
+      if (parent.listing?.has(name) === false) {
+        this.savedCount++;
+        return undefined;
       }
-      // What lies beneath may have been changed by itself.
-      const isSure = this.#version === treeVersion;
-      this.#insertAll(dir, names, isSure ? adopted : adopted.slice(0, 1), operation);
-      if (!isSure) for (const inode of adopted.slice(1)) this.dropIfUnused(inode);
-      return assertDefined(dir.children).get(name);
+      const look = changes.look(name);
+      const treeVersion = this.#version;
+      const adopted: GoferInode[] = [];
+      try {
+        const fd = yield* this.fdOf(parent);
+        yield* this.#findAll(fd, names, operation, adopted);
+        if (look.isStale) continue;
+        // What lies beneath may have been changed by itself.
+        const isSure = this.#version === treeVersion;
+        this.#insertAll(dir, names, isSure ? adopted : adopted.slice(0, 1), operation);
+        return assertDefined(dir.children).get(name);
+      } finally {
+        changes.endLook(look);
+        // What has got no name goes.
+        for (const inode of adopted) inode.decRef();
+      }
     }
   }
 
-  *#adoptAll(found: readonly Found[]): Op<GoferInode[]> {
-    const adopted: GoferInode[] = [];
-    for (const each of found) adopted.push(yield* this.adopt(each));
-    return adopted;
+  /** What is found is held by the caller as it comes. */
+  *#findAll(
+    from: RemoteFd,
+    names: readonly string[],
+    operation: object | undefined,
+    adopted: GoferInode[],
+  ): Op<void> {
+    const { found, open } = yield* this.#walk(from, names, operation);
+    const last = found.length === names.length ? found.at(-1) : undefined;
+    const isNew = last !== undefined && this.inodes.find(last.statx) === undefined;
+    try {
+      yield* this.#adoptAll(found, adopted);
+    } finally {
+      const isThere = isNew && adopted.length === names.length;
+      if (open !== undefined) this.openedAhead(isThere ? adopted.at(-1) : undefined, open);
+    }
+  }
+
+  /** Opens the last one as well if that is what it is looked for. */
+  *#walk(
+    from: RemoteFd,
+    names: readonly string[],
+    operation: object | undefined,
+  ): Op<Walked & { readonly open?: OpenedAndRead | undefined }> {
+    const { walkAndOpen } = this.remote;
+    const isOpening = operation !== undefined && this.opening.has(operation);
+    const isAll = isOpening && (operation as ResolvingPath).rest === names.join('/');
+    if (walkAndOpen === undefined || !isAll) return yield* this.remote.walk(from, names);
+    return yield* walkAndOpen(from, names, this.revalidates ? 0 : FIRST_READ_MAX);
+  }
+
+  /** Undefined: it was known already, and is opened when it is used. */
+  protected abstract openedAhead(inode: GoferInode | undefined, open: OpenedAndRead): void;
+
+  /** Some wait for others. */
+  *#adoptAll(found: readonly Found[], adopted: GoferInode[]): Op<void> {
+    try {
+      for (const each of found) {
+        const inode = yield* this.adopt(each);
+        inode.incRef();
+        adopted.push(inode);
+      }
+    } finally {
+      for (const { fd } of found.slice(adopted.length + 1)) this.remote.close(fd);
+    }
   }
 
   #insertAll(
@@ -133,10 +205,7 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
     for (const [index, inode] of inodes.entries()) {
       const name = names[index] ?? '';
       let child = assertDefined(parent.children).get(name);
-      if (child !== undefined && child.inode !== inode) {
-        this.dropIfUnused(inode);
-        return;
-      }
+      if (child !== undefined && child.inode !== inode) return;
       child ??= this.insertKnown(parent, name, inode);
       this.#isValid(child, operation);
       if (!inode.isDir) return;
@@ -169,7 +238,7 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
 
   override entryAdded(dentry: LocalDentry): void {
     const parent = inodeOf(assertDefined(dentry.parent));
-    this.#namesChanged(parent);
+    this.#namesChanged(parent, dentry.name);
     parent.listing?.addDentry(dentry);
     // What isn't among the children is looked for, wherever the names are kept.
     dentry.isComplete = false;
@@ -178,7 +247,7 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
 
   override entryRemoved(dir: LocalDentry, dentry: LocalDentry): void {
     const parent = inodeOf(dir);
-    this.#namesChanged(parent);
+    this.#namesChanged(parent, dentry.name);
     parent.listing?.delete(dentry.name);
     // Whoever is listing the directory just now.
     if (this.revalidates) parent.lastListing?.delete(dentry.name);
@@ -188,20 +257,42 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
     if (inode.dentry === dentry) inode.dentry = undefined;
   }
 
-  #namesChanged(parent: GoferInode): void {
-    parent.version++;
+  #namesChanged(parent: GoferInode, name: string): void {
+    parent.nameChanges.onChanged(name);
     this.#version++;
   }
 
   /** All that is known of a directory's names may be wrong. */
   forgetNames(dir: LocalDentry): void {
     const inode = inodeOf(dir);
-    this.#namesChanged(inode);
+    this.forgetListing(inode);
+    inode.isTrusted = false;
+    for (const child of [...assertDefined(dir.children).values()]) this.invalidate(child);
+  }
+
+  /** Others have made, removed or replaced one name. */
+  forgetEntry(dir: LocalDentry, name: string): void {
+    inodeOf(dir).nameChanges.onChanged(name);
+    this.forgetListing(inodeOf(dir));
+    const child = dir.children?.get(name);
+    if (child !== undefined) this.invalidate(child);
+  }
+
+  /** Which names there are isn't known; those that are known stay. */
+  protected forgetListing(inode: GoferInode): void {
+    inode.nameChanges.version++;
+    this.#version++;
     if (inode.listing !== undefined) inode.lastListing = inode.listing;
     inode.listing = undefined;
     inode.entryCount = NaN;
-    inode.isTrusted = false;
-    for (const child of [...assertDefined(dir.children).values()]) this.invalidate(child);
+  }
+
+  protected override nameIsStale(dentry: LocalDentry): void {
+    const { parent } = dentry;
+    if (parent === undefined || !isThere(dentry)) return;
+    this.forgetListing(inodeOf(parent));
+    inodeOf(parent).isTrusted = false;
+    this.invalidate(dentry);
   }
 
   /** A name is another file's, or nobody's: it, and what lies beneath, is forgotten. */
@@ -209,102 +300,36 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
     const { parent } = dentry;
     if (dentry.mountCount > 0 || parent === undefined) return;
     if (parent.children?.get(dentry.name) === dentry) parent.children.delete(dentry.name);
-    this.#namesChanged(inodeOf(parent));
+    // Whoever is looking for it asks the server anyway.
+    inodeOf(parent).nameChanges.version++;
+    this.#version++;
     this.dentries.delete(dentry);
     for (const child of [...(dentry.children?.values() ?? [])]) this.invalidate(child);
     this.#forget(dentry);
-  }
-
-  // Listing.
-
-  override openCursor(dir: LocalDentry): DirectoryCursor {
-    return new ListingCursor(this, dir);
-  }
-
-  *listing(dir: LocalDentry): Op<Listing> {
-    const inode = inodeOf(dir);
-    for (;;) {
-      while (inode.changing > 0) yield inode.changed;
-      if (inode.listing !== undefined) return inode.listing;
-      if (dir.isDead) return new Listing();
-      const { version } = inode;
-      const entries = yield* this.#held(dir, this.#list(inode));
-      if (inode.version !== version || inode.changing > 0) continue;
-      const listing = this.#newListing(dir, entries);
-      if (this.revalidates) {
-        inode.lastListing = listing;
-        return listing;
-      }
-      inode.listing = listing;
-      inode.entryCount = listing.entries.size;
-      return listing;
-    }
-  }
-
-  /** Of a directory that is made here. */
-  protected makeListing(inode: GoferInode): void {
-    inode.listing = new Listing();
-  }
-
-  *#list(inode: GoferInode): Op<readonly RemoteEntry[]> {
-    return yield* this.remote.list(yield* this.fdOf(inode));
-  }
-
-  #newListing(dir: LocalDentry, entries: readonly RemoteEntry[]): Listing {
-    const { children } = dir;
-    const inode = inodeOf(dir);
-    const listing = new Listing();
-    const last = inode.lastListing?.entries;
-    inode.lastListing = undefined;
-    // Whoever is listing the directory goes on where it is: old names keep their positions.
-    const isOld = ({ name }: RemoteEntry): boolean => last?.has(name) === true;
-    const positions = new Map([...(last?.keys() ?? [])].map((name, index) => [name, index]));
-    const ordered = entries.toSorted(
-      (a, b) => (positions.get(a.name) ?? Infinity) - (positions.get(b.name) ?? Infinity) || 0,
-    );
-    for (const entry of ordered) {
-      const { name, type, statx } = entry;
-      const old = isOld(entry) ? last?.get(name)?.cookie : undefined;
-      const cookie = old ?? inode.nextCookie++;
-      const known = assertDefined(children).get(name);
-      if (known !== undefined) known.cookie = cookie;
-      const ino = this.#numberIn(known, statx);
-      listing.add({ name, ino, type, cookie });
-      const isLink = statx !== undefined && (statx.mode & S_IFMT) === S_IFLNK;
-      if (known === undefined && statx !== undefined && !isLink) this.#learn(dir, name, statx);
-    }
-    return listing;
-  }
-
-  #numberIn(known: LocalDentry | undefined, statx: Statx | undefined): number {
-    const inode = known === undefined ? undefined : inodeOf(known);
-    const isSame = statx === undefined || inode?.key === undefined || inode.key === keyOf(statx);
-    if (inode !== undefined && isSame) return inode.ino;
-    return statx === undefined ? 0 : this.inodes.numberOf(keyOf(statx));
-  }
-
-  /** What a listing tells of an entry needn't be asked again. */
-  #learn(dir: LocalDentry, name: string, statx: Statx): void {
-    const known = this.inodes.find(statx);
-    const isOther = known !== undefined && (known.mode & S_IFMT) !== (statx.mode & S_IFMT);
-    if (isOther || this.revalidates) return;
-    this.insertKnown(dir, name, known ?? this.inodes.add(statx, ''));
   }
 
   // Looking again.
 
   override walk(rp: ResolvingPath, toParent: boolean): LocalDentry | undefined {
     const start = rp.start as LocalDentry;
-    if (this.revalidates && this.#validFor.get(start) !== rp) return undefined;
-    return super.walk(rp, toParent);
+    const isValid = this.revalidates
+      ? this.#validFor.get(start) === rp
+      : !inodeOf(start).freshness.isStale;
+    if (!isValid) return undefined;
+    const found = super.walk(rp, toParent);
+    const isNew = found !== undefined && found !== start;
+    if (isNew && !this.revalidates && !this.#asked.has(rp)) this.savedCount++;
+    return found;
   }
 
   override step(rp: ResolvingPath, dir: LocalDentry): LocalDentry | undefined {
     const { component } = rp;
-    if (this.revalidates && !isDots(component)) {
-      const child = dir.children?.get(component);
-      const isMount = child !== undefined && child.mountCount > 0;
-      if (child !== undefined && !isMount && this.#validFor.get(child) !== rp) return undefined;
+    const child = isDots(component) ? undefined : dir.children?.get(component);
+    if (child !== undefined && child.mountCount === 0) {
+      const isValid = this.revalidates
+        ? this.#validFor.get(child) === rp
+        : !inodeOf(child).freshness.isStale;
+      if (!isValid) return undefined;
     }
     return super.step(rp, dir);
   }
@@ -323,7 +348,7 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
     const isStartValid = this.#validFor.get(start) === rp;
     if (isStartValid && chain.length === 0) return;
     const names = chain.map(({ name }) => name);
-    const stats = yield* this.#held(start, this.#walkStat(start, names));
+    const stats = yield* this.held(start, this.#walkStat(start, names));
     this.#applyStats(start, chain, stats, rp);
   }
 
@@ -359,17 +384,25 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
   }
 
   override refreshed(inode: Inode): Op<void> | undefined {
-    return this.revalidates ? this.#refresh(inode as GoferInode) : undefined;
+    return this.mustLookAgain(inode) ? this.#refresh(inode as GoferInode) : undefined;
+  }
+
+  override mustLookAgain(inode: Inode): boolean {
+    return this.revalidates || (inode as GoferInode).freshness.isStale;
   }
 
   *#refresh(inode: GoferInode): Op<void> {
     inode.incRef();
     try {
-      this.updated(inode, yield* this.remote.stat(yield* this.fdOf(inode)));
+      if (!this.revalidates) yield* this.refreshKept(inode);
+      else this.updated(inode, yield* this.remote.stat(yield* this.fdOf(inode)));
     } finally {
       inode.decRef();
     }
   }
+
+  /** Of a file of which more is kept. */
+  protected abstract refreshKept(inode: GoferInode): Op<void>;
 
   #isValid(dentry: LocalDentry, operation: object | undefined): void {
     if (operation !== undefined) this.#validFor.set(dentry, operation);
@@ -378,44 +411,4 @@ export abstract class GoferNames extends GoferFiles implements ListingSource {
   override directorySize(inode: Inode): number {
     return (inode as GoferInode).directorySize;
   }
-
-  // Changing.
-
-  /** Nobody else changes the names of a directory, or looks for any, while `change` is made. */
-  protected *changingNames(dirs: readonly LocalDentry[], change: () => Op<void>): Op<void> {
-    const inodes = [...new Set(dirs.map(inodeOf))].sort((a, b) => a.ino - b.ino);
-    const held: GoferInode[] = [];
-    // Not to be forgotten meanwhile.
-    for (const dir of dirs) dir.incRef();
-    try {
-      for (const inode of inodes) {
-        yield* inode.namesMutex.lock();
-        held.push(inode);
-      }
-      for (const inode of inodes) inode.changing++;
-      try {
-        yield* uninterrupted(change());
-      } finally {
-        for (const inode of inodes) {
-          inode.changing--;
-          inode.version++;
-          inode.changed.wakeAll();
-        }
-      }
-    } finally {
-      for (const inode of held.reverse()) inode.namesMutex.unlock();
-      for (const dir of dirs) dir.decRef();
-    }
-  }
-}
-
-/** Names up to the next "." or ".." of a path, from the current component on. */
-function namesAhead(rp: ResolvingPath): string[] {
-  const names: string[] = [];
-  for (const name of rp.rest.split('/')) {
-    if (name === '') continue;
-    if (isDots(name) || isLongerThan(name, NAME_MAX)) break;
-    names.push(name);
-  }
-  return names;
 }

@@ -7,7 +7,7 @@
 // that directory: then it isn't read-only, and may be written. If it fails all the same, what is
 // known of the directory is forgotten, and whoever syncs is told.
 
-import { linuxerr } from '../../abi/errno.ts';
+import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import {
   AT_REMOVEDIR,
   O_ACCMODE,
@@ -16,6 +16,14 @@ import {
   O_TRUNC,
   RENAME_EXCHANGE,
 } from '../../abi/fcntl.ts';
+import {
+  IN_CREATE,
+  IN_DELETE,
+  IN_DELETE_SELF,
+  IN_MOVE_SELF,
+  IN_MOVED_FROM,
+  IN_MOVED_TO,
+} from '../../abi/inotify.ts';
 import { S_IFMT } from '../../abi/stat.ts';
 import { type Op, uninterrupted } from '../../lib/op.ts';
 import type { SetXattr } from '../../vfs/options.ts';
@@ -25,7 +33,9 @@ import type { AttributeChange, Move, NewName, Upstream } from '../shared/upstrea
 import type { GoferData } from './gofer-data.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import { inodeOf } from './gofer-files.ts';
+import type { GoferWatches } from './gofer-watches.ts';
 import type { InodeTable } from './inode-table.ts';
+import { Outcome } from './own-changes.ts';
 import type { Pending, Remote, RemoteFd } from './remote.ts';
 
 /** What it asks of the filesystem. */
@@ -33,11 +43,14 @@ export interface UpstreamTree {
   readonly remote: Remote;
   readonly inodes: InodeTable;
   readonly data: GoferData;
+  /** Undefined: nobody tells what others do. */
+  readonly watches: GoferWatches | undefined;
   /** Nobody else changes anything, so that answers needn't be waited for. */
   readonly isExclusive: boolean;
   fdOf(inode: GoferInode): Op<RemoteFd>;
+  findAnew(dentry: LocalDentry): Op<RemoteFd>;
   keepFd(inode: GoferInode, fd: RemoteFd): void;
-  changingNames(dirs: readonly LocalDentry[], change: () => Op<void>): Op<void>;
+  changingNames(names: readonly NewName[], change: () => Op<void>): Op<void>;
   forgetNames(dir: LocalDentry): void;
 }
 
@@ -48,18 +61,13 @@ export class GoferUpstream implements Upstream {
     this.#tree = tree;
   }
 
-  *create(place: NewName, inode: Inode): Op<void> {
+  create(place: NewName, inode: Inode): Op<void> {
     const { parent, name } = place;
-    try {
-      yield* this.#tree.changingNames([parent], () => {
-        if (parent.isDead) throw linuxerr.ENOENT;
-        if (parent.children?.has(name) === true) throw linuxerr.EEXIST;
-        return this.#create(place, inode as GoferInode);
-      });
-    } catch (error) {
-      this.#tree.inodes.delete(inode as GoferInode);
-      throw error;
-    }
+    return this.#tree.changingNames([place], () => {
+      if (parent.isDead) throw linuxerr.ENOENT;
+      if (parent.children?.has(name) === true) throw linuxerr.EEXIST;
+      return this.#create(place, inode as GoferInode);
+    });
   }
 
   *#create({ parent, name }: NewName, inode: GoferInode): Op<void> {
@@ -69,56 +77,90 @@ export class GoferUpstream implements Upstream {
     const { mode, uid, gid, rdev, target } = inode;
     const making = { name, mode, uid, gid, rdev, target };
     inode.sentMode = mode;
-    const { made, pending } = yield* remote.make(parentFd, making);
+    inode.countAs(dir);
+    const { made, pending } = yield* this.#expecting({ dir, name }, remote.make(parentFd, making));
+    this.#tree.watches?.changed(inode, { dir, made: pending });
     this.#tree.keepFd(inode, made.fd);
     inode.readFd = inode.writeFd = made.opened;
+    inode.wasOpenToWrite = made.opened !== undefined;
     const mayGoOn = isExclusive && remote.pipelines && dir.isTrusted;
     if (!mayGoOn) {
       const statx = yield* this.#waitFor(pending, [parent]);
       inodes.made(inode, statx);
-      this.#adoptOwner(inode, statx);
       inode.btime = inode.identity.btime;
       dir.isTrusted = true;
     } else {
-      this.#tree.data.sent(inode, pending);
       pending.onSettled((error, statx) => {
         if (error !== undefined) this.#tree.forgetNames(parent);
         else if (statx !== undefined) inodes.made(inode, statx);
       });
+      this.#tree.data.sent(inode, pending);
+      this.#tree.data.sent(dir, pending);
     }
     // Of a new directory everything is known; and it is the caller's.
     inode.isTrusted = dir.isTrusted;
   }
 
-  /** The server may say whose it is, and leave out bits. */
-  #adoptOwner(
-    inode: GoferInode,
-    { mode, uid, gid }: { readonly mode: number; readonly uid: number; readonly gid: number },
-  ): void {
-    inode.mode = inode.sentMode = mode;
-    inode.uid = uid;
-    inode.gid = gid;
+  /** Of what is made the server tells the watches on its directory, too. */
+  *#expecting<T extends { readonly pending: Pending<unknown> }>(
+    { dir, name }: { readonly dir: GoferInode; readonly name: string },
+    making: Op<T>,
+  ): Op<T> {
+    const outcome = new Outcome();
+    this.#tree.watches?.expect(dir, IN_CREATE, name, outcome);
+    try {
+      const made = yield* making;
+      made.pending.onSettled((error) => {
+        outcome.settle(error);
+      });
+      return made;
+    } catch (error) {
+      outcome.settle(error instanceof LinuxError ? error : linuxerr.EIO);
+      throw error;
+    }
   }
 
   link({ parent, name }: NewName, target: LocalDentry): Op<void> {
     const { remote } = this.#tree;
-    return this.#tree.changingNames([parent], () => {
+    return this.#tree.changingNames([{ parent, name }], () => {
       if (parent.isDead) throw linuxerr.ENOENT;
       if (parent.children?.has(name) === true) throw linuxerr.EEXIST;
-      return this.#link(remote, { parent, name }, inodeOf(target));
+      return this.#link(remote, { parent, name }, target);
     });
   }
 
-  *#link(remote: Remote, { parent, name }: NewName, target: GoferInode): Op<void> {
+  *#link(remote: Remote, { parent, name }: NewName, target: LocalDentry): Op<void> {
     const parentFd = yield* this.#tree.fdOf(inodeOf(parent));
-    const targetFd = yield* this.#tree.fdOf(target);
-    yield* remote.link(parentFd, name, targetFd).wait();
+    const inode = inodeOf(target);
+    try {
+      yield* this.#linkTo({ parent, name }, inode, parentFd, yield* this.#tree.fdOf(inode)).wait();
+    } catch (error) {
+      // The server had found it by another name, which is gone.
+      if (error !== linuxerr.EINVAL || !isThere(target)) throw error;
+      const found = yield* this.#tree.findAnew(target);
+      const pending = this.#linkTo({ parent, name }, inode, parentFd, found);
+      remote.close(found);
+      yield* pending.wait();
+    }
+  }
+
+  #linkTo(
+    { parent, name }: NewName,
+    target: GoferInode,
+    parentFd: RemoteFd,
+    targetFd: RemoteFd,
+  ): Pending<void> {
+    const { remote, watches } = this.#tree;
+    const pending = remote.link(parentFd, name, targetFd);
+    watches?.expect(inodeOf(parent), IN_CREATE, name, pending);
+    watches?.changed(target, { elsewhere: pending });
+    return pending;
   }
 
   *remove(parent: LocalDentry, child: LocalDentry): Op<void> {
     child.incRef();
     try {
-      yield* this.#tree.changingNames([parent], () => {
+      yield* this.#tree.changingNames([{ parent, name: child.name }], () => {
         if (parent.children?.get(child.name) !== child) throw linuxerr.ENOENT;
         return this.#remove(parent, child);
       });
@@ -138,6 +180,8 @@ export class GoferUpstream implements Upstream {
     const parentFd = yield* this.#tree.fdOf(dir);
     const isEmpty = !inode.isDir || inode.entryCount === 0;
     const pending = remote.unlink(parentFd, child.name, inode.isDir ? AT_REMOVEDIR : 0);
+    this.#removing(inode, pending);
+    this.#tree.watches?.expect(dir, IN_DELETE, child.name, pending);
     if (isExclusive && dir.isTrusted && isEmpty) this.#unawaited(inode, pending, [parent]);
     else {
       yield* this.#waitFor(pending, [parent]);
@@ -145,9 +189,21 @@ export class GoferUpstream implements Upstream {
     }
   }
 
+  /** A name of a file goes, perhaps its last one. */
+  #removing(inode: GoferInode, pending: Pending<unknown>): void {
+    const { watches } = this.#tree;
+    if (inode.isDir || watches === undefined) return;
+    if (inode.nlink <= 1) watches.expect(inode, IN_DELETE_SELF, '', pending);
+    watches.changed(inode, { elsewhere: pending });
+  }
+
   *move(move: Move): Op<void> {
     const { oldParent, old, newParent, newName, target, flags } = move;
-    yield* this.#tree.changingNames([oldParent, newParent], () => {
+    const names = [
+      { parent: oldParent, name: old.name },
+      { parent: newParent, name: newName },
+    ];
+    yield* this.#tree.changingNames(names, () => {
       const isStill =
         oldParent.children?.get(old.name) === old && newParent.children?.get(newName) === target;
       if (!isStill || newParent.isDead) throw linuxerr.ENOENT;
@@ -172,7 +228,31 @@ export class GoferUpstream implements Upstream {
       newName,
       flags,
     });
+    this.#expectMove(move, pending);
     yield* this.#waitFor(pending, [oldParent, newParent]);
+  }
+
+  #expectMove(move: Move, pending: Pending<unknown>): void {
+    const { watches } = this.#tree;
+    if (watches === undefined) return;
+    const { oldParent, old, newParent, newName, target, flags } = move;
+    const expect = (from: LocalDentry, name: string, bits: number): void => {
+      watches.expect(inodeOf(from), bits, name, pending);
+    };
+    const isExchange = (flags & RENAME_EXCHANGE) !== 0;
+    expect(oldParent, old.name, IN_MOVED_FROM);
+    expect(newParent, newName, IN_MOVED_TO);
+    expect(old, '', IN_MOVE_SELF);
+    watches.changed(inodeOf(old), { elsewhere: pending });
+    if (target === undefined) return;
+    if (!isExchange) {
+      this.#removing(inodeOf(target), pending);
+      return;
+    }
+    expect(newParent, newName, IN_MOVED_FROM);
+    expect(oldParent, old.name, IN_MOVED_TO);
+    expect(target, '', IN_MOVE_SELF);
+    watches.changed(inodeOf(target), { elsewhere: pending });
   }
 
   *setAttributes(inode: Inode, change: AttributeChange): Op<void> {
@@ -183,8 +263,12 @@ export class GoferUpstream implements Upstream {
     // What was written before is cut too.
     if (change.size !== undefined) yield* data.send(own);
     const pending = remote.setAttributes(fd, change);
+    this.#tree.watches?.changed(own);
     const { sentMode } = own;
-    if (change.mode !== undefined) own.sentMode = (own.mode & S_IFMT) | change.mode;
+    if (change.mode !== undefined) {
+      own.sentMode = (own.mode & S_IFMT) | change.mode;
+      own.hasOwnMode = true;
+    }
     const givesAway = change.uid !== undefined || change.gid !== undefined;
     // Nobody but its owner may, which is up to the server.
     const isSure = isExclusive && !givesAway && own.isTrusted;
@@ -222,12 +306,16 @@ export class GoferUpstream implements Upstream {
 
   *setXattr(inode: Inode, { name, value, flags }: SetXattr): Op<void> {
     const fd = yield* this.#tree.fdOf(inode as GoferInode);
-    yield* uninterrupted(this.#tree.remote.setXattr(fd, name, value, flags).wait());
+    const pending = this.#tree.remote.setXattr(fd, name, value, flags);
+    this.#tree.watches?.changed(inode as GoferInode);
+    yield* uninterrupted(pending.wait());
   }
 
   *removeXattr(inode: Inode, name: string): Op<void> {
     const fd = yield* this.#tree.fdOf(inode as GoferInode);
-    yield* uninterrupted(this.#tree.remote.removeXattr(fd, name).wait());
+    const pending = this.#tree.remote.removeXattr(fd, name);
+    this.#tree.watches?.changed(inode as GoferInode);
+    yield* uninterrupted(pending.wait());
   }
 
   *open(inode: Inode, flags: number): Op<void> {
@@ -252,10 +340,11 @@ export class GoferUpstream implements Upstream {
   }
 
   #unawaited(inode: GoferInode, pending: Pending<unknown>, dirs: readonly LocalDentry[]): void {
-    this.#tree.data.sent(inode, pending);
     pending.onSettled((error) => {
       if (error === undefined) return;
       for (const dir of dirs) this.#tree.forgetNames(dir);
     });
+    this.#tree.data.sent(inode, pending);
+    for (const dir of dirs) this.#tree.data.sent(inodeOf(dir), pending);
   }
 }

@@ -2,15 +2,27 @@
 // names, attributes and data are fetched when they are needed, kept as long as the cache mode says,
 // and changed here as they are changed there. Mirrors gVisor pkg/sentry/fsimpl/gofer; README.md.
 
+import {
+  O_CLOEXEC,
+  O_LARGEFILE,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+} from '../../abi/fcntl.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { S_PERMISSIONS, type Statfs } from '../../abi/stat.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import { type Op, uninterrupted } from '../../lib/op.ts';
 import type { MountedRoot } from '../../lisafs/client-mount.ts';
+import type { Push } from '../../lisafs/client-calls.ts';
 import type { RecoveryCalls } from '../../lisafs/client-recovery.ts';
 import type { Statx } from '../../lisafs/records.ts';
 import type { FileDescription } from '../../vfs/file-description.ts';
+import type { OpenOptions } from '../../vfs/options.ts';
+import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import type { CommitStatus } from '../../vfs/filesystem.ts';
+import type { RemoteLink } from '../../vfs/remote-link.ts';
 import { type Inode, type InodeAttributes, LocalDentry } from '../shared/inode.ts';
 import type { LocalOptions } from '../shared/local-filesystem.ts';
 import type { RegularFileOptions } from '../shared/regular-file-description.ts';
@@ -20,36 +32,50 @@ import type { Xattrs } from '../shared/xattrs.ts';
 import { CachedFileDescription } from './cached-file-description.ts';
 import { DirectFileDescription, type DirectFiles } from './direct-file-description.ts';
 import { FdCache } from './fd-cache.ts';
+import { invalidateData, refresh } from './freshness.ts';
 import { GoferData } from './gofer-data.ts';
 import { inodeOf } from './gofer-files.ts';
+import { GoferWatches } from './gofer-watches.ts';
 import type { GoferInode } from './gofer-inode.ts';
-import { GoferNames } from './gofer-names.ts';
+import { GoferLocks } from './gofer-locks.ts';
+import { GoferListings } from './gofer-listings.ts';
 import { GoferUpstream } from './gofer-upstream.ts';
+import { Invalidation } from './invalidation.ts';
 import { InodeTable } from './inode-table.ts';
 import type { GoferSettings } from './options.ts';
 import { reclaim } from './reclaim.ts';
-import type { Remote } from './remote.ts';
+import type { OpenedAndRead, Remote, RemoteFd } from './remote.ts';
 
 /** f_type of statfs, as gVisor has it. Linux: V9FS_MAGIC. */
 const V9FS_MAGIC = 0x01021997;
+
+/** Who opens a file with just these reads it. */
+const OPENED_AHEAD = O_CLOEXEC | O_LARGEFILE | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
 
 export interface GoferMount extends GoferSettings, LocalOptions {
   readonly remote: Remote;
   readonly dev: number;
 }
 
-export class Gofer extends GoferNames implements DirectFiles {
+export class Gofer extends GoferListings implements DirectFiles {
   override readonly type = 'gofer';
   override readonly dev: number;
   override readonly root: LocalDentry;
   override readonly hasZeroRange = false;
   override readonly knowsXattrs = false;
   override readonly upstream: Upstream;
+  override readonly upstreamLocks: GoferLocks | undefined;
   override readonly stored: StoredData;
   protected override readonly inodes: InodeTable;
   protected override readonly fds: FdCache;
   readonly #data: GoferData;
+  /** Nobody refers to them, perhaps. */
+  readonly #unused = new Set<GoferInode>();
+  readonly #invalidation: Invalidation;
+  readonly #watches: GoferWatches | undefined;
   readonly #isExclusive: boolean;
+  /** Undefined until whoever mounts it has said. */
+  remoteLink: RemoteLink | undefined;
 
   constructor(mount: GoferMount) {
     const { remote, dev, clock, cacheSize, dirtyLimit } = mount;
@@ -63,11 +89,13 @@ export class Gofer extends GoferNames implements DirectFiles {
       dirtyLimit,
       byNumber: (ino) => this.inodes.byNumber(ino),
       fdOf: (inode) => this.fdOf(inode),
-      onSent: (inode) => {
-        if (inode.refs === 0) this.dropIfUnused(inode);
+      onChanged: (inode) => {
+        this.#watches?.changed(inode);
       },
     });
     this.stored = this.#data.loader;
+    this.#invalidation = this.#makeInvalidation();
+    this.#watches = this.#makeWatches();
     this.fds = new FdCache(
       (inode) => {
         // What was written is made durable before it can't be any more.
@@ -80,28 +108,136 @@ export class Gofer extends GoferNames implements DirectFiles {
       owner: this,
       clock,
       ids: mount,
+      onFd: (inode, fd) => {
+        this.#invalidation.onFd(inode, fd);
+      },
       cache: this.revalidates ? undefined : { chunks: this.#data.chunks, tracker: this.#data },
     });
     this.upstream = new GoferUpstream({
       remote,
       inodes: this.inodes,
       data: this.#data,
+      watches: this.#watches,
       isExclusive: this.#isExclusive,
       fdOf: (inode) => this.fdOf(inode),
+      findAnew: (dentry) => this.findAnew(dentry),
       keepFd: (inode, fd) => {
         this.keepFd(inode, fd);
       },
-      changingNames: (dirs, change) => this.changingNames(dirs, change),
+      changingNames: (names, change) => this.changingNames(names, change),
       forgetNames: (dir) => {
         this.forgetNames(dir);
       },
     });
+    this.upstreamLocks = this.#isExclusive ? undefined : this.#makeLocks();
     const { fd, statx } = remote.root;
     const inode = this.inodes.add(statx, '');
     inode.fd = fd;
     this.root = new LocalDentry({ name: '', parent: undefined, inode, isComplete: false });
     inode.dentry = this.root;
     this.root.incRef();
+  }
+
+  /** Undefined if the server has no locks. */
+  #makeLocks(): GoferLocks | undefined {
+    const { remote, clock } = this;
+    const { locks } = remote;
+    if (locks === undefined) return undefined;
+    const fdOf = (inode: GoferInode): Op<RemoteFd> => this.fdOf(inode);
+    return new GoferLocks({
+      locks,
+      clock,
+      *open(inode, flags) {
+        return yield* remote.open(yield* fdOf(inode), flags);
+      },
+      close: (opened) => {
+        remote.close(opened);
+      },
+      onGranted: (inode) => {
+        // Linux: fs/nfs/file.c do_setlk(), nfs_zap_caches().
+        this.#invalidateFile(inode);
+      },
+    });
+  }
+
+  #makeInvalidation(): Invalidation {
+    return new Invalidation({
+      inodeOfFd: (fd) => this.inodes.byFd(fd),
+      isDirty: (inode) => this.#data.isDirty(inode),
+      forgetNames: (dir) => {
+        this.forgetNames(dir);
+      },
+      forgetEntry: (dir, name) => {
+        this.forgetEntry(dir, name);
+      },
+      invalidate: (dentry) => {
+        this.invalidate(dentry);
+      },
+    });
+  }
+
+  /** Undefined if the server tells nothing. */
+  #makeWatches(): GoferWatches | undefined {
+    const { watches } = this.remote;
+    if (watches === undefined) return undefined;
+    return new GoferWatches({
+      watches,
+      fdOf: (inode) => this.fdOf(inode),
+      stat: (inode) => this.#statOf(inode),
+      sizeThere: (inode) => {
+        const isKnown = inode.isRegular && !this.mustLookAgain(inode);
+        return isKnown && !this.#data.isDirty(inode) ? inode.size : undefined;
+      },
+      invalidateFile: (inode) => {
+        this.#invalidateFile(inode);
+      },
+      forgetEntry: (dir, name) => {
+        this.forgetEntry(dir, name);
+      },
+      forgetNames: (dir) => {
+        this.forgetNames(dir);
+      },
+      invalidate: (dentry) => {
+        this.invalidate(dentry);
+      },
+    });
+  }
+
+  override watchSet(inode: Inode): Op<void> | undefined {
+    return this.#watches?.set(inode as GoferInode);
+  }
+
+  override unwatched(inode: Inode): void {
+    this.#watches?.unset(inode as GoferInode);
+  }
+
+  /** Others may have changed it, attributes and data. */
+  #invalidateFile(inode: GoferInode): void {
+    if (this.revalidates) return;
+    invalidateData(inode, this.#data.isDirty(inode));
+    inode.invalidateAttributes();
+  }
+
+  /** What the server pushes. */
+  onPush(...[name, values]: Push): void {
+    if (name === 'Invalidate' && !this.revalidates) this.#invalidation.onInvalidate(values.files);
+    if (name === 'Event') this.#watches?.onEvents(values.events);
+    if (name === 'Overflow') this.#watches?.onOverflow();
+  }
+
+  protected override refreshKept(inode: GoferInode): Op<void> {
+    return refresh(inode, {
+      send: (each) => this.#data.send(each),
+      isDirty: (each) => this.#data.isDirty(each),
+      stat: (each) => this.#statOf(each),
+      update: (each, statx) => {
+        each.update(statx, this.options);
+      },
+    });
+  }
+
+  *#statOf(inode: GoferInode): Op<Statx> {
+    return yield* this.remote.stat(yield* this.fdOf(inode));
   }
 
   // Inodes.
@@ -113,21 +249,31 @@ export class Gofer extends GoferNames implements DirectFiles {
   }
 
   override destroyInode(inode: Inode): void {
-    this.#drop(inode as GoferInode);
+    this.dropIfUnused(inode as GoferInode);
   }
 
-  #drop(inode: GoferInode): void {
+  /** A little later: whoever has just let go of it may go on with it at once. */
+  protected override dropIfUnused(inode: GoferInode): void {
+    this.#unused.add(inode);
+    if (this.#unused.size > 1) return;
+    queueMicrotask(() => {
+      for (const each of this.#unused) this.#dropUnused(each);
+      this.#unused.clear();
+    });
+  }
+
+  #dropUnused(inode: GoferInode): void {
+    const isUsed = inode.refs > 0 || inode.cachedNames > 0 || inode === this.root.inode;
+    if (isUsed || !this.inodes.has(inode)) return;
+    if (inode.nlink > 0) {
+      // It is sent first, and comes here again.
+      if (this.#data.isDirty(inode)) return;
+      // Whoever syncs everything doesn't know it any more.
+      if (inode.isUnsynced) this.#data.syncUnawaited(inode);
+    }
     this.fds.delete(inode);
     this.#data.close(inode);
     this.inodes.delete(inode);
-  }
-
-  protected override dropIfUnused(inode: GoferInode): void {
-    const isUsed = inode.refs > 0 || inode.cachedNames > 0 || inode === this.root.inode;
-    if (isUsed || this.#data.isDirty(inode)) return;
-    // Whoever syncs everything doesn't know it any more.
-    if (inode.isUnsynced && inode.nlink > 0) this.#data.syncUnawaited(inode);
-    this.#drop(inode);
   }
 
   /** What is known here and nobody else changes is newer than any answer. */
@@ -137,11 +283,14 @@ export class Gofer extends GoferNames implements DirectFiles {
 
   override inodeChanged(inode: Inode): void {
     const own = inode as GoferInode;
+    own.freshness.changed();
     this.#timesChanged(own);
     // Set-ID bits go with what is written: the server's host doesn't know who writes.
     if (own.mode !== own.sentMode && own.fd !== undefined) {
       own.sentMode = own.mode;
+      own.hasOwnMode = true;
       this.#data.sent(own, this.remote.setAttributes(own.fd, { mode: own.mode & S_PERMISSIONS }));
+      this.#watches?.changed(own);
     }
   }
 
@@ -156,10 +305,23 @@ export class Gofer extends GoferNames implements DirectFiles {
 
   // Open files.
 
+  override openAt(rp: ResolvingPath, options: OpenOptions): Op<FileDescription> {
+    if ((options.flags & ~OPENED_AHEAD) === O_RDONLY) this.opening.add(rp);
+    return super.openAt(rp, options);
+  }
+
+  protected override openedAhead(inode: GoferInode | undefined, open: OpenedAndRead): void {
+    if (inode === undefined) this.remote.close(open.opened);
+    else this.#data.openedAhead(inode, open);
+  }
+
   override openRegular(options: RegularFileOptions): FileDescription {
     if (this.revalidates) return new DirectFileDescription(this, options);
     const inode = options.inode as GoferInode;
     return new CachedFileDescription(this, options, {
+      onReadNow: () => {
+        this.savedCount++;
+      },
       allocate: (mode, offset, length) =>
         uninterrupted(this.#allocateCached(inode, { mode, offset, length })),
       writeThrough: this.#isExclusive ? undefined : () => this.#writeThrough(inode),
@@ -193,7 +355,9 @@ export class Gofer extends GoferNames implements DirectFiles {
 
   *allocateBytes(inode: GoferInode, mode: number, offset: number, length: number): Op<void> {
     const opened = assertDefined(inode.writeFd);
-    yield* this.remote.allocate(opened, mode, offset, length).wait();
+    const pending = this.remote.allocate(opened, mode, offset, length);
+    this.#watches?.changed(inode);
+    yield* pending.wait();
     inode.isUnsynced = true;
   }
 
@@ -239,6 +403,8 @@ export class Gofer extends GoferNames implements DirectFiles {
 
   override *syncInode(inode: Inode): Op<void> {
     const own = inode as GoferInode;
+    // Others may have changed its names.
+    if (own.isDir) own.isUnsynced = true;
     yield* uninterrupted(this.#sync([own]));
   }
 
@@ -270,10 +436,38 @@ export class Gofer extends GoferNames implements DirectFiles {
     }
   }
 
+  /** What the server has pinned or open for us; for whoever opens it anew. */
+  get knownInodes(): Iterable<GoferInode> {
+    return this.inodes.values();
+  }
+
   /** The server has lost the session. */
-  recover(mounted: MountedRoot, calls: RecoveryCalls): Op<void> {
+  *recover(mounted: MountedRoot, calls: RecoveryCalls): Op<void> {
     const root = inodeOf(this.root);
-    return reclaim(this.inodes.values(), { root, mounted }, calls);
+    yield* reclaim(this.inodes.values(), { root, mounted }, calls);
+    this.renewed();
+    if (this.upstreamLocks !== undefined) yield* this.upstreamLocks.recover(calls);
+    if (this.#watches !== undefined) yield* this.#watches.recover(calls);
+  }
+
+  /** There is a new session, in which what was open is open again. */
+  renewed(): void {
+    this.inodes.renumberFds();
+    this.#invalidation.onSessionLost();
+    if (!this.#isExclusive) this.#invalidateAll();
+  }
+
+  /** What others have done meanwhile nobody has told. */
+  #invalidateAll(): void {
+    for (const inode of this.inodes.values()) {
+      this.#invalidateFile(inode);
+      if (inode.isDir && !this.revalidates) this.forgetListing(inode);
+    }
+  }
+
+  /** There is a link again. */
+  reconnected(): void {
+    this.upstreamLocks?.reconnected();
   }
 
   override *statfs(): Op<Statfs> {

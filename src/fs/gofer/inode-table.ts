@@ -8,6 +8,7 @@ import type { DirtyTracker } from '../shared/cached-data.ts';
 import type { ChunkCache } from '../shared/chunk-cache.ts';
 import type { InodeAttributes, InodeOwner } from '../shared/inode.ts';
 import { makeDev, S_IFMT, S_IFREG } from '../../abi/stat.ts';
+import type { RemoteFd } from './remote.ts';
 import { RemoteData } from './remote-data.ts';
 import { type DefaultIds, GoferInode, keyOf } from './gofer-inode.ts';
 
@@ -15,6 +16,8 @@ export interface InodeTableOptions {
   readonly owner: InodeOwner;
   readonly clock: Clock;
   readonly ids: DefaultIds;
+  /** An inode has got a control FD. */
+  readonly onFd: (inode: GoferInode, fd: number) => void;
   /** Undefined: data is not kept. */
   readonly cache: { readonly chunks: ChunkCache; readonly tracker: DirtyTracker } | undefined;
 }
@@ -23,6 +26,8 @@ export class InodeTable {
   readonly #options: InodeTableOptions;
   readonly #byKey = new Map<string, GoferInode>();
   readonly #byNumber = new Map<number, GoferInode>();
+  /** By the server's control FDs. */
+  readonly #byFd = new Map<number, GoferInode>();
   /** Numbers are given out here, and stay the same file's. */
   readonly #numbers = new Map<string, number>();
   #nextIno = 1;
@@ -37,6 +42,28 @@ export class InodeTable {
 
   byNumber(ino: number): GoferInode {
     return assertDefined(this.#byNumber.get(ino), 'an inode that is not there');
+  }
+
+  byFd(fd: number): GoferInode | undefined {
+    return this.#byFd.get(fd);
+  }
+
+  /** The server's FDs have other numbers now. */
+  renumberFds(): void {
+    this.#byFd.clear();
+    for (const inode of this.#byNumber.values()) {
+      if (inode.fd?.isLost === false) this.#byFd.set(inode.fd.id, inode);
+    }
+  }
+
+  #fdChanged(inode: GoferInode, old: RemoteFd | undefined): void {
+    // A number of another session may be another file's by now.
+    const isKnown = old?.isLost === false && this.#byFd.get(old.id) === inode;
+    if (isKnown) this.#byFd.delete(old.id);
+    const { fd } = inode;
+    if (fd === undefined || fd.isLost) return;
+    this.#byFd.set(fd.id, inode);
+    this.#options.onFd(inode, fd.id);
   }
 
   /** The number of a file, whether it is known otherwise or not. */
@@ -73,7 +100,7 @@ export class InodeTable {
   /** It was made. */
   made(inode: GoferInode, statx: Statx): void {
     const key = keyOf(statx);
-    inode.is(statx);
+    inode.made(statx, this.#options.ids);
     this.#numbers.set(key, inode.ino);
     this.#byKey.set(key, inode);
   }
@@ -83,12 +110,19 @@ export class InodeTable {
     const keeps = cache !== undefined && (attributes.mode & S_IFMT) === S_IFREG;
     const data = keeps ? new RemoteData(attributes.ino, cache.chunks, cache.tracker) : undefined;
     const inode = new GoferInode(owner, attributes, { now: clock.now(), data });
+    inode.onFdChanged = (old) => {
+      this.#fdChanged(inode, old);
+    };
     this.#byNumber.set(inode.ino, inode);
     return inode;
   }
 
+  has(inode: GoferInode): boolean {
+    return this.#byNumber.get(inode.ino) === inode;
+  }
+
   delete(inode: GoferInode): void {
-    this.#byNumber.delete(inode.ino);
+    if (this.has(inode)) this.#byNumber.delete(inode.ino);
     const { key } = inode;
     if (key === undefined) return;
     if (this.#byKey.get(key) === inode) this.#byKey.delete(key);

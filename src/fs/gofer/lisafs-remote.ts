@@ -1,7 +1,7 @@
 // LisafsRemote: a server's files by lisafs. Mirrors gVisor pkg/sentry/fsimpl/gofer/lisafs_inode.go.
 
-import { errorFromErrno, type LinuxError, linuxerr } from '../../abi/errno.ts';
-import { O_RDWR } from '../../abi/fcntl.ts';
+import { errorFromErrno, linuxerr } from '../../abi/errno.ts';
+import { O_RDONLY, O_RDWR } from '../../abi/fcntl.ts';
 import {
   devMajor,
   devMinor,
@@ -19,17 +19,21 @@ import {
 } from '../../abi/stat.ts';
 import type { Op } from '../../lib/op.ts';
 import type { LisafsClient } from '../../lisafs/client.ts';
-import type { Reply } from '../../lisafs/client-request.ts';
-import { LIST_ATTRIBUTES } from '../../lisafs/extensions.ts';
+import type { SendOptions } from '../../lisafs/client-request.ts';
+import { LIST_ATTRIBUTES, LIST_CONTROL_FDS } from '../../lisafs/extensions.ts';
 import type { RequestOf } from '../../lisafs/messages.ts';
 import {
   type Inode,
+  INVALID_FD,
   NO_ID,
   type Statx,
   WALK_COMPONENT_DOES_NOT_EXIST,
 } from '../../lisafs/records.ts';
 import { isDots } from '../shared/local-tree.ts';
 import type { AttributeChange } from '../shared/upstream.ts';
+import { LisafsLocks } from './lisafs-locks.ts';
+import { LisafsWatches } from './lisafs-watches.ts';
+import { done, failed, followed, mapped, settled, taken } from './pending.ts';
 import {
   type Found,
   type Made,
@@ -39,13 +43,19 @@ import {
   type Remote,
   type RemoteEntry,
   RemoteFd,
+  type RemoteListing,
+  type RemoteLocks,
   type RemoteMove,
   type RemoteStatfs,
+  type RemoteWatches,
   type Walked,
+  type WalkedAndOpened,
 } from './remote.ts';
 
 /** Of a payload, what the fields of a read or a write take, generously. */
 const FIELDS_BYTES = 4096;
+/** Of a directory, so much is asked for at first: a server keeps room for all of it. */
+const FIRST_LIST_BYTES = 64 << 10;
 const NO_TIME = { sec: 0, nsec: 0 };
 const NO_DATA = new Uint8Array(0);
 
@@ -58,25 +68,69 @@ export class LisafsRemote implements Remote {
   readonly root: Found;
   readonly pipelines: boolean;
   readonly transferMax: number;
+  readonly walkAndOpen: Remote['walkAndOpen'];
+  readonly locks: RemoteLocks | undefined;
+  readonly watches: RemoteWatches | undefined;
   readonly #client: LisafsClient;
+  /** Of what says how things are to be, whatever they were, as long as nobody else says so too. */
+  readonly #absolute: SendOptions;
 
-  constructor(client: LisafsClient) {
+  /** `isAlone`: no other client changes anything. */
+  constructor(client: LisafsClient, { isAlone }: { readonly isAlone: boolean }) {
     this.#client = client;
+    this.#absolute = { isRepeatable: isAlone };
+    this.watches = client.supports('Watch') ? new LisafsWatches(client) : undefined;
+    this.locks = client.supports('SetLock') ? new LisafsLocks(client) : undefined;
     const { fd, statx } = client.root;
-    this.root = { fd: new RemoteFd(fd), statx };
+    this.root = { fd: this.#fd(fd), statx };
+    this.walkAndOpen = client.supports('WalkOpenRead')
+      ? (from, names, bytesMax) => this.#walkAndOpen(from, names, bytesMax)
+      : undefined;
     this.pipelines = client.supports('CreateWrite') && client.supports('MkdirAs');
     this.transferMax = Math.min(1 << 20, client.payloadMax - FIELDS_BYTES);
   }
 
+  #fd(id: number): RemoteFd {
+    return new RemoteFd(id, this.#client);
+  }
+
+  #found({ controlFD, statx }: Inode): Found {
+    return { fd: this.#fd(controlFD), statx };
+  }
+
   *walk(from: RemoteFd, names: readonly string[]): Op<Walked> {
-    const { status, inodes } = yield* this.#client.call('Walk', () => ({
+    const reply = this.#client.send('Walk', () => ({ dirFD: from.id, path: [...names] }));
+    return yield* taken(
+      reply,
+      ({ status, inodes }) => ({
+        found: inodes.map((inode) => this.#found(inode)),
+        isMissing: status === WALK_COMPONENT_DOES_NOT_EXIST,
+      }),
+      ({ found }) => {
+        for (const { fd } of found) this.close(fd);
+      },
+    );
+  }
+
+  *#walkAndOpen(from: RemoteFd, names: readonly string[], maxBytes: number): Op<WalkedAndOpened> {
+    const reply = this.#client.send('WalkOpenRead', () => ({
       dirFD: from.id,
       path: [...names],
+      flags: O_RDONLY,
+      maxBytes,
     }));
-    return {
-      found: inodes.map(foundOf),
-      isMissing: status === WALK_COMPONENT_DOES_NOT_EXIST,
-    };
+    return yield* taken(
+      reply,
+      ({ status, inodes, openFD, data, isWhole }) => ({
+        found: inodes.map((inode) => this.#found(inode)),
+        isMissing: status === WALK_COMPONENT_DOES_NOT_EXIST,
+        open: openFD === INVALID_FD ? undefined : { opened: this.#fd(openFD), data, isWhole },
+      }),
+      ({ found, open }) => {
+        for (const { fd } of found) this.close(fd);
+        if (open !== undefined) this.close(open.opened);
+      },
+    );
   }
 
   *walkStat(from: RemoteFd, names: readonly string[]): Op<readonly Statx[]> {
@@ -99,7 +153,8 @@ export class LisafsRemote implements Remote {
       (change.atime === undefined ? 0 : STATX_ATIME) |
       (change.mtime === undefined ? 0 : STATX_MTIME);
     const values = { mask, mode, uid, gid, size, atime, mtime };
-    const reply = this.#client.send('SetStat', () => ({ fd: fd.id, ...values }));
+    const asked = (): RequestOf<'SetStat'> => ({ fd: fd.id, ...values });
+    const reply = this.#client.send('SetStat', asked, this.#absolute);
     return mapped(reply, ({ failureMask, failureErrno }) => {
       if (failureMask !== 0) throw errorFromErrno(failureErrno);
     });
@@ -109,29 +164,46 @@ export class LisafsRemote implements Remote {
     return textOf((yield* this.#client.call('ReadLinkAt', () => ({ fd: fd.id }))).target);
   }
 
-  *list(fd: RemoteFd): Op<readonly RemoteEntry[]> {
+  *list(fd: RemoteFd, wantsFds: boolean): Op<RemoteListing> {
     if (!this.#client.supports('ListDir')) return yield* this.#listByGetdents(fd);
     const entries: RemoteEntry[] = [];
+    let isWhole = true;
+    let flags = wantsFds ? LIST_CONTROL_FDS : LIST_ATTRIBUTES;
+    let maxBytes = Math.min(this.transferMax, FIRST_LIST_BYTES);
     for (let cookie = 0; ;) {
       const from = cookie;
-      const listed = yield* this.#client.call('ListDir', () => ({
-        dirFD: fd.id,
-        cookie: from,
-        maxBytes: this.transferMax,
-        flags: LIST_ATTRIBUTES,
-      }));
+      const asked = { cookie: from, maxBytes, flags };
+      const listed = yield* this.#client.call('ListDir', () => ({ dirFD: fd.id, ...asked }));
       for (const { name, type, inode } of listed.entries) {
-        if (typeof name === 'string') entries.push({ name, type, statx: inode?.statx });
+        const pinned = this.#directoryFd(inode);
+        if (typeof name === 'string') entries.push({ name, type, statx: inode?.statx, fd: pinned });
+        else {
+          isWhole = false;
+          if (pinned !== undefined) this.close(pinned);
+        }
       }
       const last = listed.entries.at(-1);
-      if (listed.isEnd || last === undefined) return entries;
+      if (listed.isEnd || last === undefined) return { entries, isWhole };
       cookie = last.cookie;
+      // A large directory of files: they needn't all be pinned.
+      flags = LIST_ATTRIBUTES;
+      maxBytes = Math.min(this.transferMax, maxBytes * 4);
     }
   }
 
-  *#listByGetdents(fd: RemoteFd): Op<readonly RemoteEntry[]> {
-    const opened = yield* this.open(fd, 0);
+  /** Files are pinned when they are used. */
+  #directoryFd(inode: Inode | undefined): RemoteFd | undefined {
+    if (inode === undefined || inode.controlFD === INVALID_FD) return undefined;
+    const { fd, statx } = this.#found(inode);
+    if ((statx.mode & S_IFMT) === S_IFDIR) return fd;
+    this.close(fd);
+    return undefined;
+  }
+
+  *#listByGetdents(fd: RemoteFd): Op<RemoteListing> {
+    const opened = yield* this.open(fd, O_RDONLY);
     const entries: RemoteEntry[] = [];
+    let isWhole = true;
     try {
       for (;;) {
         const count = this.transferMax;
@@ -139,10 +211,10 @@ export class LisafsRemote implements Remote {
           dirFD: opened.id,
           count,
         }));
-        if (dirents.length === 0) return entries;
+        if (dirents.length === 0) return { entries, isWhole };
         for (const { name, type } of dirents) {
-          if (typeof name !== 'string' || isDots(name)) continue;
-          entries.push({ name, type, statx: undefined });
+          if (typeof name !== 'string') isWhole = false;
+          else if (!isDots(name)) entries.push({ name, type, statx: undefined, fd: undefined });
         }
       }
     } finally {
@@ -165,19 +237,28 @@ export class LisafsRemote implements Remote {
   }
 
   *open(fd: RemoteFd, flags: number): Op<RemoteFd> {
-    return new RemoteFd((yield* this.#client.call('OpenAt', () => ({ fd: fd.id, flags }))).openFD);
+    const reply = this.#client.send('OpenAt', () => ({ fd: fd.id, flags }));
+    return yield* taken(
+      reply,
+      ({ openFD }) => this.#fd(openFD),
+      (opened) => {
+        this.close(opened);
+      },
+    );
   }
 
   *openAndRead(fd: RemoteFd, flags: number, maxBytes: number): Op<OpenedAndRead> {
     if (!this.#client.supports('OpenReadAt')) {
       return { opened: yield* this.open(fd, flags), data: NO_DATA, isWhole: false };
     }
-    const { openFD, data, isWhole } = yield* this.#client.call('OpenReadAt', () => ({
-      fd: fd.id,
-      flags,
-      maxBytes,
-    }));
-    return { opened: new RemoteFd(openFD), data, isWhole };
+    const reply = this.#client.send('OpenReadAt', () => ({ fd: fd.id, flags, maxBytes }));
+    return yield* taken(
+      reply,
+      ({ openFD, data, isWhole }) => ({ opened: this.#fd(openFD), data, isWhole }),
+      ({ opened }) => {
+        this.close(opened);
+      },
+    );
   }
 
   *make(parent: RemoteFd, making: Making): Op<MadeFile> {
@@ -187,7 +268,7 @@ export class LisafsRemote implements Remote {
       case S_IFDIR:
         return yield* this.#makeDirectory(parent, making);
       default: {
-        const found = foundOf(yield* this.#makeSpecial(parent, making));
+        const found = this.#found(yield* this.#makeSpecial(parent, making));
         return { made: { fd: found.fd, opened: undefined }, pending: settled(found.statx) };
       }
     }
@@ -202,8 +283,8 @@ export class LisafsRemote implements Remote {
         flags: O_RDWR,
         name,
       }));
-      const { fd, statx } = foundOf(child);
-      return { made: { fd, opened: new RemoteFd(newFD) }, pending: settled(statx) };
+      const { fd, statx } = this.#found(child);
+      return { made: { fd, opened: this.#fd(newFD) }, pending: settled(statx) };
     }
     const clientFD = this.#client.nextFd();
     const clientOpenFD = this.#client.nextFd();
@@ -217,8 +298,8 @@ export class LisafsRemote implements Remote {
       data: NO_DATA,
     }));
     const pending = mapped(reply, ({ child }) => child.statx);
-    const fd = new RemoteFd(clientFD);
-    return { made: { fd, opened: new RemoteFd(clientOpenFD) }, pending };
+    const fd = this.#fd(clientFD);
+    return { made: { fd, opened: this.#fd(clientOpenFD) }, pending };
   }
 
   *#makeDirectory(parent: RemoteFd, { name, ...making }: Making): Op<MadeFile> {
@@ -229,7 +310,7 @@ export class LisafsRemote implements Remote {
         ...common,
         name,
       }));
-      const { fd, statx } = foundOf(childDir);
+      const { fd, statx } = this.#found(childDir);
       return { made: { fd, opened: undefined }, pending: settled(statx) };
     }
     const clientFD = this.#client.nextFd();
@@ -240,7 +321,7 @@ export class LisafsRemote implements Remote {
       name,
     }));
     const pending = mapped(reply, ({ childDir }) => childDir.statx);
-    return { made: { fd: new RemoteFd(clientFD), opened: undefined }, pending };
+    return { made: { fd: this.#fd(clientFD), opened: undefined }, pending };
   }
 
   *#makeSpecial(parent: RemoteFd, { name, ...making }: Making): Op<Inode> {
@@ -295,12 +376,25 @@ export class LisafsRemote implements Remote {
   }
 
   write(opened: RemoteFd, offset: number, data: Uint8Array): Pending<number> {
-    const reply = this.#client.send('PWrite', () => ({ fd: opened.id, offset, data }));
+    const asked = (): RequestOf<'PWrite'> => ({ fd: opened.id, offset, data });
+    const reply = this.#client.send('PWrite', asked, this.#absolute);
     return mapped(reply, ({ count }) => count);
   }
 
   sync(opened: readonly RemoteFd[]): Pending<void> {
-    return done(this.#client.send('FSync', () => ({ fds: opened.map(({ id }) => id) })));
+    const asked = (): RequestOf<'FSync'> => ({ fds: opened.map(({ id }) => id) });
+    return done(this.#client.send('FSync', asked, this.#absolute));
+  }
+
+  /** The FD it takes is closed as soon as it has been used. */
+  syncDirectory(fd: RemoteFd): Pending<void> {
+    const opening = this.#client.send('OpenAt', () => ({ fd: fd.id, flags: O_RDONLY }));
+    return followed(opening, ({ openFD }) => {
+      const opened = this.#fd(openFD);
+      const syncing = this.#client.send('FSync', () => ({ fds: [opened.id] }));
+      this.close(opened);
+      return syncing;
+    });
   }
 
   allocate(opened: RemoteFd, mode: number, offset: number, length: number): Pending<void> {
@@ -328,7 +422,9 @@ export class LisafsRemote implements Remote {
   }
 
   close(fd: RemoteFd): void {
-    this.#client.closeFd(fd.id);
+    if (fd.isClosed) return;
+    fd.isClosed = true;
+    if (fd.id !== INVALID_FD) this.#client.closeFd(fd.id);
   }
 
   release(): Op<void> {
@@ -342,66 +438,10 @@ function textOf(text: string | Uint8Array): string {
   return text;
 }
 
-function foundOf({ controlFD, statx }: Inode): Found {
-  return { fd: new RemoteFd(controlFD), statx };
-}
-
 function commonOf({ mode, uid, gid }: Omit<Making, 'name'>): {
   mode: number;
   uid: number;
   gid: number;
 } {
   return { mode: mode & S_PERMISSIONS, uid, gid };
-}
-
-/** A reply, as what is wanted of it. `map` may throw LinuxErrors. */
-function mapped<From, To>(reply: Reply<From>, map: (value: From) => To): Pending<To> {
-  let result: { error: LinuxError | undefined; value: To | undefined } | undefined;
-  const listeners: ((error: LinuxError | undefined, value: To | undefined) => void)[] = [];
-  reply.onSettled((error, value) => {
-    result = { error, value: undefined };
-    try {
-      if (error === undefined) result.value = map(value as From);
-    } catch (thrown) {
-      result.error = thrown as LinuxError;
-    }
-    for (const listener of listeners.splice(0)) listener(result.error, result.value);
-  });
-  return {
-    *wait() {
-      yield* reply.wait();
-      if (result?.error !== undefined) throw result.error;
-      return result?.value as To;
-    },
-    onSettled(listener) {
-      if (result === undefined) listeners.push(listener);
-      else listener(result.error, result.value);
-    },
-  };
-}
-
-function done(reply: Reply<unknown>): Pending<void> {
-  return mapped(reply, () => undefined);
-}
-
-function settled<T>(value: T): Pending<T> {
-  return {
-    *wait() {
-      return value;
-    },
-    onSettled(listener) {
-      listener(undefined, value);
-    },
-  };
-}
-
-function failed(error: LinuxError): Pending<never> {
-  return {
-    *wait() {
-      throw error;
-    },
-    onSettled(listener) {
-      listener(error, undefined);
-    },
-  };
 }

@@ -2,6 +2,13 @@
 
 /** With gVisor's names. */
 export interface GoferOptions {
+  /**
+   * The protocol: 'lisafs', or '9P2000.L' with those of gVisor's extensions that the server has;
+   * '9P2000.L.Google.N' with none after N. Default: 'lisafs'.
+   */
+  readonly version?: string;
+  /** Most bytes of a 9P message; the server may want less. Default: 1 MiB, which is the most. */
+  readonly msize?: number;
   /** Absolute path in what the server serves. Default: '/'. */
   readonly aname?: string;
   /**
@@ -23,6 +30,9 @@ export interface GoferOptions {
   readonly dfltgid?: number;
   /** Milliseconds that calls wait for a link that is gone, before EIO. Default: 60,000. */
   readonly timeout?: number;
-  /** The server's token, if it isn't part of `source`. */
-  readonly token?: string;
+  /**
+   * The server's token, if it isn't part of `source`. A function is called each time a link is
+   * opened: tokens may change.
+   */
+  readonly token?: string | (() => string | Promise<string>);
 }

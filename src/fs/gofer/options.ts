@@ -1,8 +1,16 @@
 // What mount options come to, and what they are without. Mirrors gVisor
 // pkg/sentry/fsimpl/gofer (filesystemOptions); README.md says what the cache modes do.
 
+import { LATEST_VERSION, parseVersion } from '../../p9/version.ts';
+
 /** Who else may change the files, and so what is remembered of them. */
 export type CacheMode = 'exclusive' | 'writethrough' | 'shared' | 'none';
+
+/** How the server is talked to. */
+export type GoferVersion =
+  | { readonly protocol: 'lisafs' }
+  /** `versionMax`: the latest of gVisor's extensions to ask for. */
+  | { readonly protocol: '9p2000.L'; readonly versionMax: number };
 
 export interface GoferSettings {
   readonly cache: CacheMode;
@@ -47,3 +55,20 @@ export function cacheModeOf(name: string): CacheMode | undefined {
 
 /** For messages. */
 export const CACHE_MODE_NAMES = Object.keys(CACHE_NAMES);
+
+/**
+ * The protocol of a `version` option: lisafs, or 9P2000.L with whichever of gVisor's extensions the
+ * server has; 9P2000.L.Google.N has none after N. Undefined for one that there isn't.
+ */
+export function versionOf(text: string): GoferVersion | undefined {
+  if (text === 'lisafs') return { protocol: 'lisafs' };
+  const version = parseVersion(text);
+  if (version === undefined || version > LATEST_VERSION) return undefined;
+  return { protocol: '9p2000.L', versionMax: version === 0 ? LATEST_VERSION : version };
+}
+
+/** For messages. */
+export const VERSION_NAMES = ['lisafs', '9P2000.L', `9P2000.L.Google.1 to ${LATEST_VERSION}`];
+
+/** Of 9P messages: less has no room for what is to be read and written. */
+export const MSIZE_MIN = 4096;

@@ -9,6 +9,8 @@ import type { RecoveryCalls } from '../../lisafs/client-recovery.ts';
 import { NOT_OPEN } from '../../lisafs/extensions.ts';
 import type { RequestOf } from '../../lisafs/messages.ts';
 import { INVALID_FD } from '../../lisafs/records.ts';
+import type { LocalDentry } from '../shared/inode.ts';
+import { inodeOf } from './gofer-files.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import type { RemoteFd } from './remote.ts';
 
@@ -18,7 +20,7 @@ type LostFd = RequestOf<'Reclaim'>['lost'][number];
 const BATCH = 500;
 
 /** What is to be opened again. */
-interface Lost {
+export interface Lost {
   readonly inode: GoferInode;
   readonly fd: RemoteFd;
   readonly openFlags: number;
@@ -30,15 +32,30 @@ export function* reclaim(
   { root, mounted }: { readonly root: GoferInode; readonly mounted: MountedRoot },
   calls: RecoveryCalls,
 ): Op<void> {
-  if (root.fd !== undefined) root.fd.id = mounted.fd;
+  root.fd?.renew(mounted.fd);
+  if (root.dentry !== undefined) findNames(root.dentry);
   const lost = [...inodes].flatMap((inode) => lostOf(inode, inode === root));
   for (let at = 0; at < lost.length; at += BATCH) {
     yield* reclaimSome(lost.slice(at, at + BATCH), calls);
   }
 }
 
-function lostOf(inode: GoferInode, isRoot: boolean): Lost[] {
-  const { fd, readFd, writeFd } = inode;
+/** A file whose first known name is gone may have others. */
+export function findNames(root: LocalDentry): void {
+  const dirs = [root];
+  // It grows meanwhile.
+  for (const dir of dirs) {
+    for (const child of dir.children?.values() ?? []) {
+      inodeOf(child).dentry ??= child;
+      if (child.isDir) dirs.push(child);
+    }
+  }
+}
+
+export function lostOf(inode: GoferInode, isRoot: boolean): Lost[] {
+  const { fd, readFd, writeFd, lockReadFd, lockWriteFd } = inode;
+  // It is still to be made, under ids that stay what they are.
+  if (inode.key === undefined) return [];
   const lost: Lost[] = [];
   if (fd !== undefined && !isRoot) lost.push({ inode, fd, openFlags: NOT_OPEN });
   if (writeFd !== undefined) {
@@ -47,11 +64,14 @@ function lostOf(inode: GoferInode, isRoot: boolean): Lost[] {
   if (readFd !== undefined && readFd !== writeFd) {
     lost.push({ inode, fd: readFd, openFlags: O_RDONLY });
   }
+  if (lockReadFd !== undefined) lost.push({ inode, fd: lockReadFd, openFlags: O_RDONLY });
+  if (lockWriteFd !== undefined) lost.push({ inode, fd: lockWriteFd, openFlags: O_WRONLY });
   return lost;
 }
 
 function* reclaimSome(lost: readonly Lost[], calls: RecoveryCalls): Op<void> {
   const findable = lost.filter((each) => {
+    if (each.fd.isClosed) return false;
     const isFindable = calls.supports('Reclaim') && pathOf(each.inode) !== undefined;
     if (!isFindable) giveUp(each);
     return isFindable;
@@ -65,18 +85,20 @@ function* reclaimSome(lost: readonly Lost[], calls: RecoveryCalls): Op<void> {
       continue;
     }
     const isOpen = each.openFlags !== NOT_OPEN;
-    each.fd.id = isOpen ? answer.openFD : answer.inode.controlFD;
-    if (!isOpen) continue;
+    each.fd.renew(isOpen ? answer.openFD : answer.inode.controlFD);
     // One that pins it comes with each that is open.
-    const spare = answer.inode.controlFD;
-    if (spare !== INVALID_FD) calls.send('Close', { fds: [spare] });
+    const spare = isOpen ? [answer.inode.controlFD] : [];
+    // It was closed while it was on its way here.
+    if (each.fd.isClosed) spare.push(each.fd.id);
+    const fds = spare.filter((id) => id !== INVALID_FD);
+    if (fds.length > 0) calls.send('Close', { fds });
   }
 }
 
 function wireOf({ inode, fd, openFlags }: Lost): LostFd {
   const { ino, devMajor, devMinor, btime } = inode.identity;
   return {
-    fd: fd.id,
+    fd: fd.isLost ? INVALID_FD : fd.id,
     path: pathOf(inode) ?? [],
     devMajor,
     devMinor,
@@ -88,7 +110,7 @@ function wireOf({ inode, fd, openFlags }: Lost): LostFd {
 }
 
 /** Names from the root; undefined of what has none. */
-function pathOf({ dentry }: GoferInode): string[] | undefined {
+export function pathOf({ dentry }: GoferInode): string[] | undefined {
   const names: string[] = [];
   for (let at = dentry; at?.parent !== undefined; at = at.parent) {
     if (at.isDead) return undefined;
@@ -98,9 +120,11 @@ function pathOf({ dentry }: GoferInode): string[] | undefined {
 }
 
 /** It has no descriptor any more: what is done with it fails, and walks look for it by its name. */
-function giveUp({ inode, fd }: Lost): void {
-  fd.id = INVALID_FD;
+export function giveUp({ inode, fd }: Lost): void {
+  fd.lose();
   if (inode.fd === fd && inode.dentry !== undefined) inode.fd = undefined;
+  if (inode.lockReadFd === fd) inode.lockReadFd = undefined;
+  if (inode.lockWriteFd === fd) inode.lockWriteFd = undefined;
   if (inode.refs > 0) return;
   if (inode.readFd === fd) inode.readFd = undefined;
   if (inode.writeFd === fd) inode.writeFd = undefined;

@@ -1,17 +1,61 @@
 // Remote: the files of a server, as this filesystem asks for them, whatever the protocol. Mirrors
 // gVisor pkg/sentry/fsimpl/gofer (inode's implementations).
 
-import type { LinuxError } from '../../abi/errno.ts';
+import { type LinuxError, linuxerr } from '../../abi/errno.ts';
 import type { Op } from '../../lib/op.ts';
-import type { Statx } from '../../lisafs/records.ts';
+import { CLIENT_FD_MIN, INVALID_FD, type Statx } from '../../lisafs/records.ts';
+import type { RangeLock } from '../../locks/file-locks.ts';
 import type { AttributeChange } from '../shared/upstream.ts';
 
-/** A file the server has pinned for us, or a file it has opened. Its number may change. */
-export class RemoteFd {
-  id: number;
+/** Sessions with a server, counted: in each, numbers stand for other files. */
+export interface Sessions {
+  readonly session: number;
+}
 
-  constructor(id: number) {
-    this.id = id;
+/**
+ * A file the server has pinned for us, or a file it has opened. Its number is another one in each
+ * session.
+ */
+export class RemoteFd {
+  readonly #sessions: Sessions;
+  #session: number;
+  #id: number | undefined;
+  /** Nobody needs it any more, or there is nothing at the server. */
+  isClosed = false;
+
+  /** Of the session there is now. */
+  constructor(id: number, sessions: Sessions) {
+    this.#sessions = sessions;
+    this.#session = sessions.session;
+    this.#id = id;
+  }
+
+  /**
+   * INVALID_FD if the session is lost that it was of: the number may be another file's by now.
+   *
+   * Errors: ESTALE if the file can't be found again.
+   */
+  get id(): number {
+    if (this.#id === undefined) throw linuxerr.ESTALE;
+    // Those that a client chooses never come again.
+    const isKept = this.#id >= CLIENT_FD_MIN || this.#session === this.#sessions.session;
+    return isKept ? this.#id : INVALID_FD;
+  }
+
+  /** The server has it again, in the session there is now. */
+  renew(id: number): void {
+    this.#id = id;
+    this.#session = this.#sessions.session;
+  }
+
+  /** The server that had it is gone, and the file can't be found again. */
+  lose(): void {
+    this.#id = undefined;
+    this.isClosed = true;
+  }
+
+  get isLost(): boolean {
+    return this.#id === undefined;
   }
 }
 
@@ -33,6 +77,11 @@ export interface Walked {
   readonly found: readonly Found[];
   /** The name after them isn't there. */
   readonly isMissing: boolean;
+}
+
+export interface WalkedAndOpened extends Walked {
+  /** Undefined if that can't be opened, or isn't there. */
+  readonly open: OpenedAndRead | undefined;
 }
 
 /** What a new file is to be. */
@@ -59,6 +108,13 @@ export interface RemoteEntry {
   readonly type: number;
   /** Undefined where the protocol's listings have none. */
   readonly statx: Statx | undefined;
+  readonly fd: RemoteFd | undefined;
+}
+
+export interface RemoteListing {
+  readonly entries: readonly RemoteEntry[];
+  /** There are no others: none was left out because its name is no text. */
+  readonly isWhole: boolean;
 }
 
 export interface RemoteStatfs {
@@ -81,14 +137,24 @@ export interface Remote {
   /** Bytes of one read or write. */
   readonly transferMax: number;
 
+  // An FD that comes when nobody waits for it any more is closed.
+
   /** Symlinks end it. */
   walk(from: RemoteFd, names: readonly string[]): Op<Walked>;
+  /** The same, and opens the file where the names lead to read it. Undefined: it has no way. */
+  readonly walkAndOpen:
+    | ((from: RemoteFd, names: readonly string[], bytesMax: number) => Op<WalkedAndOpened>)
+    | undefined;
   /** Attributes on the way; those of `from` first. */
   walkStat(from: RemoteFd, names: readonly string[]): Op<readonly Statx[]>;
   stat(fd: RemoteFd): Op<Statx>;
   setAttributes(fd: RemoteFd, change: AttributeChange): Pending<void>;
   readlink(fd: RemoteFd): Op<string>;
-  list(fd: RemoteFd): Op<readonly RemoteEntry[]>;
+  /**
+   * `wantsFds`: directories come with FDs, as far as that is no more work; whoever gets them closes
+   * them.
+   */
+  list(fd: RemoteFd, wantsFds: boolean): Op<RemoteListing>;
   statfs(fd: RemoteFd): Op<RemoteStatfs>;
 
   /** `flags`: access mode, and O_TRUNC. */
@@ -104,6 +170,8 @@ export interface Remote {
   read(opened: RemoteFd, offset: number, length: number): Pending<Uint8Array>;
   write(opened: RemoteFd, offset: number, bytes: Uint8Array): Pending<number>;
   sync(opened: readonly RemoteFd[]): Pending<void>;
+  /** The same of a directory, which needn't be open. Errors: EACCES if it must not be read. */
+  syncDirectory(fd: RemoteFd): Pending<void>;
   allocate(opened: RemoteFd, mode: number, offset: number, length: number): Pending<void>;
 
   getXattr(fd: RemoteFd, name: string): Op<Uint8Array>;
@@ -111,9 +179,41 @@ export interface Remote {
   listXattr(fd: RemoteFd): Op<readonly string[]>;
   removeXattr(fd: RemoteFd, name: string): Pending<void>;
 
-  /** Doesn't wait. */
+  /** Undefined if the server has none. */
+  readonly locks: RemoteLocks | undefined;
+
+  /** Undefined if the server tells nothing unasked. */
+  readonly watches: RemoteWatches | undefined;
+
+  /** Doesn't wait. Nothing to do if it is closed, or went with its session. */
   close(fd: RemoteFd): void;
   release(): Op<void>;
+}
+
+/** FLOCK has no range: all of the file. */
+export interface RemoteLock extends RangeLock {
+  /** RECORD_LOCK, FLOCK or OFD_LOCK. */
+  readonly kind: number;
+  readonly owner: number;
+  readonly pid: number;
+}
+
+export interface PendingLock extends Pending<void> {
+  /** It fails with EINTR, unless it has just been granted. */
+  cancel(): void;
+}
+
+export interface RemoteLocks {
+  /** `opened` is open as the lock's type needs it. */
+  set(opened: RemoteFd, lock: RemoteLock, mayWait: boolean): PendingLock;
+  find(opened: RemoteFd, lock: RemoteLock): Op<(RangeLock & { readonly pid: number }) | undefined>;
+}
+
+export interface RemoteWatches {
+  /** The watch's id. `mask`: IN_. */
+  set(fd: RemoteFd, mask: number): Pending<number>;
+  /** Doesn't wait. */
+  end(id: number): void;
 }
 
 export interface OpenedAndRead {

@@ -99,33 +99,47 @@ export function* applySetStat(
     yield* dropCapability(fs, inode);
   }
   const modeBefore = inode.mode;
-  const { upstream } = fs;
   if (change.size === undefined) {
-    if (upstream !== undefined) {
-      yield* upstream.setAttributes(inode, attributesAfter(fs, inode, change, creds));
+    const values = valuesToSet(fs, inode, change, creds);
+    if (fs.upstream !== undefined) {
+      yield* fs.upstream.setAttributes(inode, valuesToSend(fs, inode, values));
     }
-    applyAttributes(fs, inode, change, creds);
-    return eventsOf(change, inode.mode !== modeBefore);
-  }
-  if (!inode.dataMutex.tryLock()) yield* inode.dataMutex.lock();
-  try {
-    const { ctime } = inode;
-    // Nothing to do and nothing to free: as on Linux's tmpfs. ext4 changes the times anyway.
-    const isSame = change.size === inode.size && inode.data?.blockCount === 0;
-    const keepsTimes = change.checkWrite === true && isSame;
-    if (upstream !== undefined) {
-      if (change.size > FILE_SIZE_MAX) throw linuxerr.EFBIG;
-      yield* upstream.setAttributes(inode, attributesAfter(fs, inode, change, creds));
+    setValues(fs, inode, values, creds);
+  } else {
+    if (!inode.dataMutex.tryLock()) yield* inode.dataMutex.lock();
+    try {
+      yield* resize(fs, inode, { ...change, size: change.size }, creds);
+    } finally {
+      inode.dataMutex.unlock();
     }
-    yield* setSize(fs, inode, change.size);
-    if (!creds.isPrivileged) inode.mode = withoutSetIds(creds, inode);
-    if (!keepsTimes) inode.mtime = fs.clock.now();
-    applyAttributes(fs, inode, change, creds);
-    if (keepsTimes) inode.ctime = ctime;
-  } finally {
-    inode.dataMutex.unlock();
   }
   return eventsOf(change, inode.mode !== modeBefore);
+}
+
+/** The caller holds the dataMutex. Once an upstream has changed the size, nothing waits. */
+function* resize(
+  fs: LocalTree,
+  inode: Inode,
+  change: SetStat & { readonly size: number },
+  creds: Credentials,
+): Op<void> {
+  const { size } = change;
+  if (size > FILE_SIZE_MAX) throw linuxerr.EFBIG;
+  const { ctime } = inode;
+  // Nothing to do and nothing to free: as on Linux's tmpfs. ext4 changes the times anyway.
+  const isSame = size === inode.size && inode.data?.blockCount === 0;
+  const keepsTimes = change.checkWrite === true && isSame;
+  const { upstream } = fs;
+  if (upstream === undefined) yield* setSize(fs, inode, size);
+  const values = valuesToSet(fs, inode, change, creds);
+  if (upstream !== undefined) {
+    yield* upstream.setAttributes(inode, { ...valuesToSend(fs, inode, values), size });
+    yield* setSize(fs, inode, size);
+  }
+  if (!creds.isPrivileged) inode.mode = withoutSetIds(creds, inode);
+  if (!keepsTimes) inode.mtime = values.now;
+  setValues(fs, inode, values, creds);
+  if (keepsTimes) inode.ctime = ctime;
 }
 
 /** Linux: include/linux/fsnotify.h fsnotify_change(). */
@@ -142,36 +156,49 @@ function eventsOf(change: SetStat, hasOtherMode: boolean): number {
   return events;
 }
 
+/** Waits for the store only. */
 function* setSize(fs: LocalTree, inode: Inode, size: number): Op<void> {
-  if (size > FILE_SIZE_MAX) throw linuxerr.EFBIG;
   const data = inode.data;
   if (data === undefined) return;
   // Also at the same size: blocks that fallocate() put behind the end go.
   if (size <= inode.size) {
     const end = Math.ceil(size / CHUNK_SIZE);
     const inDropped = size === 0 ? data.blockCount : yield* fs.stored.countBlocksFrom(inode, end);
-    // The chunk that stays in part must be here, so that what lies behind the end becomes zeros.
-    yield* loadRange(fs, inode, { from: size, to: end * CHUNK_SIZE, isOverwritten: true });
+    // The chunk that stays in part must be here, so that what lies behind the end becomes zeros. An
+    // upstream has cut it there.
+    if (fs.upstream === undefined) {
+      yield* loadRange(fs, inode, { from: size, to: end * CHUNK_SIZE, isOverwritten: true });
+    }
     fs.releaseBlocks(data.truncate(size, inDropped));
   }
   inode.size = size;
 }
 
-function applyAttributes(fs: LocalTree, inode: Inode, change: SetStat, creds: Credentials): void {
+/** What a change comes to: undefined is what stays as it is. */
+interface Values {
+  readonly mode: number | undefined;
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  readonly atime: Timespec | undefined;
+  readonly mtime: Timespec | undefined;
+  readonly now: Timespec;
+  /** Even a chown that changes no owner takes the set-ID bits. */
+  readonly takesSetIds: boolean;
+}
+
+function valuesToSet(fs: LocalTree, inode: Inode, change: SetStat, creds: Credentials): Values {
   const now = fs.clock.now();
   const { mode, uid, gid, atime, mtime } = change;
-  if (uid !== undefined || gid !== undefined) {
-    inode.mode = withoutSetIds(creds, inode);
-    if (uid !== undefined && uid !== NO_ID) inode.uid = uid;
-    if (gid !== undefined && gid !== NO_ID) inode.gid = gid;
-  }
-  if (mode !== undefined) {
-    inode.mode = (inode.mode & S_IFMT) | permissionsToSet(mode, inode.gid, creds);
-  }
-  if (atime !== undefined) inode.atime = timeToSet(atime, inode.atime, now);
-  if (mtime !== undefined) inode.mtime = timeToSet(mtime, inode.mtime, now);
-  inode.ctime = now;
-  fs.inodeChanged(inode);
+  const newGid = gid === NO_ID ? undefined : gid;
+  return {
+    mode: mode === undefined ? undefined : permissionsToSet(mode, newGid ?? inode.gid, creds),
+    uid: uid === NO_ID ? undefined : uid,
+    gid: newGid,
+    atime: timeToSet(atime, now),
+    mtime: timeToSet(mtime, now),
+    now,
+    takesSetIds: uid !== undefined || gid !== undefined,
+  };
 }
 
 function permissionsToSet(mode: number, gid: number, creds: Credentials): number {
@@ -179,32 +206,33 @@ function permissionsToSet(mode: number, gid: number, creds: Credentials): number
   return creds.isPrivileged || creds.inGroup(gid) ? permissions : permissions & ~S_ISGID;
 }
 
-/** What will be other than it is, for who keeps the tree. Set-ID bits go there by themselves. */
-function attributesAfter(
-  fs: LocalTree,
-  inode: Inode,
-  change: SetStat,
-  creds: Credentials,
-): AttributeChange {
-  const now = fs.clock.now();
-  const { mode, uid, gid, size, atime, mtime } = change;
-  // Where others change it too, what is known may not be so.
-  const isOther = (id: number | undefined, current: number): boolean =>
-    id !== undefined && id !== NO_ID && (fs.revalidates || id !== current);
-  const isSet = (time: Timespec | undefined): time is Timespec =>
-    time !== undefined && time.nsec !== UTIME_OMIT;
-  const newGid = isOther(gid, inode.gid) ? gid : undefined;
-  return {
-    ...(mode !== undefined && { mode: permissionsToSet(mode, newGid ?? inode.gid, creds) }),
-    ...(isOther(uid, inode.uid) && uid !== undefined && { uid }),
-    ...(newGid !== undefined && { gid: newGid }),
-    ...(size !== undefined && { size }),
-    ...(isSet(atime) && { atime: timeToSet(atime, inode.atime, now) }),
-    ...(isSet(mtime) && { mtime: timeToSet(mtime, inode.mtime, now) }),
-  };
+function timeToSet(wanted: Timespec | undefined, now: Timespec): Timespec | undefined {
+  if (wanted?.nsec === UTIME_NOW) return now;
+  return wanted?.nsec === UTIME_OMIT ? undefined : wanted;
 }
 
-function timeToSet(wanted: Timespec, current: Timespec, now: Timespec): Timespec {
-  if (wanted.nsec === UTIME_NOW) return now;
-  return wanted.nsec === UTIME_OMIT ? current : wanted;
+function setValues(fs: LocalTree, inode: Inode, values: Values, creds: Credentials): void {
+  const { mode, uid, gid, atime, mtime, now, takesSetIds } = values;
+  if (takesSetIds) inode.mode = withoutSetIds(creds, inode);
+  if (uid !== undefined) inode.uid = uid;
+  if (gid !== undefined) inode.gid = gid;
+  if (mode !== undefined) inode.mode = (inode.mode & S_IFMT) | mode;
+  if (atime !== undefined) inode.atime = atime;
+  if (mtime !== undefined) inode.mtime = mtime;
+  inode.ctime = now;
+  fs.inodeChanged(inode);
+}
+
+/** For who keeps the tree. Set-ID bits that are taken go there by themselves. */
+function valuesToSend(fs: LocalTree, inode: Inode, values: Values): AttributeChange {
+  const { mode, uid, gid, atime, mtime } = values;
+  // Where others change it too, what is known may not be so.
+  const isOther = (id: number, current: number): boolean => fs.revalidates || id !== current;
+  return {
+    ...(mode !== undefined && { mode }),
+    ...(uid !== undefined && isOther(uid, inode.uid) && { uid }),
+    ...(gid !== undefined && isOther(gid, inode.gid) && { gid }),
+    ...(atime !== undefined && { atime }),
+    ...(mtime !== undefined && { mtime }),
+  };
 }

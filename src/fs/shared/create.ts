@@ -67,7 +67,7 @@ function* findPlace(fs: LocalTree, rp: ResolvingPath, makesDir: boolean): Op<New
 function insert(fs: LocalTree, { parent, name }: NewName, inode: Inode): LocalDentry {
   const dentry = new LocalDentry({ name, parent, inode, isComplete: true });
   fs.link(parent, dentry);
-  if (inode.isDir) parent.inode.nlink++;
+  if (inode.isDir) parent.inode.addSubdirectory();
   fs.touchDirectory(parent);
   if (!fs.watched.isEmpty) notifyEntry(parent, { name, isDir: inode.isDir }, IN_CREATE);
   return dentry;
@@ -75,8 +75,15 @@ function insert(fs: LocalTree, { parent, name }: NewName, inode: Inode): LocalDe
 
 /** The same of a new inode, once the tree's keeper has made it too. */
 function* insertNew(fs: LocalTree, place: NewName, inode: Inode): Op<LocalDentry> {
-  if (fs.upstream !== undefined) yield* fs.upstream.create(place, inode);
-  return insert(fs, place, inode);
+  if (fs.upstream === undefined) return insert(fs, place, inode);
+  // It has no name until then.
+  inode.incRef();
+  try {
+    yield* fs.upstream.create(place, inode);
+    return insert(fs, place, inode);
+  } finally {
+    inode.decRef();
+  }
 }
 
 export function* makeDirectory(fs: LocalTree, rp: ResolvingPath, options: MkdirOptions): Op<void> {
@@ -155,13 +162,17 @@ export function* createUpstreamAndOpen(
   // It says so, too, if the directory has been removed.
   const inode = makeRegular(fs, rp, parent, options);
   const place = { parent, name: rp.component };
+  // It has no name until then.
+  inode.incRef();
   try {
     yield* assertDefined(fs.upstream).create(place, inode);
+    return insertAndOpen(fs, rp, place, { inode, flags: options.flags });
   } catch (error) {
     if (error !== linuxerr.EEXIST || (options.flags & O_EXCL) !== 0) throw error;
     return undefined;
+  } finally {
+    inode.decRef();
   }
-  return insertAndOpen(fs, rp, place, { inode, flags: options.flags });
 }
 
 function insertAndOpen(

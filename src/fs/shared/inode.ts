@@ -3,11 +3,11 @@
 // dentry, directory).
 //
 // References: every dentry with references counts once on its inode, and so do its watches. An
-// inode lives while it has a name (nlink > 0) or such a reference; then its filesystem destroys it.
+// inode lives while it has a name or such a reference; then its filesystem destroys it.
 
 import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Timespec } from '../../lib/clock.ts';
-import { Mutex } from '../../lib/op.ts';
+import { Mutex, type Op } from '../../lib/op.ts';
 import { Dentry, type Place } from '../../vfs/dentry.ts';
 import { FileLocks } from '../../locks/file-locks.ts';
 import { type WatchedFiles, Watches } from '../../vfs/watches.ts';
@@ -34,6 +34,10 @@ export interface InodeAttributes {
 /** What an inode tells its filesystem. */
 export interface InodeOwner {
   readonly watched: WatchedFiles;
+  /** A file has a watch more: Dentry.watchSet(). */
+  watchSet(inode: Inode): Op<void> | undefined;
+  /** It has none any more. */
+  unwatched(inode: Inode): void;
   /** No name and no reference is left. */
   destroyInode(inode: Inode): void;
 }
@@ -145,6 +149,7 @@ export class Inode {
     const watches = new Watches(() => {
       this.watches = undefined;
       this.#owner.watched.delete(watches);
+      this.#owner.unwatched(this);
       this.decRef();
     });
     this.watches = watches;
@@ -153,13 +158,30 @@ export class Inode {
     return watches;
   }
 
+  watchSet(): Op<void> | undefined {
+    return this.#owner.watchSet(this);
+  }
+
   decRef(): void {
     this.#refs--;
     this.destroyIfUnused();
   }
 
   destroyIfUnused(): void {
-    if (this.nlink === 0 && this.#refs === 0) this.#owner.destroyInode(this);
+    if (this.#refs === 0 && !this.isNamed) this.#owner.destroyInode(this);
+  }
+
+  protected get isNamed(): boolean {
+    return this.nlink > 0;
+  }
+
+  /** A directory is a link of the one it is in, by its "..". */
+  addSubdirectory(): void {
+    this.nlink++;
+  }
+
+  removeSubdirectory(): void {
+    this.nlink--;
   }
 }
 
@@ -206,6 +228,10 @@ export class LocalDentry extends Dentry {
 
   override ensureWatches(): Watches {
     return this.inode.ensureWatches();
+  }
+
+  override watchSet(): Op<void> | undefined {
+    return this.inode.watchSet();
   }
 
   override get locks(): FileLocks | undefined {

@@ -1,17 +1,19 @@
 // LocalFileDescription: what all open files of a local filesystem have in common: attributes and
 // extended attributes, which are the inode's.
 
-import { O_NOATIME } from '../../abi/fcntl.ts';
-import type { LinuxError } from '../../abi/errno.ts';
+import { LOCK_UN, O_NOATIME } from '../../abi/fcntl.ts';
+import { type LinuxError, linuxerr } from '../../abi/errno.ts';
 import type { Stat } from '../../abi/stat.ts';
 import type { Credentials } from '../../auth/credentials.ts';
 import type { Op } from '../../lib/op.ts';
+import type { LockConflict, LockOwner, RangeRequest } from '../../locks/file-locks.ts';
 import type { VirtualDentry } from '../../vfs/dentry.ts';
 import { FileDescription } from '../../vfs/file-description.ts';
 import type { SetStat, SetXattr } from '../../vfs/options.ts';
 import { applySetStat, checkSetStatTarget, statOf, touchAtime } from './attributes.ts';
 import type { Inode } from './inode.ts';
 import type { LocalTree } from './local-tree.ts';
+import type { UpstreamLocks } from './upstream-locks.ts';
 import { getXattr, listXattrs, removeXattr, setXattr } from './xattrs.ts';
 
 export abstract class LocalFileDescription extends FileDescription {
@@ -75,6 +77,7 @@ export abstract class LocalFileDescription extends FileDescription {
 
   protected override *setStatImpl(change: SetStat, creds: Credentials): Op<number> {
     checkSetStatTarget(this.inode, change);
+    if (change.size !== undefined) this.checkLocksHeld();
     this.vd.mount.checkWritable();
     return yield* applySetStat(this.fs, this.inode, change, creds);
   }
@@ -95,5 +98,59 @@ export abstract class LocalFileDescription extends FileDescription {
   protected override removeXattrImpl(name: string, creds: Credentials): Op<void> {
     this.vd.mount.checkWritable();
     return removeXattr(this.fs, this.inode, name, creds);
+  }
+
+  // Locks: also where the file is kept, if others have it as well.
+
+  /** Before data is read or changed. Errors: EIO if a lock that was taken through it is lost. */
+  protected checkLocksHeld(): void {
+    this.#locking?.checkHeld(this, this.inode);
+  }
+
+  /** Locks on what has no data there are only here. */
+  get #locking(): UpstreamLocks | undefined {
+    const { inode } = this;
+    return inode.isRegular || inode.isDir ? this.fs.upstreamLocks : undefined;
+  }
+
+  override flock(operation: number, options: { readonly mustNotWait: boolean }): Op<void> {
+    const locking = this.#locking;
+    if (locking === undefined) return super.flock(operation, options);
+    this.checkNotPathOnly();
+    const isUsable = this.isReadable || this.isWritable || operation === LOCK_UN;
+    if (!isUsable) throw linuxerr.EBADF;
+    return locking.flock({ file: this, inode: this.inode }, operation, options);
+  }
+
+  override *setRangeLock(
+    owner: LockOwner,
+    request: RangeRequest,
+    options: { readonly mayWait: boolean },
+  ): Op<void> {
+    const locking = this.#locking;
+    if (locking === undefined) {
+      yield* super.setRangeLock(owner, request, options);
+      return;
+    }
+    this.checkRangeLock(request);
+    if (request.start >= request.end) return;
+    yield* locking.setRange({ file: this, inode: this.inode, owner }, request, options);
+  }
+
+  override findRangeLock(owner: LockOwner, request: RangeRequest): Op<LockConflict | undefined> {
+    const locking = this.#locking;
+    if (locking === undefined) return super.findRangeLock(owner, request);
+    this.checkNotPathOnly();
+    return locking.findRange({ file: this, inode: this.inode, owner }, request);
+  }
+
+  override releaseRangeLocks(owner: LockOwner): void {
+    super.releaseRangeLocks(owner);
+    this.#locking?.releaseRanges({ file: this, inode: this.inode, owner });
+  }
+
+  protected override releaseLocks(): void {
+    super.releaseLocks();
+    this.#locking?.released({ file: this, inode: this.inode });
   }
 }

@@ -232,7 +232,7 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     const { name, isDir } = child;
     this.unlink(child);
     this.dropLink(child, now);
-    if (isDir) parent.inode.nlink--;
+    if (isDir) parent.inode.removeSubdirectory();
     this.touchDirectory(parent, now);
     if (!this.watched.isEmpty && !isDir) notifySelf(child, IN_ATTRIB);
     this.endRemoval(child);

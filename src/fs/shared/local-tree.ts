@@ -25,6 +25,7 @@ import type { Inode, InodeAttributes, InodeOwner, LocalDentry } from './inode.ts
 import type { RegularFileOptions } from './regular-file-description.ts';
 import type { StoredData } from './stored-data.ts';
 import type { Upstream } from './upstream.ts';
+import type { UpstreamLocks } from './upstream-locks.ts';
 import type { Xattrs } from './xattrs.ts';
 
 export abstract class LocalTree implements InodeOwner {
@@ -93,8 +94,23 @@ export abstract class LocalTree implements InodeOwner {
 
   /** Undefined: this is the tree itself. */
   readonly upstream: Upstream | undefined = undefined;
+  /** Others have the files as well, and see locks. Undefined: locks are only this kernel's. */
+  readonly upstreamLocks: UpstreamLocks | undefined = undefined;
   /** What is known of a name is looked at again before it is used. */
   readonly revalidates: boolean = false;
+  watchSet(_inode: Inode): Op<void> | undefined {
+    return undefined;
+  }
+
+  unwatched(_inode: Inode): void {
+    // Nobody else has to know.
+  }
+
+  /** Attributes in memory may not be those there are. */
+  mustLookAgain(_inode: Inode): boolean {
+    return this.revalidates;
+  }
+
   /** Of an inode, `hasXattrs` is right without a look. */
   readonly knowsXattrs: boolean = true;
 

@@ -81,7 +81,8 @@ function* openOrCreate(
       if (rp.mustBeDir) throw linuxerr.EISDIR;
       checkName(name, parent);
       let existing = assertDefined(parent.children).get(name);
-      const mustLook = existing === undefined ? !parent.isComplete : fs.revalidates;
+      const mustLook =
+        existing === undefined ? !parent.isComplete : fs.mustLookAgain(existing.inode);
       if (mustLook) existing = yield* fs.child(parent, name, rp);
       if (existing === undefined) {
         const file =
@@ -110,15 +111,6 @@ function* openOrCreate(
   }
 }
 
-function* openUpstream(fs: LocalTree, dentry: LocalDentry, flags: number): Op<void> {
-  dentry.incRef();
-  try {
-    yield* assertDefined(fs.upstream).open(dentry.inode, flags);
-  } finally {
-    dentry.decRef();
-  }
-}
-
 function* openDentry(
   fs: LocalTree,
   rp: ResolvingPath,
@@ -134,8 +126,26 @@ function* openDentry(
   checkAccess(rp.creds, inode, accessOfOpenFlags(flags));
   if ((flags & O_NOATIME) !== 0 && !isOwner(rp.creds, inode)) throw linuxerr.EPERM;
   if (inode.isDir && (flags & O_DIRECT) !== 0) throw linuxerr.EINVAL;
-  const isOpenedUpstream = inode.isDir || inode.isRegular;
-  if (fs.upstream !== undefined && isOpenedUpstream) yield* openUpstream(fs, dentry, flags);
+  if (fs.upstream === undefined) return yield* describe(fs, rp, dentry, flags);
+  // What it is opened as refers to it from then on.
+  dentry.incRef();
+  try {
+    if (inode.isDir || inode.isRegular) yield* fs.upstream.open(inode, flags);
+    return yield* describe(fs, rp, dentry, flags);
+  } finally {
+    dentry.decRef();
+  }
+}
+
+/** The description of a file that may be opened. */
+function* describe(
+  fs: LocalTree,
+  rp: ResolvingPath,
+  dentry: LocalDentry,
+  flags: number,
+): Op<FileDescription> {
+  const { inode } = dentry;
+  const truncates = (flags & O_TRUNC) !== 0;
   const vd = { mount: rp.mount, dentry };
   if (inode.isDir) {
     return told(fs, new DirectoryDescription(fs, vd, dentry, flags), IN_OPEN);

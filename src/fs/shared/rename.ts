@@ -170,20 +170,20 @@ function perform(
   const whiteout = rename.leavesWhiteout ? makeWhiteout(fs, rename, oldName) : undefined;
   if (target !== undefined) {
     fs.unlink(target);
-    if (target.inode.isDir) newParent.inode.nlink--;
+    if (target.inode.isDir) newParent.inode.removeSubdirectory();
   }
   fs.unlink(old);
-  if (old.inode.isDir) oldParent.inode.nlink--;
+  if (old.inode.isDir) oldParent.inode.removeSubdirectory();
   if (target !== undefined && !isExchange) fs.dropLink(target, now);
   old.name = newName;
   fs.link(newParent, old);
-  if (old.inode.isDir) newParent.inode.nlink++;
+  if (old.inode.isDir) newParent.inode.addSubdirectory();
   old.inode.ctime = now;
   fs.inodeChanged(old.inode);
   if (target !== undefined && isExchange) {
     target.name = oldName;
     fs.link(oldParent, target);
-    if (target.inode.isDir) oldParent.inode.nlink++;
+    if (target.inode.isDir) oldParent.inode.addSubdirectory();
     target.inode.ctime = now;
     fs.inodeChanged(target.inode);
   }

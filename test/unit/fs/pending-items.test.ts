@@ -20,7 +20,12 @@ import type { ItemChange } from '../../../src/store/store.ts';
 
 const DIR = 1;
 const ALL = { from: '', to: '\uffff', limit: 1000 };
-const owner = { watched: new WatchedFiles(), destroyInode: () => undefined };
+const owner = {
+  watched: new WatchedFiles(),
+  watchSet: () => undefined,
+  unwatched: () => undefined,
+  destroyInode: () => undefined,
+};
 
 function makeInode(ino: number): Inode {
   const attributes = { ino, mode: S_IFREG | 0o644, uid: 0, gid: 0 };

@@ -1,0 +1,53 @@
+// LisafsLocks: locks at a server, by lisafs.
+
+import { F_UNLCK } from '../../abi/fcntl.ts';
+import type { Op } from '../../lib/op.ts';
+import type { LisafsClient } from '../../lisafs/client.ts';
+import type { RequestOf } from '../../lisafs/messages.ts';
+import type { RangeLock } from '../../locks/file-locks.ts';
+import type { PendingLock, RemoteFd, RemoteLock, RemoteLocks } from './remote.ts';
+
+/** 2^53 − 1: a range that ends behind it reaches as far as any file. */
+const { MAX_SAFE_INTEGER } = Number;
+
+export class LisafsLocks implements RemoteLocks {
+  readonly #client: LisafsClient;
+
+  constructor(client: LisafsClient) {
+    this.#client = client;
+  }
+
+  set(fd: RemoteFd, lock: RemoteLock, wait: boolean): PendingLock {
+    const reply = this.#client.send('SetLock', () => setLockOf(fd, lock, wait));
+    return {
+      *wait() {
+        yield* reply.wait();
+      },
+      onSettled(done) {
+        reply.onSettled((error) => {
+          done(error, undefined);
+        });
+      },
+      cancel: () => {
+        this.#client.cancelLock(reply);
+      },
+    };
+  }
+
+  *find(fd: RemoteFd, lock: RemoteLock): Op<(RangeLock & { readonly pid: number }) | undefined> {
+    const found = yield* this.#client.call('GetLock', () => rangeOf(fd, lock));
+    const { type, start, length, pid } = found;
+    if (type === F_UNLCK) return undefined;
+    return { type, start, end: length === 0 ? Infinity : start + length, pid: pid | 0 };
+  }
+}
+
+export function setLockOf(fd: RemoteFd, lock: RemoteLock, wait: boolean): RequestOf<'SetLock'> {
+  return { ...rangeOf(fd, lock), wait };
+}
+
+function rangeOf(fd: RemoteFd, lock: RemoteLock): RequestOf<'GetLock'> {
+  const { kind, owner, pid, type, start, end } = lock;
+  const length = end > MAX_SAFE_INTEGER ? 0 : end - start;
+  return { fd: fd.id, owner, start, length, pid: pid >>> 0, kind, type };
+}

@@ -1,0 +1,152 @@
+// Pending: requests that are on their way, made of a client's replies, and of operations that take
+// several. What is sent after one is done after it.
+
+import { LinuxError } from '../../abi/errno.ts';
+import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
+import type { Reply } from '../../lisafs/client-request.ts';
+import type { Pending } from './remote.ts';
+
+type Listener<T> = (error: LinuxError | undefined, value: T | undefined) => void;
+
+/** A reply, as what is wanted of it. `map` may throw LinuxErrors. */
+export function mapped<From, To>(reply: Pending<From>, map: (value: From) => To): Pending<To> {
+  let result: { error: LinuxError | undefined; value: To | undefined } | undefined;
+  const listeners: Listener<To>[] = [];
+  reply.onSettled((error, value) => {
+    result = { error, value: undefined };
+    try {
+      if (error === undefined) result.value = map(value as From);
+    } catch (thrown) {
+      result.error = thrown as LinuxError;
+    }
+    for (const listener of listeners.splice(0)) listener(result.error, result.value);
+  });
+  return {
+    *wait() {
+      yield* reply.wait();
+      if (result?.error !== undefined) throw result.error;
+      return result?.value as To;
+    },
+    onSettled(listener) {
+      if (result === undefined) listeners.push(listener);
+      else listener(result.error, result.value);
+    },
+  };
+}
+
+/**
+ * Waits for what an answer brings. If it comes when nobody waits for it any more, `leave` takes it.
+ */
+export function* taken<From, To>(
+  reply: Reply<From>,
+  map: (value: From) => To,
+  leave: (value: To) => void,
+): Op<To> {
+  const pending = mapped(reply, map);
+  let isTaken = false;
+  try {
+    const value = yield* pending.wait();
+    isTaken = true;
+    return value;
+  } finally {
+    if (!isTaken) {
+      pending.onSettled((_error, value) => {
+        if (value !== undefined) leave(value);
+      });
+    }
+  }
+}
+
+/** Two requests, the second of which needs the answer to the first. */
+export function followed<First, Second>(
+  first: Reply<First>,
+  next: (value: First) => Reply<Second>,
+): Pending<void> {
+  let error: LinuxError | undefined;
+  let isSettled = false;
+  const listeners: Listener<void>[] = [];
+  const settle = (outcome: LinuxError | undefined): void => {
+    error = outcome;
+    isSettled = true;
+    for (const listener of listeners.splice(0)) listener(outcome, undefined);
+  };
+  let second: Reply<Second> | undefined;
+  first.onSettled((failure, value) => {
+    if (failure !== undefined) {
+      settle(failure);
+      return;
+    }
+    second = next(value as First);
+    second.onSettled(settle);
+  });
+  return {
+    *wait() {
+      yield* first.wait();
+      if (second !== undefined) yield* second.wait();
+      if (error !== undefined) throw error;
+    },
+    onSettled(listener) {
+      if (isSettled) listener(error, undefined);
+      else listeners.push(listener);
+    },
+  };
+}
+
+export function done(reply: Pending<unknown>): Pending<void> {
+  return mapped(reply, () => undefined);
+}
+
+export function settled<T>(value: T): Pending<T> {
+  return {
+    *wait() {
+      return value;
+    },
+    onSettled(listener) {
+      listener(undefined, value);
+    },
+  };
+}
+
+export function failed(error: LinuxError): Pending<never> {
+  return {
+    *wait() {
+      throw error;
+    },
+    onSettled(listener) {
+      listener(error, undefined);
+    },
+  };
+}
+
+/** Begins at once with what takes several requests, and goes on whether anybody waits or not. */
+export function started<T>(op: Op<T>): Pending<T> {
+  let outcome:
+    { readonly error: LinuxError | undefined; readonly value: T | undefined } | undefined;
+  const listeners: Listener<T>[] = [];
+  const ended = new WaitQueue();
+  const end = (error: LinuxError | undefined, value: T | undefined): void => {
+    outcome = { error, value };
+    for (const listener of listeners.splice(0)) listener(error, value);
+    ended.wakeAll();
+  };
+  startOp(op, {
+    resolve: (value) => {
+      end(undefined, value);
+    },
+    reject: (error) => {
+      if (!(error instanceof LinuxError)) throw error;
+      end(error, undefined);
+    },
+  });
+  return {
+    *wait() {
+      while (outcome === undefined) yield ended;
+      if (outcome.error !== undefined) throw outcome.error;
+      return outcome.value as T;
+    },
+    onSettled(listener) {
+      if (outcome === undefined) listeners.push(listener);
+      else listener(outcome.error, outcome.value);
+    },
+  };
+}

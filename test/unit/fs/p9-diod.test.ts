@@ -1,0 +1,64 @@
+// A gofer by 9P2000.L on a server that is none of ours: what the conformance cases don't say.
+
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test, type TestContext } from 'vitest';
+import { O_CREAT, O_RDONLY, O_RDWR } from '../../../src/abi/fcntl.ts';
+import { Credentials } from '../../../src/auth/credentials.ts';
+import type { GoferOptions } from '../../../src/fs/gofer/mount-options.ts';
+import { assertDefined } from '../../../src/lib/assert.ts';
+import { runAsync } from '../../../src/lib/op.ts';
+import { startDiod, whyNoDiod } from '../../support/diod.ts';
+import { bootKernel } from '../../support/kernels.ts';
+import { asyncSyscallsOf } from '../../conformance/burrow-subject.ts';
+
+async function mounted({ skip, onTestFinished }: TestContext, options: GoferOptions = {}) {
+  const reason = whyNoDiod();
+  skip(reason !== undefined, reason);
+  const diod = await startDiod();
+  onTestFinished(() => diod.close());
+  const { connect: connectGofer, url: source, folder: aname } = diod;
+  const all = { version: '9P2000.L', aname, ...options };
+  const kernel = await bootKernel({ type: 'gofer', source, options: all }, { connectGofer });
+  const { sys } = await runAsync(kernel.createTask({ creds: new Credentials(0, 0, []) }));
+  return { diod, kernel, sys: asyncSyscallsOf(sys) };
+}
+
+test('what is written is at the server after fsync', async (context) => {
+  const { diod, kernel, sys } = await mounted(context);
+  const fd = await sys.openat(-100, '/file', O_RDWR | O_CREAT, 0o640);
+  await sys.write(fd, new TextEncoder().encode('hello'));
+  await sys.fsync(fd);
+  expect(await readFile(join(diod.folder, 'file'), 'utf8')).toBe('hello');
+  expect((await stat(join(diod.folder, 'file'))).mode & 0o7777).toBe(0o640);
+  await runAsync(kernel.shutdown());
+});
+
+test('a file that is open is read on after the link broke', async (context) => {
+  const { diod, kernel, sys } = await mounted(context, { cache: 'none' });
+  const fd = await sys.openat(-100, '/file', O_RDWR | O_CREAT, 0o640);
+  await sys.write(fd, new TextEncoder().encode('before'));
+  diod.breakLinks();
+  const buffer = new Uint8Array(6);
+  expect(await sys.pread(fd, buffer, 0)).toBe(6);
+  expect(new TextDecoder().decode(buffer)).toBe('before');
+  const again = await sys.openat(-100, '/file', O_RDONLY, 0);
+  expect(await sys.pread(again, buffer, 0)).toBe(6);
+  await runAsync(kernel.shutdown());
+});
+
+test('the mount tells how its link is, and counts what went through it', async (context) => {
+  const { diod, kernel, sys } = await mounted(context, { cache: 'none' });
+  const statusNow = () => assertDefined(kernel.mounts[0]?.link);
+  await sys.openat(-100, '/file', O_RDWR | O_CREAT, 0o640);
+  const before = statusNow();
+  expect(before).toMatchObject({ state: 'connected', cache: 'none', reconnectCount: 0 });
+  expect(before.sentBytes).toBeGreaterThan(before.requestCount);
+  expect(before.receivedBytes).toBeGreaterThan(before.requestCount);
+  diod.breakLinks();
+  await expect.poll(() => statusNow().state).toBe('reconnecting');
+  await runAsync(kernel.reconnect('/'));
+  await sys.openat(-100, '/file', O_RDONLY, 0);
+  expect(statusNow()).toMatchObject({ state: 'connected', reconnectCount: 1 });
+  await runAsync(kernel.shutdown());
+});
