@@ -1,20 +1,28 @@
-// npm start: sets the machine up, fetches the default programs and serves the playground, with the
-// place where the gofer will live beside it.
+// npm start: sets the machine up, fetches the default programs and serves the playground, with a
+// gofer beside it: a folder of this machine, which the page has at /remote.
 //
 // Uses nothing but Node until ensureDependencies() has run.
 
 import { spawn } from 'node:child_process';
-import { createServer as createHttpServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
+import { GoferStartError, startGofer } from './gofer.mjs';
+import { ensureSampleFolder } from './sample-folder.mjs';
 import { ROOT, SetupError, ensureDependencies } from './setup.mjs';
+
+/** Within the project, and ignored by git: it is the user's. */
+const PLACE = '.playground';
+const SAMPLE_FOLDER = `${PLACE}/remote`;
 
 const HELP = `Usage: npm start -- [options]
 
 Serves the playground and keeps serving until it is interrupted.
 
+  --remote DIR     the folder that the page has at /remote (default: ${SAMPLE_FOLDER}, made with
+                   a few files)
   --no-isolation   serve without COOP and COEP headers: programs run inline
+  --no-programs    don't fetch the programs before: each is fetched when it is first used
   --page-only      only the page, on exactly that port: no programs, no gofer (for tests)
   --help           this text
 
@@ -25,6 +33,8 @@ Environment:
 `;
 
 const OPTIONS = {
+  remote: { type: 'string' },
+  'no-programs': { type: 'boolean', default: false },
   'no-isolation': { type: 'boolean', default: false },
   'page-only': { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -32,9 +42,6 @@ const OPTIONS = {
 
 /** How many ports above the one asked for are tried. */
 const PORTS_TRIED = 20;
-
-const GOFER_TEXT =
-  'The gofer is not here yet: this port is kept for it, and a later version of Burrow brings it.\n';
 
 /** Something the user can mend: shown without a stack. */
 class UsageError extends Error {}
@@ -52,19 +59,34 @@ async function main() {
   }
   const pagePort = readPort('PORT', 5173);
   const goferPort = readPort('GOFER_PORT', 5640);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, stop);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, stop);
   if (process.env.npm_lifecycle_event) stopWithParent();
 
   ensureDependencies();
-  if (!options['page-only']) await fetchPrograms();
+  const isWhole = !options['page-only'];
+  if (isWhole && !options['no-programs']) await fetchPrograms();
   const isIsolated = !options['no-isolation'];
-  const page = await servePage(pagePort, { isIsolated, isExact: options['page-only'] });
-  const lines = [`  Playground  ${page}${isIsolated ? '' : '   (not cross-origin isolated)'}`];
-  if (!options['page-only']) {
-    const gofer = await holdGoferPlace(goferPort);
-    lines.push(`  Gofer       ${gofer}   (not here yet: it answers 501 and says so)`);
-  }
+  const page = await servePage(pagePort, { isIsolated, isExact: !isWhole });
+  const note = isIsolated ? '' : '   (not cross-origin isolated)';
+  const gofer = isWhole ? await serveFolder(goferPort, page.port, options.remote) : undefined;
+  const lines =
+    gofer === undefined
+      ? [`  Playground  ${page.url}${note}`]
+      : [
+          `  Playground  ${linkTo(page.url, gofer.url)}${note}`,
+          `  Gofer       ${gofer.url}`,
+          `  /remote is  ${gofer.folder}`,
+        ];
   process.stdout.write(`\n${lines.join('\n')}\n\n`);
+}
+
+/**
+ * The page with a gofer mounted. The token is behind #: no browser sends that, and so it gets into
+ * no log; only whoever sees this terminal has it.
+ */
+function linkTo(page, gofer) {
+  const [address, fragment = ''] = gofer.split('#');
+  return `${page}?gofer=${address}#${fragment}`;
 }
 
 function readOptions() {
@@ -105,6 +127,7 @@ async function servePage(wanted, { isIsolated, isExact }) {
   if (!isIsolated) process.env.BURROW_NO_ISOLATION = '1';
   const port = isExact ? wanted : await freePort(wanted, 'PORT');
   const { createServer } = await import('vite');
+  const listeners = process.listeners('SIGTERM');
   const server = await createServer({
     configFile: join(ROOT, 'vite.config.ts'),
     // Two servers at once must not write one cache.
@@ -114,26 +137,41 @@ async function servePage(wanted, { isIsolated, isExact }) {
     server: { port, host, strictPort: true },
   });
   closers.push(() => server.close());
+  // Vite's own would end the process before the gofer's clients have written back what they hold.
+  for (const listener of process.listeners('SIGTERM')) {
+    if (!listeners.includes(listener)) process.off('SIGTERM', listener);
+  }
   await server.listen();
-  return addressOf(port);
+  return { url: addressOf(port), port };
 }
 
-/** Until the gofer exists, its port says so. Returns its address. */
-async function holdGoferPlace(wanted) {
+/** The gofer's address and its folder; undefined if there can be none, which is said. */
+async function serveFolder(wanted, pagePort, chosen) {
+  const folder =
+    chosen === undefined
+      ? join(ROOT, SAMPLE_FOLDER)
+      : resolvePath(process.env.INIT_CWD ?? '.', chosen);
+  if (chosen === undefined) ensureSampleFolder(folder);
   const port = await freePort(wanted, 'GOFER_PORT');
-  const server = createHttpServer((_request, response) => {
-    response.writeHead(501, { 'content-type': 'text/plain; charset=utf-8' });
-    response.end(GOFER_TEXT);
-  });
-  closers.push(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  await new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
-  return addressOf(port);
+  try {
+    const { url, stop } = await startGofer({
+      folder,
+      tokenFile: join(ROOT, PLACE, 'gofer-token'),
+      host,
+      port,
+      pagePort,
+      onEnd: (code) => {
+        process.stderr.write(`start: the gofer has ended (${code}): /remote is gone\n`);
+      },
+    });
+    closers.push(stop);
+    return { url, folder };
+  } catch (error) {
+    if (!(error instanceof GoferStartError)) throw error;
+    // A pity, and the page works without: its Connect dialog takes any gofer.
+    process.stderr.write(`start: ${error.message} (see above); the page is without /remote\n`);
+    return undefined;
+  }
 }
 
 function addressOf(port) {
@@ -178,10 +216,8 @@ function stopWithParent() {
 }
 
 async function stop() {
-  // Vite listens for SIGTERM as well, and would end the process as one that was killed.
-  process.exitCode = 0;
   await closeAll();
-  process.exit();
+  process.exit(0);
 }
 
 async function closeAll() {

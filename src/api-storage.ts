@@ -1,10 +1,18 @@
 // The public API's types: how mounted filesystems are, and what they keep.
 
+import type { LinkState } from './api-links.ts';
+
 /**
  * Which tab has a store open. 'none' while it changes hands; 'silent' if it is another tab that
  * doesn't answer, as the browser has frozen it, or it hangs. With these operations wait.
  */
 export type StoreHolder = 'this-tab' | 'other-tab' | 'silent' | 'none';
+
+export interface HolderChange {
+  /** Name of the store. */
+  readonly source: string;
+  readonly holder: StoreHolder;
+}
 
 /** State of the last commit of a persistent filesystem, for a user interface. */
 export interface CommitState {
@@ -56,6 +64,8 @@ export interface MountInfo {
   readonly commit: CommitState | null;
   /** Null for filesystems without a store. */
   readonly holder: StoreHolder | null;
+  /** Null for filesystems without a server. */
+  readonly link: LinkState | null;
 }
 
 /** What the browser says of this site's storage. */

@@ -3,7 +3,8 @@
 
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import type { MountInfo, StorageInfo, StoreHolder } from './api-storage.ts';
+import type { LinkChange, Links, UmountOptions } from './api-links.ts';
+import type { HolderChange, MountInfo, StorageInfo } from './api-storage.ts';
 import type { GoferOptions } from './fs/gofer/mount-options.ts';
 import type { Snapshots } from './api-snapshots.ts';
 import type { Archives } from './archive/options.ts';
@@ -94,12 +95,6 @@ export interface IdbfsOptions {
   readonly snapshot?: string;
 }
 
-export interface HolderChange {
-  /** Name of the store. */
-  readonly source: string;
-  readonly holder: StoreHolder;
-}
-
 export interface BootOptions {
   /**
    * Mount point → filesystem. '/' defaults to idbfs 'default'; '/dev' to devfs; '/tmp' to tmpfs.
@@ -119,6 +114,8 @@ export interface BootOptions {
   readonly persist?: boolean;
   /** Told when another tab, this one, or none has come to hold a store, or the other is silent. */
   readonly onHolderChange?: (change: HolderChange) => void;
+  /** Told when the link of a gofer breaks, is there again or is given up, and of its latency. */
+  readonly onLinkChange?: (change: LinkChange) => void;
   /** Aborts booting (for example while waiting for another tab's lock). */
   readonly signal?: AbortSignal;
 }
@@ -196,13 +193,13 @@ export interface Process {
   kill(signal?: 'SIGKILL' | 'SIGINT' | 'SIGTERM'): Promise<void>;
 }
 
-export interface Kernel extends Archives, Snapshots, Stores {
+export interface Kernel extends Archives, Links, Snapshots, Stores {
   readonly fs: FileSystem;
   /** How spawn() runs programs by default on this page. */
   readonly isolation: Isolation;
   spawn(program: Program, options?: SpawnOptions): Promise<Process>;
   mount(path: string, spec: MountSpec): Promise<void>;
-  umount(path: string): Promise<void>;
+  umount(path: string, options?: UmountOptions): Promise<void>;
   /** Changes a mount's options in place, as mount -o remount does. */
   remount(path: string, options: MountOptions): Promise<void>;
   mounts(): Promise<MountInfo[]>;

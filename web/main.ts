@@ -1,7 +1,7 @@
 // The playground: boots a kernel and shows it.
 //
 // Switches in the address: ?isolation=inline runs programs in the kernel's worker; ?source=name
-// chooses the store.
+// chooses the store; ?gofer=ws://…#token=… mounts a remote directory (remote/gofer-link.ts).
 
 import type { BootOptions, Kernel } from '../src/index.ts';
 import { KernelError, boot } from '../src/index.ts';
@@ -29,9 +29,15 @@ function readSwitches(address: string): Switches {
   };
 }
 
+/** Told of links, once there is something to show them. */
+let onLinkChange: () => void = () => undefined;
+
 function bootOptions(switches: Switches, onDataLoss: 'fail' | 'format'): BootOptions {
   const { source, isolation } = switches;
   return {
+    onLinkChange: () => {
+      onLinkChange();
+    },
     mounts: { '/': { type: 'idbfs', source, options: { onDataLoss } } },
     ...(isolation === undefined ? {} : { isolation }),
   };
@@ -88,6 +94,9 @@ async function main(): Promise<void> {
   const kernel = await bootKernel(readSwitches(location.href));
   globalThis.burrow = kernel;
   const playground = await startPlayground(kernel);
+  onLinkChange = () => {
+    playground.onLinkChange();
+  };
   hideBootScreen();
   playground.focus();
 }

@@ -18,6 +18,7 @@ import type { ShellHost } from './shell/host.ts';
 import { baseName, parentPath } from './shell/paths.ts';
 import { installHooks } from './install/working-directory.ts';
 import { HOME, HistoryFile, runShells } from './shell-loop.ts';
+import { RemoteDirectories } from './remote/remote-directories.ts';
 import { StatusBar } from './status-bar.ts';
 import { installStorageActions } from './storage-actions.ts';
 import { isKernelStopped, showStopped } from './stopped-banner.ts';
@@ -83,9 +84,12 @@ class Playground {
   readonly #actions: FileActions;
   readonly #installer: Installer;
   readonly #history: HistoryFile;
+  readonly #remote: RemoteDirectories;
   readonly #manifestError: Error | null;
   /** Shows what programs have changed. */
   readonly #refresh: () => void;
+  /** The same of the text in the editor: its file may be one of a server that doesn't answer. */
+  readonly #refreshEditor: () => void;
   /** Has the kernel commit what has changed. */
   readonly #save: () => void;
   #cwd = HOME;
@@ -94,10 +98,22 @@ class Playground {
   constructor(kernel: Kernel, programs: readonly ProgramEntry[] | Error) {
     this.#kernel = kernel;
     this.#refresh = coalesce(() => this.#show());
+    this.#refreshEditor = coalesce(() => this.#showText());
     // When a commit fails, the status bar says why.
     this.#save = coalesce(() => kernel.sync().catch(() => undefined));
     this.#manifestError = programs instanceof Error ? programs : null;
     this.#status = new StatusBar(kernel);
+    this.#remote = new RemoteDirectories(kernel, {
+      onChanged: () => {
+        this.#refresh();
+      },
+      onMessage: (text, tone) => {
+        this.#status.say(text, tone);
+      },
+      onFailure: (error) => {
+        this.#onFailure(error);
+      },
+    });
     this.#screen = new Screen(byId('terminal'));
     this.#console = new Console(this.#screen);
     this.#history = new HistoryFile(kernel.fs);
@@ -144,6 +160,7 @@ class Playground {
       onFailure: (error) => {
         this.#onFailure(error);
       },
+      isRemote: (path) => this.#remote.isRemote(path),
     });
   }
 
@@ -162,11 +179,23 @@ class Playground {
     this.#poll = setInterval(() => {
       if (document.visibilityState === 'visible') this.#refresh();
     }, POLL_INTERVAL_MS);
+    byId('status-remote').addEventListener('click', () => {
+      this.#remote.openDialog();
+    });
     await this.#console.write(WELCOME);
     if (this.#manifestError !== null) {
       await this.#console.write(`No programs: ${this.#manifestError.message}\n`);
     }
     this.#runShells();
+    // Not waited for: the page works without, and a server may take its time.
+    this.#remote.followLink().catch((error: unknown) => {
+      this.#onFailure(error);
+    });
+  }
+
+  /** The link to a gofer is another than before. */
+  onLinkChange(): void {
+    this.#refresh();
   }
 
   /** Goes to the terminal. */
@@ -222,11 +251,21 @@ class Playground {
       this.#status.showTrouble('the kernel is busy');
     }, BUSY_AFTER_MS);
     try {
-      await Promise.all([this.#tree.refresh(), this.#editor.refresh(), this.#status.refresh()]);
+      await Promise.all([this.#remote.refresh(), this.#status.refresh()]);
+      this.#refreshEditor();
+      await this.#tree.refresh();
     } catch (error) {
       this.#onFailure(error);
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  async #showText(): Promise<void> {
+    try {
+      await this.#editor.refresh();
+    } catch (error) {
+      this.#onFailure(error);
     }
   }
 
@@ -275,6 +314,9 @@ class Playground {
       ),
       makeButton({ label: 'Upload files', children: [makeIcon('upload')] }, () => {
         this.#chooseFiles(here());
+      }),
+      makeButton({ label: 'Connect a remote directory', children: [makeIcon('remote')] }, () => {
+        this.#remote.openDialog();
       }),
     );
   }

@@ -1,6 +1,8 @@
-// The bar at the bottom: isolation, storage, the last commit, persistence, and transfers.
+// The bar at the bottom: isolation, storage, the last commit, links to gofers, persistence, and
+// transfers.
 
 import type { Kernel } from '../src/index.ts';
+import { describeLinks, isRemote } from './remote/link-text.ts';
 import { byId, make, makeButton } from './ui/dom.ts';
 import { fractionOf } from './ui/format.ts';
 import type { StatusText } from './ui/status-text.ts';
@@ -30,6 +32,7 @@ export class StatusBar {
       this.#kernel.fs.statfs('/'),
       this.#kernel.storage(),
     ]);
+    show('status-remote', describeLinks(mounts.filter(isRemote)));
     const commits = mounts.map((mount) => mount.commit).filter((commit) => commit !== null);
     const commit = joinCommits(commits);
     show('status-commit', describeCommit(commit));

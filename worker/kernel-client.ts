@@ -17,6 +17,7 @@ import type {
   SocketServer,
   SpawnOptions,
 } from '../src/api.ts';
+import type { UmountOptions } from '../src/api-links.ts';
 import type { SnapshotInfo } from '../src/api-snapshots.ts';
 import type { MountInfo, StorageInfo } from '../src/api-storage.ts';
 import type { ArchiveSummary, ExportOptions, ImportOptions } from '../src/archive/options.ts';
@@ -33,6 +34,7 @@ import type {
 import { exportArchive, importArchive } from './archive-client.ts';
 import { KernelError } from './fs-error.ts';
 import { FileSystemClient } from './file-system.ts';
+import { splitTokens } from './gofer-tokens.ts';
 import { valueOf } from './outcome.ts';
 import { askToPersist, storageInfo } from './origin-storage.ts';
 import { check, exportImage, importImage, repair } from './store-client.ts';
@@ -141,7 +143,7 @@ function checkIsolation(isolation: Isolation): Isolation {
  * lost it …); FsError if something can't be mounted; the signal's reason.
  */
 export async function boot(options: BootOptions = {}): Promise<Kernel> {
-  const { signal, persist = true, onHolderChange, ...rest } = options;
+  const { signal, persist = true, onHolderChange, onLinkChange, ...rest } = options;
   signal?.throwIfAborted();
   const isolation = checkIsolation(options.isolation ?? defaultIsolation());
   const worker = new KernelWorker();
@@ -151,10 +153,13 @@ export async function boot(options: BootOptions = {}): Promise<Kernel> {
   };
   signal?.addEventListener('abort', onAbort);
   try {
+    const { mounts, asked, ask } = splitTokens(rest.mounts ?? {});
     const outcome = await worker.call((service) =>
       service.boot(
-        { ...rest, isolation },
+        { ...rest, mounts, askedTokens: asked, isolation },
         onHolderChange === undefined ? undefined : proxy(onHolderChange),
+        onLinkChange === undefined ? undefined : proxy(onLinkChange),
+        asked.length === 0 ? undefined : proxy(ask),
       ),
     );
     valueOf(outcome, 'mount');
@@ -243,12 +248,22 @@ class KernelClient implements Kernel {
   }
 
   async mount(path: string, spec: MountSpec): Promise<void> {
-    valueOf(await this.#worker.call((service) => service.mount(path, spec)), 'mount', path);
+    const { mounts, asked, ask } = splitTokens({ [path]: spec });
+    const askToken = asked.length === 0 ? undefined : proxy(ask);
+    const outcome = await this.#worker.call((service) =>
+      service.mount(path, mounts[path] ?? spec, askToken),
+    );
+    valueOf(outcome, 'mount', path);
     if (this.#persist) askToPersist([spec]);
   }
 
-  async umount(path: string): Promise<void> {
-    valueOf(await this.#worker.call((service) => service.umount(path)), 'umount', path);
+  async umount(path: string, options: UmountOptions = {}): Promise<void> {
+    const outcome = await this.#worker.call((service) => service.umount(path, options));
+    valueOf(outcome, 'umount', path);
+  }
+
+  async reconnect(path: string): Promise<void> {
+    valueOf(await this.#worker.call((service) => service.reconnect(path)), 'reconnect', path);
   }
 
   async remount(path: string, options: MountOptions): Promise<void> {

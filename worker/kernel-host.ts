@@ -2,11 +2,11 @@
 
 import { transfer } from 'comlink';
 import type { BootOptions, ExitStatus, MountOptions, MountSpec } from '../src/api.ts';
+import type { UmountOptions } from '../src/api-links.ts';
 import type { MountInfo } from '../src/api-storage.ts';
 import type { ArchiveSummary } from '../src/archive/options.ts';
 import { ArchiveError } from '../src/archive/archive-error.ts';
 import { LinuxError, linuxerr } from '../src/abi/errno.ts';
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from '../src/abi/fcntl.ts';
 import { Credentials } from '../src/auth/credentials.ts';
 import type {
   CheckResult,
@@ -24,6 +24,7 @@ import { openIdbDevice, openIdbStore } from '../src/store/idb-store.ts';
 import { StoreError } from '../src/store/store-error.ts';
 import type { Syscalls } from '../src/syscalls/table.ts';
 import type { StoreHolder } from '../src/vfs/filesystem.ts';
+import type { RemoteStatus } from '../src/vfs/remote-link.ts';
 import { InotifyInstance } from '../src/vfs/inotify.ts';
 import { type Exit, ProgramExit, type SignalName } from '../src/wasi/exit.ts';
 import { UnsuitableModule } from '../src/wasi/instantiate.ts';
@@ -31,11 +32,12 @@ import { Wasi } from '../src/wasi/wasi.ts';
 import { DEFAULT_MOUNTS } from './default-mounts.ts';
 import { findJspi, runInline } from './inline-task.ts';
 import { ArchiveHost } from './archive-host.ts';
-import { mountInfo } from './mount-info.ts';
+import { linkState, mountInfo } from './mount-info.ts';
 import { Jobs } from './jobs.ts';
 import { ModuleCache, type Progress } from './module-cache.ts';
 import { ProcessPool } from './process-pool.ts';
 import type {
+  BootRequest,
   CheckRequest,
   ConnectionStreams,
   ExportImageRequest,
@@ -54,10 +56,12 @@ import type {
   SnapshotRequest,
   SpawnRequest,
 } from './protocol.ts';
+import { programSpec } from './program-spec.ts';
 import { answerSnapshots } from './snapshot-host.ts';
 import { SocketListener } from './socket-host.ts';
 import { openStdio } from './stdio.ts';
 import { connectToGofer } from './connect-gofer.ts';
+import { type AskToken, joinToken } from './gofer-tokens.ts';
 import { StoreHost } from './store-host.ts';
 import { ChannelServer, makeChannel } from './syscall-channel.ts';
 import { openTabs } from './tabs.ts';
@@ -134,18 +138,28 @@ export class KernelHost implements KernelService {
   }
 
   boot(
-    options: Omit<BootOptions, 'signal' | 'persist' | 'onHolderChange'>,
+    options: BootRequest,
     onHolderChange?: BootOptions['onHolderChange'],
+    onLinkChange?: BootOptions['onLinkChange'],
+    askToken?: AskToken,
   ): Promise<Outcome<void>> {
     return this.#outcome(async () => {
       const mounts = { ...DEFAULT_MOUNTS, ...options.mounts };
+      for (const path of options.askedTokens) {
+        const spec = mounts[path];
+        assert(spec !== undefined && askToken !== undefined, 'a token of no mount');
+        mounts[path] = joinToken(path, spec, askToken);
+      }
       const { '/': root, ...others }: Record<string, MountSpec> = mounts;
       assert(root !== undefined);
       const { inotifyQueueMax } = options;
       const onHolderChanged = (source: string, holder: StoreHolder): void => {
         onHolderChange?.({ source, holder });
       };
-      const platform = { ...platformParts, onHolderChanged };
+      const onLinkChanged = (source: string, status: RemoteStatus): void => {
+        onLinkChange?.({ source, link: linkState(status) });
+      };
+      const platform = { ...platformParts, onHolderChanged, onLinkChanged };
       const kernel = await runAsync(Kernel.boot(platform, root, { inotifyQueueMax }));
       try {
         // Mount points before what lies beneath them.
@@ -418,12 +432,17 @@ export class KernelHost implements KernelService {
 
   // Mounts.
 
-  mount(path: string, spec: MountSpec): Promise<Outcome<void>> {
-    return this.#outcome(() => runAsync(this.#booted().kernel.mount(path, spec)));
+  mount(path: string, spec: MountSpec, askToken?: AskToken): Promise<Outcome<void>> {
+    const whole = askToken === undefined ? spec : joinToken(path, spec, askToken);
+    return this.#outcome(() => runAsync(this.#booted().kernel.mount(path, whole)));
   }
 
-  umount(path: string): Promise<Outcome<void>> {
-    return this.#outcome(() => runAsync(this.#booted().kernel.umount(path)));
+  umount(path: string, { force = false }: UmountOptions): Promise<Outcome<void>> {
+    return this.#outcome(() => runAsync(this.#booted().kernel.umount(path, { isForced: force })));
+  }
+
+  reconnect(path: string): Promise<Outcome<void>> {
+    return this.#outcome(() => runAsync(this.#booted().kernel.reconnect(path)));
   }
 
   remount(path: string, options: MountOptions): Promise<Outcome<void>> {
@@ -435,7 +454,9 @@ export class KernelHost implements KernelService {
   }
 
   mounts(): MountInfo[] {
-    return this.#booted().kernel.mounts.map(mountInfo);
+    const { kernel } = this.#booted();
+    kernel.measureLinks();
+    return kernel.mounts.map(mountInfo);
   }
 
   sync(): Promise<Outcome<void>> {
@@ -463,23 +484,4 @@ function transferBytes(outcome: Outcome<unknown>): Outcome<unknown> {
 
 function depthOf(path: string): number {
   return path.split('/').filter((part) => part !== '').length;
-}
-
-/** Opens the preopens, in order, from descriptor 3 on. Errors: those of opening a directory. */
-async function programSpec(request: SpawnRequest, task: Task, sys: Syscalls): Promise<ProgramSpec> {
-  const preopens: ProgramSpec['preopens'][number][] = [];
-  for (const [name, path] of request.preopens) {
-    const fd = await runAsync(sys.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0));
-    const { vd } = task.fds.get(fd);
-    const isRoot = vd.mount === task.root.mount && vd.dentry === task.root.dentry;
-    preopens.push({ fd, name, isRoot });
-  }
-  const { uid, gid, env, name, argv, cwd } = request;
-  const user = {
-    uid,
-    gid,
-    name: env['USER'] ?? (uid === 0 ? 'root' : `user${uid}`),
-    home: env['HOME'] ?? '/',
-  };
-  return { name, argv, env, cwd, user, preopens };
 }

@@ -3,6 +3,7 @@
 // over shared memory (worker/syscall-channel.ts).
 
 import type { BootOptions, ExitStatus, Isolation, MountOptions, MountSpec } from '../src/api.ts';
+import type { UmountOptions } from '../src/api-links.ts';
 import type { SnapshotInfo } from '../src/api-snapshots.ts';
 import type { MountInfo } from '../src/api-storage.ts';
 import type { ArchiveFormat, ArchiveProgress, ArchiveSummary } from '../src/archive/options.ts';
@@ -16,6 +17,7 @@ import type {
 } from '../src/image/options.ts';
 import type { Exit } from '../src/wasi/exit.ts';
 import type { User } from '../src/wasi/host-functions.ts';
+import type { AskToken } from './gofer-tokens.ts';
 
 /** Why a call failed, in a form that can be cloned. */
 export type Failure =
@@ -143,10 +145,22 @@ export type OnArchiveProgress = (progress: ArchiveProgress) => void;
 
 export type KillSignal = 'SIGKILL' | 'SIGINT' | 'SIGTERM';
 
+/** What of BootOptions the worker is told. */
+export interface BootRequest extends Omit<
+  BootOptions,
+  'signal' | 'persist' | 'onHolderChange' | 'onLinkChange'
+> {
+  /** Mount points of gofers whose tokens are to be asked for. */
+  readonly askedTokens: readonly string[];
+}
+
 export interface KernelService {
   boot(
-    options: Omit<BootOptions, 'signal' | 'persist' | 'onHolderChange'>,
+    options: BootRequest,
+    // Each an argument of its own: comlink looks for functions nowhere else.
     onHolderChange: BootOptions['onHolderChange'],
+    onLinkChange: BootOptions['onLinkChange'],
+    askToken: AskToken | undefined,
   ): Promise<Outcome<void>>;
   /** Calls an operation of FileService; `call` is a number by which it can be interrupted. */
   fs(name: string, args: readonly unknown[], call?: number): Promise<Outcome<unknown>>;
@@ -187,8 +201,10 @@ export interface KernelService {
   ): Promise<Outcome<number>>;
   exited(pid: number): Promise<ExitStatus>;
   kill(pid: number, signal: KillSignal): void;
-  mount(path: string, spec: MountSpec): Promise<Outcome<void>>;
-  umount(path: string): Promise<Outcome<void>>;
+  /** `askToken` if the token of a gofer is to be asked for. */
+  mount(path: string, spec: MountSpec, askToken: AskToken | undefined): Promise<Outcome<void>>;
+  umount(path: string, options: UmountOptions): Promise<Outcome<void>>;
+  reconnect(path: string): Promise<Outcome<void>>;
   remount(path: string, options: MountOptions): Promise<Outcome<void>>;
   mounts(): MountInfo[];
   sync(): Promise<Outcome<void>>;

@@ -1,6 +1,6 @@
 // A folder of this host in a page, by a real WebSocket.
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'playwright/test';
 import { startGofer } from '../support/gofers.ts';
@@ -27,6 +27,48 @@ test('a folder of another machine is mounted, read and written', async ({ kernel
     });
     expect(found.names.toSorted()).toEqual(['dir', 'hello.txt']);
     expect(await readFile(join(gofer.folder, 'dir', 'made.txt'), 'utf8')).toBe('from the page');
+    await kernelPage.evaluate(() => kernel.umount('/remote'));
+  } finally {
+    await gofer.close();
+  }
+});
+
+test('what happens on the host is told to who watches', async ({ kernelPage }) => {
+  const gofer = await startGofer();
+  try {
+    await mkdir(join(gofer.folder, 'dir'));
+    await kernelPage.evaluate(async (source) => {
+      await kernel.fs.mkdir('/remote');
+      await kernel.mount('/remote', { type: 'gofer', source });
+      const seen: string[] = [];
+      const abort = new AbortController();
+      const watcher = kernel.fs.watch('/remote', { recursive: true, signal: abort.signal });
+      const done = (async () => {
+        for await (const { type, path } of watcher) seen.push(`${type} ${path}`);
+      })();
+      Object.assign(globalThis, { seen, stop: () => (abort.abort(), done) });
+    }, gofer.url);
+    const seen = (): Promise<string[]> =>
+      kernelPage.evaluate(() => (globalThis as unknown as { seen: string[] }).seen);
+    // Once the watch is set.
+    await expect
+      .poll(async () => {
+        await writeFile(join(gofer.folder, 'dir', 'file'), 'from the host');
+        return seen();
+      })
+      .toContain('modify /remote/dir/file');
+    // What the page does itself is told once.
+    await kernelPage.evaluate(async () => {
+      await kernel.fs.writeFile('/remote/dir/own', 'from the page');
+      await kernel.sync();
+    });
+    await mkdir(join(gofer.folder, 'dir', 'mark'));
+    await expect.poll(seen).toContain('create /remote/dir/mark');
+    const own = (await seen()).filter((each) => each.endsWith('/own'));
+    expect(own).toEqual(['create /remote/dir/own', 'modify /remote/dir/own']);
+    await kernelPage.evaluate(() =>
+      (globalThis as unknown as { stop: () => Promise<void> }).stop(),
+    );
     await kernelPage.evaluate(() => kernel.umount('/remote'));
   } finally {
     await gofer.close();

@@ -3,7 +3,8 @@
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'playwright/test';
+import { expect, type Page, test } from 'playwright/test';
+import { startServer } from '../support/gofer-servers.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const README = readFileSync(`${ROOT}README.md`, 'utf8');
@@ -16,6 +17,18 @@ function promised(code: string): string[] {
 }
 
 const END = 'example ended';
+
+/** Address and path of the token, as an example has them that mounts a folder of this host. */
+const ADDRESS = 'ws://127.0.0.1:5640/';
+const TOKEN_PATH = '/gofer-token';
+
+/** The example with the address of a real gofer, whose token the page is told. */
+async function withGofer(page: Page, code: string) {
+  if (!code.includes(ADDRESS)) return { gofer: undefined, text: code };
+  const gofer = await startServer();
+  await page.route(`**${TOKEN_PATH}`, (route) => route.fulfill({ body: gofer.token }));
+  return { gofer, text: code.replace(ADDRESS, gofer.url) };
+}
 
 test('the README has examples that print something', () => {
   expect(examples.length).toBeGreaterThanOrEqual(3);
@@ -30,14 +43,19 @@ for (const [index, code] of examples.entries()) {
     });
     page.on('pageerror', (error) => printed.push(error.message));
     await page.goto(`/@fs${ROOT}test/browser/support/kernel-page.html`);
+    const { gofer, text } = await withGofer(page, code);
     const packaged = "from 'burrowfs'";
     expect(code).toContain(packaged);
     await page.addScriptTag({
       type: 'module',
-      content: `${code.replace(packaged, `from '/@fs${ROOT}src/index.ts'`)}
+      content: `${text.replace(packaged, `from '/@fs${ROOT}src/index.ts'`)}
         console.log('${END}');`,
     });
-    await expect.poll(() => printed.at(-1)).toBe(END);
-    expect(printed.slice(0, -1)).toEqual(promised(code));
+    try {
+      await expect.poll(() => printed.at(-1)).toBe(END);
+      expect(printed.slice(0, -1)).toEqual(promised(code));
+    } finally {
+      await gofer?.stop();
+    }
   });
 }

@@ -13,8 +13,10 @@ export interface FileTreeEvents {
   onMenu(node: TreeNode, x: number, y: number): void;
   onRename(node: TreeNode): void;
   onDelete(node: TreeNode): void;
-  /** A directory could not be opened because there is no kernel any more. */
+  /** A directory could not be read because there is no kernel any more. */
   onFailure(error: unknown): void;
+  /** Has a server what is at this path? */
+  isRemote(path: string): boolean;
 }
 
 export class FileTree {
@@ -30,7 +32,7 @@ export class FileTree {
 
   constructor(element: HTMLElement, fs: TreeFileSystem, events: FileTreeEvents) {
     this.#element = element;
-    this.#model = new TreeModel(fs);
+    this.#model = new TreeModel(fs, (path) => events.isRemote(path));
     this.#events = events;
     element.addEventListener('keydown', (event) => {
       this.#onKey(event);
@@ -78,6 +80,14 @@ export class FileTree {
 
   /** Looks for changes in the directories that are open. */
   async refresh(): Promise<void> {
+    this.#model.refreshRemote().then(
+      (hasChanged) => {
+        if (hasChanged) this.#render();
+      },
+      (error: unknown) => {
+        this.#events.onFailure(error);
+      },
+    );
     if (await this.#model.refresh()) this.#render();
   }
 

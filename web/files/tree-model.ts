@@ -2,6 +2,8 @@
 //
 // A directory is read when it is opened, and again when its modification time has changed. All
 // methods that read reject once the kernel has stopped; what was read before stays.
+//
+// Directories that a server has are refreshed apart from the others: it may not answer for long.
 
 import type { Dirent, FileSystem, Stats } from '../../src/index.ts';
 import { describeError, nullIfFsError } from '../shell/errors.ts';
@@ -49,8 +51,13 @@ export class TreeModel {
   /** The open directories, by path. Those below a closed one are remembered. */
   readonly #open = new Map<string, OpenDirectory>();
 
-  constructor(fs: TreeFileSystem) {
+  /** Those of servers that are being looked at. */
+  readonly #refreshing = new Set<string>();
+  readonly #isRemote: (path: string) => boolean;
+
+  constructor(fs: TreeFileSystem, isRemote: (path: string) => boolean = () => false) {
     this.#fs = fs;
+    this.#isRemote = isRemote;
   }
 
   isExpanded(path: string): boolean {
@@ -75,8 +82,25 @@ export class TreeModel {
 
   /** Reads open directories again if they have changed. Resolves to true if any had. */
   async refresh(): Promise<boolean> {
+    const local = [...this.#open].filter(([path]) => !this.#isRemote(path));
+    const changes = await Promise.all(local.map(([path, known]) => this.#refreshOne(path, known)));
+    return changes.some((hasChanged) => hasChanged);
+  }
+
+  /** The same of those that servers have, but for such as are being looked at already. */
+  async refreshRemote(): Promise<boolean> {
+    const remote = [...this.#open].filter(
+      ([path]) => this.#isRemote(path) && !this.#refreshing.has(path),
+    );
     const changes = await Promise.all(
-      [...this.#open].map(([path, known]) => this.#refreshOne(path, known)),
+      remote.map(async ([path, known]) => {
+        this.#refreshing.add(path);
+        try {
+          return await this.#refreshOne(path, known);
+        } finally {
+          this.#refreshing.delete(path);
+        }
+      }),
     );
     return changes.some((hasChanged) => hasChanged);
   }

@@ -15,6 +15,7 @@ const PATHS = {
   more: 'M3.5 8h.1M8 8h.1M12.5 8h.1',
   close: 'M4 4l8 8M12 4l-8 8',
   save: 'M2.5 2.5h8.5l2.5 2.5v8.5h-11zM5 2.5v4h5v-4M5 13.5v-4h6v4',
+  remote: 'M4 12.5a3 3 0 0 1-.5-5.9 4.5 4.5 0 0 1 8.7-.7A3.3 3.3 0 0 1 12 12.5z',
   panel: 'M1.5 2.5h13v11h-13zM6 2.5v11',
 } as const;
 

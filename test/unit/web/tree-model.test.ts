@@ -1,7 +1,7 @@
 // The file tree's model.
 
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { CHILDREN_MAX, TreeModel } from '../../../web/files/tree-model.ts';
+import { CHILDREN_MAX, type TreeFileSystem, TreeModel } from '../../../web/files/tree-model.ts';
 import { FakeFileSystem } from './fake-file-system.ts';
 
 let fs: FakeFileSystem;
@@ -25,6 +25,35 @@ function show(): string[] {
 }
 
 describe('the tree', () => {
+  test('is refreshed without waiting for a server, which is asked once at a time', async () => {
+    await fs.fill({ '/far/there': '' });
+    const waiting: (() => void)[] = [];
+    let isSlow = false;
+    const slow: TreeFileSystem = {
+      readdir: fs.readdir.bind(fs),
+      readlink: fs.readlink.bind(fs),
+      stat: async (path) => {
+        if (isSlow && path === '/far') await new Promise<void>((wake) => waiting.push(wake));
+        return fs.stat(path);
+      },
+    };
+    tree = new TreeModel(slow, (path) => path.startsWith('/far'));
+    await tree.expand('/');
+    await tree.expand('/far');
+    await fs.fill({ '/far/later': '', '/near': '' });
+    isSlow = true;
+    const refreshing = tree.refreshRemote();
+    expect(await tree.refreshRemote()).toBe(false);
+    expect(await tree.refresh()).toBe(true);
+    expect(show()).toContain(' near');
+    expect(show()).not.toContain('  later');
+    expect(waiting).toHaveLength(1);
+    isSlow = false;
+    waiting[0]!();
+    expect(await refreshing).toBe(true);
+    expect(show()).toContain('  later');
+  });
+
   test('lists directories and links to them first', () => {
     expect(show()).toEqual(['-/', ' +dir', ' +link', ' a.txt', ' b.txt', ' broken']);
     expect(tree.rows().map(({ node }) => node.target)).toEqual([
