@@ -56,7 +56,16 @@ function table(head, rows) {
 }
 
 /** What is to be reached: what it is, what it came to, the bound, and whether it holds. */
-function goalsOf({ operations, 'small-files': files, storage, tree, peers, memory, sparse }) {
+function goalsOf({
+  operations,
+  'small-files': files,
+  storage,
+  tree,
+  peers,
+  memory,
+  sparse,
+  gofer,
+}) {
   const goals = [];
   const add = (what, value, bound, isMet) => goals.push([what, value, bound, isMet]);
   const atMost = (what, value, bound) => add(what, factor(value), `≤ ${bound} ×`, value <= bound);
@@ -97,6 +106,39 @@ function goalsOf({ operations, 'small-files': files, storage, tree, peers, memor
   if (peak > 0) {
     const what = 'sparse file of 5 GiB: the page’s resident memory at its peak';
     add(what, mebibytes(peak), '< 300 MiB', peak < 300 * MIB);
+  }
+  goals.push(...goferGoals(gofer));
+  return goals;
+}
+
+/** Of what is done over a link whose answers take a while: its name, and round trips at most. */
+const TRIPS = {
+  stat: ['stat, a path of 8 components', 1],
+  'stat, again': ['the same again', 0],
+  'stat, again, writethrough': ['the same again, writethrough', 0],
+  'stat, again, shared': ['the same again, shared', 1],
+  'open, read, close': ['open, read and close a file of 4 KiB, 8 components down', 2],
+  'ls -l': ['ls -l of 1,000 files', 3],
+  // Two levels.
+  find: ['find over 10,000 files in 100 directories', 2.4],
+  'find, 9P': ['the same by a plain 9P client, one request at a time', undefined],
+  create: ['1,000 files of 4 KiB created, and sync', undefined],
+};
+
+function goferGoals(gofer) {
+  if (gofer === undefined) return [];
+  const { transfers, trips, mib } = gofer;
+  const goals = ['write', 'read'].map((work) => {
+    const of = (subject) => transfers[subject].map((each) => each[work]);
+    const value = ratioOf(of('frames'), of('gofer'));
+    const what = `gofer, ${mib} MiB ${work === 'write' ? 'written and fsynced' : 'read'}`;
+    const met = value >= 0.7;
+    return [`${what}: speed of a bare WebSocket’s`, factor(value), '≥ 0.7 ×', met];
+  });
+  for (const [name, [what, most]] of Object.entries(TRIPS)) {
+    if (most === undefined) continue;
+    const { rounds } = trips[name];
+    goals.push([`gofer, ${what}: round trips`, `${rounds}`, `≤ ${most}`, rounds <= most]);
   }
   return goals;
 }
@@ -356,6 +398,34 @@ function sparseSection({ sparse }) {
   ];
 }
 
+function goferSection({ gofer }) {
+  if (gofer === undefined) return [];
+  const { transfers, trips, mib, delayMs } = gofer;
+  const rate = (runs, work) =>
+    `${Math.round((mib * 1000) / median(runs.map((each) => each[work])))} MiB/s`;
+  const names = { gofer: 'Burrow, gofer', frames: 'bare WebSocket' };
+  const speeds = Object.entries(transfers).map(([subject, runs]) => [
+    names[subject],
+    rate(runs, 'write'),
+    rate(runs, 'read'),
+  ]);
+  const rows = Object.entries(TRIPS).map(([name, [what]]) => {
+    const { requests, rounds, ms } = trips[name];
+    return [what, `${requests}`, `${rounds}`, milliseconds(ms)];
+  });
+  return [
+    '## A gofer',
+    `\`burrowfs gofer\` in a process of its own on the same machine. A file of ${mib} MiB is ` +
+      'written and fsynced and, mounted anew, read. The bare WebSocket carries the same bytes to ' +
+      'and from another process that does nothing with them, in frames of 1 MiB, 16 at once.',
+    table(['', 'write', 'read'], speeds),
+    `The same with answers that take ${delayMs} ms. Each is done right after the mount, in ` +
+      'exclusive mode unless another is named. Round trips are those that somebody waited for ' +
+      'one after the other.',
+    table(['', 'requests', 'round trips', 'time'], rows),
+  ];
+}
+
 /** Writes the document if every suite was run; returns it in any case. */
 export async function writeResults(results, { path, suites }) {
   const load = results.load.map((value) => value.toFixed(1)).join(', ');
@@ -376,6 +446,7 @@ export async function writeResults(results, { path, suites }) {
     ...peersSection(results),
     ...memorySection(results),
     ...sparseSection(results),
+    ...goferSection(results),
   ].join('\n\n');
   // The format check looks at the committed results, too.
   const { format, resolveConfig } = await import('prettier');

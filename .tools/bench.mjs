@@ -3,8 +3,8 @@
 //
 //   npm run bench -- [--only <suite>] [--quick]
 //
-// Suites: operations, small-files, storage, tree, peers, memory, programs, sparse. Only a run of
-// all of them writes the results.
+// Suites: operations, small-files, storage, tree, peers, memory, programs, sparse, gofer. Only a
+// run of all of them writes the results.
 
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { watchInUse, watchResident } from './bench-memory.mjs';
+import { startGofers } from './bench-gofer.mjs';
 import { writeResults } from './bench-report.mjs';
 import { CHROMIUM_FLAGS, ROOT, ensureBrowser, ensureDependencies } from './setup.mjs';
 
@@ -25,6 +26,7 @@ const SUITES = [
   'memory',
   'programs',
   'sparse',
+  'gofer',
 ];
 const OPTIONS = {
   only: { type: 'string', multiple: true },
@@ -265,6 +267,25 @@ const MEASURE = {
       const watch = await watchResident(browser);
       const result = await page.evaluate(() => globalThis.bench.sparse());
       return { ...result, memory: await watch.stop() };
+    }),
+
+  gofer: (open, isQuick) =>
+    withBrowser(open, async ({ page }) => {
+      const gofers = await startGofers(new URL(page.url()).origin);
+      try {
+        const { addresses } = gofers;
+        const options = {
+          addresses,
+          mib: isQuick ? 32 : 256,
+          delayMs: 50,
+          rounds: isQuick ? 1 : 7,
+        };
+        const { mib, delayMs } = options;
+        const found = await page.evaluate((each) => globalThis.bench.gofer(each), options);
+        return { ...found, mib, delayMs };
+      } finally {
+        await gofers.close();
+      }
     }),
 };
 

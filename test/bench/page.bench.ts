@@ -1,5 +1,6 @@
 // The benchmarks' page. .tools/bench.mjs opens it and calls what it puts into `bench`.
 
+import { type GoferBenchOptions, type GoferResult, measureGofer } from './gofer.ts';
 import { measureOperations, type OperationOptions, type OperationSamples } from './operations.ts';
 import type { PeerTimes } from './peers.bench.ts';
 import { measurePeers, type PeersOptions } from './peers.ts';
@@ -27,6 +28,7 @@ const bench = {
     measureTree(options, report),
   peers: (options: PeersOptions): Promise<Record<string, PeerTimes[]>> =>
     measurePeers(options, report),
+  gofer: (options: GoferBenchOptions): Promise<GoferResult> => measureGofer(options, report),
   programs: (options: ProgramOptions): Promise<number[][]> => measurePrograms(options),
   sparse: (): Promise<SparseResult> => measureSparse(report),
 };

@@ -1,0 +1,6 @@
+// What links say that they must not, and clients that take all there is.
+
+import { LINK_FAMILIES } from './links.ts';
+import { runSequences } from './suite.ts';
+
+runSequences(LINK_FAMILIES);

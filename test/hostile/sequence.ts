@@ -1,0 +1,16 @@
+// A hostile sequence: what somebody does to a gofer's server, and what must hold afterwards.
+
+import type { Arena } from './arena.ts';
+
+/** Which server it is done to: see SERVERS. */
+export type ServerKind = 'plain' | 'readOnly' | 'mapped' | 'small';
+
+export interface Sequence {
+  readonly name: string;
+  /** Of this sequence. What must hold after each: Arena.check(). */
+  readonly holds: string;
+  readonly server?: ServerKind;
+  /** Descriptors that the server may still hold: those of sessions that wait for their clients. */
+  readonly fdsLeft?: number;
+  run(arena: Arena): Promise<void>;
+}
