@@ -26,6 +26,9 @@ const isolationHeaders: Record<string, string> = isIsolated
     }
   : {};
 
+/** What Vite denies by itself. */
+const DENIED = ['.env', '.env.*', '*.{crt,pem}', '**/.git/**'];
+
 /** Serves the playground's programs out of the cache; one that isn't there is fetched first. */
 function servePrograms(): Plugin {
   const middleware = (
@@ -78,7 +81,7 @@ export default defineConfig({
   server: {
     port: Number(process.env['PORT'] ?? 5173),
     headers: isolationHeaders,
-    fs: { allow: [ROOT] },
+    fs: { allow: [ROOT], deny: [...DENIED, '**/.playground/**'] },
   },
   preview: { headers: isolationHeaders },
   build: { target: 'esnext', outDir: `${ROOT}.cache/playground`, emptyOutDir: true },
