@@ -102,6 +102,7 @@ const LAYERS = {
     imports: [
       'src/fs/gofer/mount-options.ts',
       'src/fs/shared',
+      'src/link',
       'src/lisafs',
       'src/p9',
       'src/transport',
@@ -150,11 +151,12 @@ const LAYERS = {
     packages: ['node:', 'koffi'],
   },
   'src/lisafs': {
-    imports: ['src/served', 'src/transport', 'src/locks', 'src/abi', 'src/lib'],
+    imports: ['src/link', 'src/served', 'src/transport', 'src/locks', 'src/abi', 'src/lib'],
   },
   'src/p9': {
-    imports: ['src/lisafs', 'src/served', 'src/transport', 'src/locks', 'src/abi', 'src/lib'],
+    imports: ['src/link', 'src/served', 'src/transport', 'src/locks', 'src/abi', 'src/lib'],
   },
+  'src/link': { imports: ['src/transport', 'src/abi', 'src/lib'] },
   'src/served': { imports: ['src/abi', 'src/lib'] },
   'src/locks': { imports: ['src/abi', 'src/lib'] },
   'src/transport': { imports: ['src/abi', 'src/lib'], packages: ['ws'] },

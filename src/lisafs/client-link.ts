@@ -1,17 +1,10 @@
 // ClientLink: one link of a client's, from the first byte until it is gone.
 
 import { type LinuxError, linuxerr } from '../abi/errno.ts';
-import type { Clock } from '../lib/clock.ts';
-import { anyOf, type Op, type Wait, WaitQueue } from '../lib/op.ts';
+import { anyOf, type Op, WaitQueue } from '../lib/op.ts';
 import { WireError, WireWriter } from '../lib/wire-buffer.ts';
-import {
-  BUFFERED_BYTES_MAX,
-  CLOSE_NORMAL,
-  CLOSE_TOKEN_REFUSED,
-  type CloseInfo,
-  type Receiver,
-  type Transport,
-} from '../transport/transport.ts';
+import { Link, type LinkOptions } from '../link/link.ts';
+import type { Transport } from '../transport/transport.ts';
 import {
   decodeFrame,
   encodeRequest,
@@ -21,22 +14,6 @@ import {
   PAYLOAD_SIZE_MAX,
 } from './frame.ts';
 import { MESSAGES, type RequestOf, type ResponseOf } from './messages.ts';
-
-/** The server doesn't speak the protocol, or doesn't answer. Not 1000, which ends a session. */
-const CLOSE_PROTOCOL_ERROR = 4002;
-/** What a close frame has room for, if it is ASCII. */
-const REASON_MAX = 120;
-
-export interface LinkCounts {
-  sentBytes: number;
-  receivedBytes: number;
-}
-
-export interface LinkOptions {
-  readonly clock: Clock;
-  /** Of all links of a client. */
-  readonly counts: LinkCounts;
-}
 
 /** Who is told what comes once the session has begun. */
 export interface LinkUser {
@@ -49,76 +26,24 @@ interface SessionOutcome {
   readonly error?: LinuxError | undefined;
 }
 
-export class ClientLink implements Receiver {
-  readonly #transport: Transport;
-  readonly #options: LinkOptions;
+export class ClientLink extends Link<Frame> {
   headerVersion: HeaderVersion = 1;
   /** Most bytes of a reply. */
   replyMax = PAYLOAD_SIZE_MAX;
-  lastReceivedMs: number;
   #user: LinkUser | undefined;
   /** How Session was answered. */
   #session: SessionOutcome | undefined;
   /** What came before anybody was there to take it. */
   readonly #early: Frame[] = [];
-  #isGone = false;
-  #isClosedByServer = false;
-  #isTokenRefused = false;
-  #problem: string | undefined;
-  readonly #changed = new WaitQueue();
 
   constructor(transport: Transport, options: LinkOptions) {
-    this.#transport = transport;
-    this.#options = options;
-    this.lastReceivedMs = options.clock.monotonicMs();
+    super(transport, options);
     transport.start(this);
-  }
-
-  /** Nothing gets through any more. */
-  get isGone(): boolean {
-    return this.#isGone || !this.#transport.isOpen;
-  }
-
-  /** Woken when Session is answered, and when the link is gone. */
-  get changed(): Wait {
-    return this.#changed;
-  }
-
-  /** It is gone, and not because this side gave it up. */
-  get isClosedByServer(): boolean {
-    return this.#isClosedByServer;
-  }
-
-  /** Until its user has been told that it is gone. */
-  *gone(): Op<void> {
-    while (!this.#isGone) yield this.#changed;
-  }
-
-  /** Why it is gone, for people. */
-  get reason(): string {
-    return this.#problem ?? 'the link broke';
   }
 
   /** Most bytes of a request's payload. */
   get payloadMax(): number {
-    return this.#transport.messageSizeMax - HEADER_SIZE_MAX;
-  }
-
-  get bufferedBytes(): number {
-    return this.#transport.bufferedBytes;
-  }
-
-  get isCongested(): boolean {
-    return this.#transport.isOpen && this.#transport.bufferedBytes > BUFFERED_BYTES_MAX;
-  }
-
-  get drained(): Wait {
-    return this.#transport.drained;
-  }
-
-  send(frame: Uint8Array): void {
-    this.#options.counts.sentBytes += frame.length;
-    this.#transport.send(frame);
+    return this.transport.messageSizeMax - HEADER_SIZE_MAX;
   }
 
   /**
@@ -135,18 +60,18 @@ export class ClientLink implements Receiver {
     this.send(encodeRequest(new WireWriter(), options, 'Session', asked));
     let isLate = false;
     const late = new WaitQueue();
-    const cancel = this.#options.clock.setTimer(timeoutMs, () => {
+    const cancel = this.clock.setTimer(timeoutMs, () => {
       isLate = true;
       late.wakeAll();
     });
     try {
       while (this.#session === undefined) {
-        if (this.isGone) throw this.#isTokenRefused ? linuxerr.EACCES : linuxerr.EIO;
+        if (this.isGone) throw this.isTokenRefused ? linuxerr.EACCES : linuxerr.EIO;
         if (isLate) {
           this.fail('the server does not answer');
           throw linuxerr.ETIMEDOUT;
         }
-        yield anyOf([this.#changed, late]);
+        yield anyOf([this.changed, late]);
       }
     } finally {
       cancel();
@@ -157,7 +82,7 @@ export class ClientLink implements Receiver {
 
   /** At once: what comes next has the header that the answer says. */
   #begin({ mid, payload }: Frame): void {
-    this.#changed.wakeAll();
+    this.wake();
     try {
       if (mid === MESSAGES.Error.mid) {
         const { errno } = MESSAGES.Error.response.decode(payload);
@@ -186,22 +111,19 @@ export class ClientLink implements Receiver {
     return isFull ? linuxerr.EMFILE : linuxerr.EIO;
   }
 
-  onMessage(message: Uint8Array): void {
-    if (this.isGone) return;
-    this.lastReceivedMs = this.#options.clock.monotonicMs();
-    this.#options.counts.receivedBytes += message.length;
-    let frame: Frame;
-    try {
-      const { headerVersion, replyMax: payloadMax } = this;
-      frame = decodeFrame(message, { headerVersion, payloadMax });
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.fail(`the server sent what is no frame: ${error.message}`);
-      return;
-    }
+  protected override decode(message: Uint8Array): Frame {
+    const { headerVersion, replyMax: payloadMax } = this;
+    return decodeFrame(message, { headerVersion, payloadMax });
+  }
+
+  protected override take(frame: Frame): void {
     if (this.#session === undefined) this.#begin(frame);
     else if (this.#user === undefined) this.#early.push(frame);
     else this.#user.onFrame(frame);
+  }
+
+  protected override tellGone(): void {
+    this.#user?.onGone();
   }
 
   /** Skips Session, for a server that closes the link when it gets one. */
@@ -213,32 +135,6 @@ export class ClientLink implements Receiver {
   use(user: LinkUser): void {
     this.#user = user;
     for (const frame of this.#early.splice(0)) if (!this.isGone) user.onFrame(frame);
-    if (this.#isGone) user.onGone();
-  }
-
-  onClose({ reason, code, isLocal }: CloseInfo): void {
-    if (!isLocal) this.#problem ??= reason === '' ? `the server closed the link (${code})` : reason;
-    this.#isGone = true;
-    this.#isClosedByServer = !isLocal;
-    // A browser is told why by nothing but the code of a link that was opened.
-    this.#isTokenRefused = !isLocal && code === CLOSE_TOKEN_REFUSED;
-    this.#user?.onGone();
-    this.#changed.wakeAll();
-  }
-
-  /** Gives the link up. Returns what to throw, if anything is to be thrown. */
-  fail(problem: string): Error {
-    if (!this.isGone) {
-      this.#problem = problem;
-      const reason = problem.replaceAll(/[^ -~]/g, '?').slice(0, REASON_MAX);
-      this.#transport.close(CLOSE_PROTOCOL_ERROR, reason);
-    }
-    return linuxerr.EIO;
-  }
-
-  /** Says good-bye: the server forgets the session. */
-  close(): void {
-    this.#problem ??= 'the client has closed it';
-    this.#transport.close(CLOSE_NORMAL, 'the client has done');
+    if (this.hasToldGone) user.onGone();
   }
 }

@@ -3,9 +3,10 @@
 
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { type Op, startOp, type Wait, WaitQueue } from '../lib/op.ts';
+import type { Reply } from '../link/reply.ts';
 import type { ClientCalls } from './client-calls.ts';
 import type { MountedRoot } from './client-mount.ts';
-import { ClientRequest, type Reply, type ValuesOf } from './client-request.ts';
+import { ClientRequest, type ValuesOf } from './client-request.ts';
 import type { MessageName, ResponseOf } from './messages.ts';
 
 /** Calls that don't wait until the recovery is done. They fail with EIO if it came to nothing. */

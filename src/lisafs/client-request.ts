@@ -1,31 +1,14 @@
 // ClientRequest: what a client asks, from the call until the answer, over as many links and
 // sessions as that takes. It keeps the bytes it was sent as, to be sent again.
 
-import { type LinuxError, linuxerr } from '../abi/errno.ts';
-import { assert, assertDefined } from '../lib/assert.ts';
-import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
+import { linuxerr } from '../abi/errno.ts';
+import { assertDefined } from '../lib/assert.ts';
 import type { FieldTable, StructValues } from '../lib/wire.ts';
 import { WireWriter } from '../lib/wire-buffer.ts';
+import { Answered } from '../link/reply.ts';
 import { encodePayload, encodeRequest, type HeaderVersion, payloadOf, setTag } from './frame.ts';
 import { type MessageName, messageRow, type RequestOf } from './messages.ts';
 import { replyBytesMax } from './reply-size.ts';
-
-/** What comes of a request. */
-export interface Reply<T> {
-  readonly isSettled: boolean;
-  /**
-   * Waits for the answer. Who is interrupted meanwhile is told nothing more; the request is done
-   * all the same.
-   *
-   * Errors: the server's; EIO if the link is gone and nobody knows, or it can't be decoded.
-   */
-  wait(): Op<T>;
-  /**
-   * Calls `done` once: in the order in which answers and pushed messages come, before anything
-   * that waits goes on. At once if the answer is there. `done` must not throw.
-   */
-  onSettled(done: (error: LinuxError | undefined, value: T | undefined) => void): void;
-}
 
 /** What a request says; a function if FD ids in it may be others once a session was lost. */
 export type ValuesOf<Name extends MessageName> = RequestOf<Name> | (() => RequestOf<Name>);
@@ -59,7 +42,7 @@ interface EncodeOptions {
   readonly payloadMax: number;
 }
 
-export class ClientRequest implements Reply<unknown> {
+export class ClientRequest extends Answered {
   readonly name: MessageName;
   readonly kind: RequestKind;
   /** While it is under way. */
@@ -72,10 +55,6 @@ export class ClientRequest implements Reply<unknown> {
   #values: AnyValues | (() => AnyValues) | undefined;
   #frame: Uint8Array | undefined;
   #frameVersion: HeaderVersion = 2;
-  #outcome: { readonly error: LinuxError | undefined; readonly value: unknown } | undefined;
-  #callbacks: ((error: LinuxError | undefined, value: unknown) => void)[] = [];
-  readonly #settled = new WaitQueue();
-
   readonly #isRepeatable: boolean;
 
   constructor(
@@ -84,6 +63,7 @@ export class ClientRequest implements Reply<unknown> {
     kind: RequestKind,
     { isRepeatable = false }: SendOptions = {},
   ) {
+    super();
     this.name = name;
     this.kind = kind;
     this.#values = values;
@@ -154,35 +134,8 @@ export class ClientRequest implements Reply<unknown> {
     return frame;
   }
 
-  get isSettled(): boolean {
-    return this.#outcome !== undefined;
-  }
-
-  /** Woken when it is. */
-  get settled(): Wait {
-    return this.#settled;
-  }
-
-  settle(error: LinuxError | undefined, value?: unknown): void {
-    assert(this.#outcome === undefined, 'a request is answered twice');
-    this.#outcome = { error, value };
+  protected override forget(): void {
     this.#frame = undefined;
     this.#values = undefined;
-    const callbacks = this.#callbacks;
-    this.#callbacks = [];
-    for (const callback of callbacks) callback(error, value);
-    this.#settled.wakeAll();
-  }
-
-  *wait(): Op<unknown> {
-    while (this.#outcome === undefined) yield this.#settled;
-    const { error, value } = this.#outcome;
-    if (error !== undefined) throw error;
-    return value;
-  }
-
-  onSettled(done: (error: LinuxError | undefined, value: unknown) => void): void {
-    if (this.#outcome === undefined) this.#callbacks.push(done);
-    else done(this.#outcome.error, this.#outcome.value);
   }
 }

@@ -1,51 +1,30 @@
 // LisafsClient: the client's end of a link that may be slow and may break. It connects anew, goes
 // on with its session, and sends again what wasn't answered, so that a request is done once.
 //
-//   connecting ─ connected ⇄ reconnecting ⇄ failed;  all → closed
-//
 // Mirrors gVisor pkg/lisafs/client.go in what it does for a filesystem.
 
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { assertDefined } from '../lib/assert.ts';
-import { anyOf, type Interruption, type Op, runAsync, timer, WaitQueue } from '../lib/op.ts';
-import { Backoff, jitterFrom } from './client-backoff.ts';
+import { anyOf, type Op } from '../lib/op.ts';
+import { Connection, type LinkStatus } from '../link/connection.ts';
+import { LinkError } from '../link/open-transport.ts';
+import type { Reply } from '../link/reply.ts';
 import { ClientCalls } from './client-calls.ts';
 import { ClosedFds } from './client-closes.ts';
-import { LinkError, openTransport } from './client-connect.ts';
-import { KeepAlive } from './client-keep-alive.ts';
 import { ClientLink } from './client-link.ts';
 import { mount, type MountedRoot } from './client-mount.ts';
-import type { LinkStatus, LisafsClientOptions } from './client-options.ts';
+import type { LisafsClientOptions } from './client-options.ts';
 import { Recovery } from './client-recovery.ts';
-import { ClientRequest, type Reply, type SendOptions, type ValuesOf } from './client-request.ts';
+import { ClientRequest, type SendOptions, type ValuesOf } from './client-request.ts';
 import type { MessageName, ResponseOf } from './messages.ts';
 import { CLIENT_FD_MIN } from './records.ts';
 
-/** How long opening a link may take. */
-const CONNECT_MS = 20_000;
-/** Time between attempts when nobody waits for them any more. */
-const FAILED_RETRY_MS = 30_000;
-/** A link that held so long was a good one: the next attempt is made soon. */
-const STABLE_MS = 10_000;
-
 const NO_SESSION = new Uint8Array(0);
-
-/** The client is closed, whatever it was doing. */
-class ClosedError extends Error {
-  override readonly name = 'ClosedError';
-}
 
 export class LisafsClient {
   readonly #options: LisafsClientOptions;
   readonly #calls: ClientCalls;
-  readonly #keepAlive: KeepAlive;
-  readonly #backoff: Backoff;
-  readonly #counts = { sentBytes: 0, receivedBytes: 0 };
-  #state: LinkStatus['state'] = 'connecting';
-  #reason: string | undefined;
-  #reconnectCount = 0;
-  #link: ClientLink | undefined;
-  #connectedMs = 0;
+  readonly #connection: Connection;
   #sessionId: Uint8Array = NO_SESSION;
   #sessionNumber = 0;
   /** There was a session once, so the server knows what that is. */
@@ -54,14 +33,6 @@ export class LisafsClient {
   #recovery: Recovery | undefined;
   /** One that has come to nothing and hasn't ended yet. */
   #oldRecovery: Recovery | undefined;
-  #cancelDeadline: (() => void) | undefined;
-  #isOverdue = false;
-  /** Trying again would be of no use. */
-  #isRefused = false;
-  #isHurried = false;
-  #isClosing = false;
-  #interrupt: ((reason: Error) => void) | undefined;
-  readonly #changed = new WaitQueue();
   #lastFd = CLIENT_FD_MIN - 1;
   readonly #closedFds: ClosedFds;
 
@@ -73,43 +44,38 @@ export class LisafsClient {
    */
   static *connect(options: LisafsClientOptions): Op<LisafsClient> {
     const client = new LisafsClient(options);
-    client.#report();
-    try {
-      yield* client.#establish();
-    } catch (error) {
-      client.#end(error instanceof LinkError ? error.message : undefined);
-      throw error instanceof LinkError ? error.error : error;
-    }
-    client.#keepConnected();
+    yield* client.#connection.open();
     return client;
   }
 
   private constructor(options: LisafsClientOptions) {
-    const { clock, random } = options;
+    const { clock } = options;
     this.#options = options;
-    this.#backoff = new Backoff(random ?? jitterFrom(clock));
     this.#closedFds = new ClosedFds((fds) => {
-      if (this.#state !== 'closed') this.#calls.add(new ClientRequest('Close', { fds }, 'close'));
-    });
-    this.#keepAlive = new KeepAlive({
-      clock,
-      ping: (onAnswered) => this.#ping(onAnswered),
-      isAwaiting: () => this.#calls.isAwaiting,
-      onLatency: () => {
-        this.#report();
-      },
+      if (!this.#connection.isClosed) this.#calls.add(new ClientRequest('Close', { fds }, 'close'));
     });
     this.#calls = new ClientCalls({
       clock,
       onPush: (...push) => {
-        if (push[0] === 'Drain') this.#backoff.reset();
+        if (push[0] === 'Drain') this.#connection.resetBackoff();
         options.onPush(...push);
       },
       onAwaiting: () => {
-        this.#keepAlive.onAwaiting();
+        this.#connection.keepAlive.onAwaiting();
       },
       onLinkGone: () => {
-        this.#onLinkGone();
+        this.#connection.onLinkGone();
+      },
+    });
+    this.#connection = new Connection(options, {
+      calls: this.#calls,
+      establish: () => this.#establish(),
+      probe: () => {
+        const ping = ClientRequest.ping();
+        return this.#calls.probe(ping) ? ping : undefined;
+      },
+      onEnd: () => {
+        this.#recovery?.supersede();
       },
     });
   }
@@ -135,15 +101,7 @@ export class LisafsClient {
   }
 
   get status(): LinkStatus {
-    return {
-      state: this.#state,
-      reason: this.#reason,
-      latencyMs: this.#keepAlive.latencyMs,
-      requestCount: this.#calls.requestCount,
-      sentBytes: this.#counts.sentBytes,
-      receivedBytes: this.#counts.receivedBytes,
-      reconnectCount: this.#reconnectCount,
-    };
+    return this.#connection.status;
   }
 
   // ---- Calls ----
@@ -159,8 +117,7 @@ export class LisafsClient {
     options?: SendOptions,
   ): Reply<ResponseOf<Name>> {
     const request = new ClientRequest(name, values, 'call', options);
-    const isUseless = this.#isClosing || this.#state === 'failed' || this.#state === 'closed';
-    if (isUseless) request.settle(linuxerr.EIO);
+    if (this.#connection.isOver) request.settle(linuxerr.EIO);
     else this.#calls.add(request);
     return request as Reply<unknown> as Reply<ResponseOf<Name>>;
   }
@@ -186,199 +143,55 @@ export class LisafsClient {
     this.#closedFds.add(fd);
   }
 
-  #ping(onAnswered: () => void): boolean {
-    const request = ClientRequest.ping();
-    if (!this.#calls.probe(request)) return false;
-    request.onSettled((error) => {
-      if (error === undefined) onAnswered();
-    });
-    return true;
-  }
-
   /** Measures the round trip, if that can be at the moment. */
   measure(): void {
-    const { clock } = this.#options;
-    const sentMs = clock.monotonicMs();
-    this.#ping(() => {
-      this.#keepAlive.measured(clock.monotonicMs() - sentMs, 'Ping');
-    });
+    this.#connection.measure();
   }
 
   // ---- By hand ----
 
   /** Tries again now, and calls wait for it. Does nothing while there is a link. */
   reconnectNow(): void {
-    if (this.#state !== 'failed' && this.#state !== 'reconnecting') return;
-    this.#backoff.reset();
-    this.#isRefused = false;
-    this.#isHurried = true;
-    if (this.#state === 'failed') {
-      this.#setState('reconnecting', this.#reason);
-      this.#startDeadline();
-    }
-    this.#changed.wakeAll();
+    this.#connection.reconnectNow();
   }
 
   /** Sends what waits to be sent, and ends the session when it is answered, or time is up. */
   *close(): Op<void> {
-    if (this.#state === 'closed') return;
+    if (this.#connection.isClosed) return;
     this.#closedFds.flush();
-    this.#isClosing = true;
-    const { clock, timeoutMs } = this.#options;
-    const endMs = clock.monotonicMs() + timeoutMs;
-    try {
-      while (!this.#calls.isIdle && this.#state !== 'failed' && clock.monotonicMs() < endMs) {
-        const late = timer(clock, endMs - clock.monotonicMs());
-        yield anyOf([this.#calls.idle, this.#changed, late]);
-      }
-    } finally {
-      this.#end('the client is closed');
-    }
+    yield* this.#connection.close();
   }
 
   /** Ends at once: what waits fails with EIO. The server keeps the session for its grace. */
   abort(): void {
-    this.#end('the link was given up');
-  }
-
-  #end(reason: string | undefined): void {
-    if (this.#state === 'closed') return;
-    this.#stopDeadline();
-    this.#keepAlive.stop();
-    this.#setState('closed', reason);
-    this.#recovery?.supersede();
-    this.#calls.failAll();
-    this.#link?.close();
-    this.#interrupt?.(new ClosedError('the client is closed'));
-    this.#changed.wakeAll();
-  }
-
-  // ---- Links ----
-
-  /** Looks after the link until the client is closed. */
-  #keepConnected(): void {
-    const interruption: Interruption = {
-      subscribe: (onInterrupt) => {
-        this.#interrupt = onInterrupt;
-        return () => {
-          this.#interrupt = undefined;
-        };
-      },
-    };
-    runAsync(this.#maintain(), interruption).catch((error: unknown) => {
-      if (error instanceof ClosedError) return;
-      this.#end('something went wrong in this client');
-      throw error;
-    });
-  }
-
-  *#maintain(): Op<void> {
-    while (this.#state !== 'closed') {
-      yield* assertDefined(this.#link).gone();
-      yield* this.#reconnect();
-    }
-  }
-
-  *#reconnect(): Op<void> {
-    for (;;) {
-      yield* this.#pause();
-      try {
-        yield* this.#establish();
-        return;
-      } catch (error) {
-        if (!(error instanceof LinkError)) throw error;
-        this.#onAttemptFailed(error);
-      }
-    }
-  }
-
-  *#pause(): Op<void> {
-    const { clock } = this.#options;
-    const backoffMs = this.#backoff.next();
-    const delayMs = this.#state === 'failed' ? Math.max(FAILED_RETRY_MS, backoffMs) : backoffMs;
-    const dueMs = clock.monotonicMs() + delayMs;
-    while (!this.#isHurried && (this.#isRefused || clock.monotonicMs() < dueMs)) {
-      const waits = this.#isRefused ? [] : [timer(clock, dueMs - clock.monotonicMs())];
-      yield anyOf([this.#changed, ...waits]);
-    }
-    this.#isHurried = false;
-  }
-
-  #onAttemptFailed({ error, message }: LinkError): void {
-    this.#isRefused = error === linuxerr.EACCES && this.#options.newToken !== true;
-    if (this.#isRefused || this.#isOverdue) this.#fail(message);
-    else if (message !== this.#reason) this.#setState(this.#state, message);
-  }
-
-  /** Calls have waited for long enough. */
-  #fail(reason: string): void {
-    this.#stopDeadline();
-    this.#setState('failed', reason);
-    this.#calls.failAll();
-    this.#changed.wakeAll();
-  }
-
-  #startDeadline(): void {
-    this.#stopDeadline();
-    const { clock, timeoutMs } = this.#options;
-    this.#cancelDeadline = clock.setTimer(timeoutMs, () => {
-      this.#isOverdue = true;
-      // With a link it goes on; if that breaks as well, enough is enough.
-      if (!this.#calls.hasLink) this.#fail(this.#reason ?? 'there is no link');
-    });
-  }
-
-  #stopDeadline(): void {
-    this.#cancelDeadline?.();
-    this.#cancelDeadline = undefined;
-    this.#isOverdue = false;
-  }
-
-  #onLinkGone(): void {
-    this.#keepAlive.stop();
-    const reason = this.#link?.reason;
-    if (this.#state === 'connected') {
-      const heldMs = this.#options.clock.monotonicMs() - this.#connectedMs;
-      if (heldMs >= STABLE_MS) this.#backoff.reset();
-      this.#setState('reconnecting', reason);
-      this.#startDeadline();
-    } else if (this.#isOverdue) this.#fail(reason ?? 'there is no link');
-  }
-
-  #setState(state: LinkStatus['state'], reason: string | undefined): void {
-    this.#state = state;
-    this.#reason = reason;
-    this.#report();
-  }
-
-  #report(): void {
-    this.#options.onStatus?.(this.status);
+    this.#connection.abort();
   }
 
   // ---- Sessions ----
 
   /** A link, and a session on it. Errors: LinkError. */
   *#establish(): Op<void> {
-    const link = yield* this.#openLink();
+    let link = yield* this.#openLink();
     try {
       let answer = yield* this.#startSession(link);
       if (answer === 'unknown') {
         yield* link.gone();
-        const other = yield* this.#openLink();
-        other.skipSession();
+        link = yield* this.#openLink();
+        link.skipSession();
         answer = undefined;
       }
-      yield* this.#begin(assertDefined(this.#link), answer);
+      yield* this.#begin(link, answer);
     } catch (error) {
-      yield* this.#giveUp(assertDefined(this.#link), error);
+      yield* this.#giveUp(link, error);
     }
   }
 
   *#openLink(): Op<ClientLink> {
-    const { connect, clock } = this.#options;
-    const transport = yield* openTransport({ connect, clock, timeoutMs: CONNECT_MS });
-    this.#link = new ClientLink(transport, { clock, counts: this.#counts });
-    return this.#link;
+    const { clock } = this.#options;
+    const transport = yield* this.#connection.openTransport();
+    const link = new ClientLink(transport, { clock, counts: this.#connection.counts });
+    this.#connection.use(link);
+    return link;
   }
 
   /** Errors: LinkError; what isn't expected. */
@@ -406,10 +219,10 @@ export class LisafsClient {
       if (this.#root !== undefined) this.#recovery = new Recovery(mounted, this.#calls);
       this.#root = mounted;
     }
-    this.#keepAlive.start(link);
+    this.#connection.keepAlive.start(link);
     if (this.#recovery !== undefined) yield* this.#recover(link, this.#recovery);
     if (link.isGone) throw linuxerr.EIO;
-    this.#onConnected();
+    this.#connection.onConnected();
   }
 
   /** 'unknown' if the server has closed the link rather than answer. Errors: LinuxError. */
@@ -418,15 +231,15 @@ export class LisafsClient {
     const sentMs = clock.monotonicMs();
     const asked = { headerVersion: 2, sessionId: this.#sessionId, ...this.#calls.seen };
     try {
-      const answer = yield* link.startSession(asked, this.#keepAlive.patienceMs);
+      const answer = yield* link.startSession(asked, this.#connection.keepAlive.patienceMs);
       if (answer !== undefined) this.#hasHadSession = true;
       if (answer?.isResumed === true && this.#sessionId.length === 0) {
         throw link.fail('the server goes on with a session that there was not');
       }
-      this.#keepAlive.measured(clock.monotonicMs() - sentMs, 'Session');
+      this.#connection.keepAlive.measured(clock.monotonicMs() - sentMs, 'Session');
       return answer;
     } catch (error) {
-      if (error === linuxerr.ETIMEDOUT) this.#keepAlive.onLate();
+      if (error === linuxerr.ETIMEDOUT) this.#connection.keepAlive.onLate();
       const isUnknown = link.isClosedByServer && !this.#hasHadSession;
       if (error instanceof LinuxError && error !== linuxerr.EACCES && isUnknown) return 'unknown';
       throw error;
@@ -444,13 +257,9 @@ export class LisafsClient {
   }
 
   *#mount(link: ClientLink): Op<MountedRoot> {
-    const { clock, attach } = this.#options;
-    const cancel = clock.setTimer(this.#keepAlive.patienceMs, () => {
-      this.#keepAlive.onLate();
-      link.fail('the server does not answer');
-    });
+    const cancel = this.#connection.limitPatience(link);
     try {
-      return yield* mount(this.#calls, link, attach);
+      return yield* mount(this.#calls, link, this.#options.attach);
     } finally {
       cancel();
     }
@@ -475,13 +284,5 @@ export class LisafsClient {
       throw linuxerr.EIO;
     }
     this.#recovery = undefined;
-  }
-
-  #onConnected(): void {
-    if (this.#state !== 'connecting') this.#reconnectCount++;
-    this.#stopDeadline();
-    this.#connectedMs = this.#options.clock.monotonicMs();
-    this.#setState('connected', undefined);
-    this.#calls.release();
   }
 }

@@ -1,10 +1,9 @@
 // P9Request: what a client asks, from the call until the answer, over as many links as that takes.
 
-import { type LinuxError, linuxerr } from '../abi/errno.ts';
-import { assert } from '../lib/assert.ts';
-import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
+import { linuxerr } from '../abi/errno.ts';
+import type { Op } from '../lib/op.ts';
 import { WireWriter } from '../lib/wire-buffer.ts';
-import type { Reply } from '../lisafs/client-request.ts';
+import { Answered } from '../link/reply.ts';
 import { encodeT, MSIZE_MAX } from './frame.ts';
 import type { MessageName, TMessage } from './messages.ts';
 
@@ -57,7 +56,7 @@ export interface RequestOptions {
   readonly onAbandoned?: (request: P9Request) => void;
 }
 
-export class P9Request implements Reply<unknown> {
+export class P9Request extends Answered {
   readonly name: MessageName;
   readonly kind: RequestKind;
   readonly values: Values;
@@ -67,16 +66,14 @@ export class P9Request implements Reply<unknown> {
   isAbandoned = false;
   readonly #onAbandoned: ((request: P9Request) => void) | undefined;
   #frame: Uint8Array | undefined;
-  #outcome: { readonly error: LinuxError | undefined; readonly value: unknown } | undefined;
-  #callbacks: ((error: LinuxError | undefined, value: unknown) => void)[] = [];
   #waiterCount = 0;
-  readonly #settled = new WaitQueue();
 
   constructor(
     name: MessageName,
     values: Readonly<Record<string, unknown>>,
     { kind, onAbandoned }: RequestOptions,
   ) {
+    super();
     this.name = name;
     this.kind = kind;
     this.values = values;
@@ -119,35 +116,18 @@ export class P9Request implements Reply<unknown> {
     return frame;
   }
 
-  get isSettled(): boolean {
-    return this.#outcome !== undefined;
-  }
-
-  get settled(): Wait {
-    return this.#settled;
-  }
-
-  settle(error: LinuxError | undefined, value?: unknown): void {
-    assert(this.#outcome === undefined, 'a request is answered twice');
-    this.#outcome = { error, value };
+  protected override forget(): void {
     this.#frame = undefined;
-    const callbacks = this.#callbacks;
-    this.#callbacks = [];
-    for (const callback of callbacks) callback(error, value);
-    this.#settled.wakeAll();
   }
 
-  *wait(): Op<unknown> {
+  override *wait(): Op<unknown> {
     this.#waiterCount++;
     try {
-      while (this.#outcome === undefined) yield this.#settled;
+      return yield* super.wait();
     } finally {
       this.#waiterCount--;
       this.#checkAbandoned();
     }
-    const { error, value } = this.#outcome;
-    if (error !== undefined) throw error;
-    return value;
   }
 
   #checkAbandoned(): void {
@@ -157,10 +137,5 @@ export class P9Request implements Reply<unknown> {
     if (!this.isRetrySafe || this.name === 'write' || this.name === 'setattr') return;
     this.isAbandoned = true;
     this.#onAbandoned(this);
-  }
-
-  onSettled(done: (error: LinuxError | undefined, value: unknown) => void): void {
-    if (this.#outcome === undefined) this.#callbacks.push(done);
-    else done(this.#outcome.error, this.#outcome.value);
   }
 }

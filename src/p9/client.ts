@@ -3,12 +3,10 @@
 
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { assertDefined } from '../lib/assert.ts';
-import { anyOf, type Interruption, type Op, runAsync, timer, WaitQueue } from '../lib/op.ts';
-import { Backoff, jitterFrom } from '../lisafs/client-backoff.ts';
-import { LinkError, openTransport } from '../lisafs/client-connect.ts';
-import { KeepAlive } from '../lisafs/client-keep-alive.ts';
-import type { LinkStatus } from '../lisafs/client-options.ts';
-import type { Reply } from '../lisafs/client-request.ts';
+import type { Op } from '../lib/op.ts';
+import { Connection, type LinkStatus } from '../link/connection.ts';
+import { LinkError } from '../link/open-transport.ts';
+import type { Reply } from '../link/reply.ts';
 import { P9Calls, UNUSED_TAG } from './client-calls.ts';
 import { P9Link } from './client-link.ts';
 import type { P9ClientOptions, RestoringCalls } from './client-options.ts';
@@ -17,44 +15,17 @@ import { agreeOnVersion, attach, type P9Root } from './client-session.ts';
 import { payloadSizeMax } from './frame.ts';
 import { type MessageName, messageRow, type RMessage, type TMessage } from './messages.ts';
 
-/** How long opening a link may take. */
-const CONNECT_MS = 20_000;
-/** Time between attempts when nobody waits for them any more. */
-const FAILED_RETRY_MS = 30_000;
-/** A link that held so long was a good one: the next attempt is made soon. */
-const STABLE_MS = 10_000;
-
-/** The client is closed, whatever it was doing. */
-class ClosedError extends Error {
-  override readonly name = 'ClosedError';
-}
-
 export class P9Client {
   readonly #options: P9ClientOptions;
   readonly #calls: P9Calls;
-  readonly #keepAlive: KeepAlive;
-  readonly #backoff: Backoff;
+  readonly #connection: Connection;
   readonly #rootFid: number;
-  readonly #changed = new WaitQueue();
-  readonly #counts = { sentBytes: 0, receivedBytes: 0 };
-  #state: LinkStatus['state'] = 'connecting';
-  #reason: string | undefined;
-  #reconnectCount = 0;
-  #link: P9Link | undefined;
-  #connectedMs = 0;
   #root: P9Root | undefined;
   #version = 0;
   #versionMax: number;
   #payloadMax = 0;
   /** Counts sessions: fids are of one. */
   #sessionCount = 0;
-  #cancelDeadline: (() => void) | undefined;
-  #isOverdue = false;
-  /** Trying again would be of no use. */
-  #isRefused = false;
-  #isHurried = false;
-  #isClosing = false;
-  #interrupt: ((reason: Error) => void) | undefined;
 
   /**
    * Connects and attaches. Errors: those of `connect`; the server's of attaching; EPROTONOSUPPORT,
@@ -62,36 +33,28 @@ export class P9Client {
    */
   static *connect(options: P9ClientOptions): Op<P9Client> {
     const client = new P9Client(options);
-    client.#report();
-    try {
-      yield* client.#establishFirst();
-    } catch (error) {
-      client.#end(error instanceof LinkError ? error.message : undefined);
-      throw error instanceof LinkError ? error.error : error;
-    }
-    client.#keepConnected();
+    yield* client.#connection.open();
     return client;
   }
 
   private constructor(options: P9ClientOptions) {
-    const { clock, random } = options;
     this.#options = options;
     this.#versionMax = options.versionMax;
-    this.#backoff = new Backoff(random ?? jitterFrom(clock));
-    this.#keepAlive = new KeepAlive({
-      clock,
-      ping: (onAnswered) => this.#ping(onAnswered),
-      isAwaiting: () => this.#calls.isAwaiting,
-      onLatency: () => {
-        this.#report();
-      },
-    });
     this.#calls = new P9Calls({
       onAwaiting: () => {
-        this.#keepAlive.onAwaiting();
+        this.#connection.keepAlive.onAwaiting();
       },
       onLinkGone: () => {
-        this.#onLinkGone();
+        this.#connection.onLinkGone();
+      },
+    });
+    this.#connection = new Connection(options, {
+      calls: this.#calls,
+      establish: () => this.#establish(),
+      // The message that does least: what it is to flush was never sent.
+      probe: () => {
+        const flush = new P9Request('flush', { oldtag: UNUSED_TAG }, { kind: 'probe' });
+        return this.#calls.probe(flush) ? flush : undefined;
       },
     });
     this.#rootFid = this.#calls.fids.allocate();
@@ -128,15 +91,7 @@ export class P9Client {
   }
 
   get status(): LinkStatus {
-    return {
-      state: this.#state,
-      reason: this.#reason,
-      latencyMs: this.#keepAlive.latencyMs,
-      requestCount: this.#calls.requestCount,
-      sentBytes: this.#counts.sentBytes,
-      receivedBytes: this.#counts.receivedBytes,
-      reconnectCount: this.#reconnectCount,
-    };
+    return this.#connection.status;
   }
 
   // ---- Calls ----
@@ -165,8 +120,7 @@ export class P9Client {
         this.#calls.abandon(abandoned);
       },
     });
-    const isOver = this.#isClosing || this.#state === 'failed' || this.#state === 'closed';
-    if (isOver && kind === 'call') request.settle(linuxerr.EIO);
+    if (this.#connection.isOver && kind === 'call') request.settle(linuxerr.EIO);
     else this.#calls.add(request);
     return request as Reply<unknown> as Reply<RMessage<Name>>;
   }
@@ -186,202 +140,61 @@ export class P9Client {
     if (fid !== this.#rootFid) this.#calls.fids.doom(fid);
   }
 
-  /** The message that does least: what it is to flush was never sent. */
-  #ping(onAnswered: () => void): boolean {
-    const request = new P9Request('flush', { oldtag: UNUSED_TAG }, { kind: 'probe' });
-    if (!this.#calls.probe(request)) return false;
-    request.onSettled((error) => {
-      if (error === undefined) onAnswered();
-    });
-    return true;
-  }
-
   /** Asks the server, if there is a link, how long a round trip takes; the status says it later. */
   measure(): void {
-    const { clock } = this.#options;
-    const sentMs = clock.monotonicMs();
-    this.#ping(() => {
-      this.#keepAlive.measured(clock.monotonicMs() - sentMs, 'Ping');
-    });
+    this.#connection.measure();
   }
 
   // ---- By hand ----
 
   /** Tries again now, and calls wait for it. Does nothing while there is a link. */
   reconnectNow(): void {
-    if (this.#state !== 'failed' && this.#state !== 'reconnecting') return;
-    this.#backoff.reset();
-    this.#isRefused = false;
-    this.#isHurried = true;
-    if (this.#state === 'failed') {
-      this.#setState('reconnecting', this.#reason);
-      this.#startDeadline();
-    }
-    this.#changed.wakeAll();
+    this.#connection.reconnectNow();
   }
 
   /** Sends what waits to be sent, and closes the link when it is answered, or time is up. */
   *close(): Op<void> {
-    if (this.#state === 'closed') return;
+    if (this.#connection.isClosed) return;
     this.#calls.flushClunks();
-    this.#isClosing = true;
-    const { clock, timeoutMs } = this.#options;
-    const endMs = clock.monotonicMs() + timeoutMs;
-    try {
-      while (!this.#calls.isIdle && this.#state !== 'failed' && clock.monotonicMs() < endMs) {
-        const late = timer(clock, endMs - clock.monotonicMs());
-        yield anyOf([this.#calls.idle, this.#changed, late]);
-      }
-    } finally {
-      this.#end('the client is closed');
-    }
+    yield* this.#connection.close();
   }
 
   /** Ends at once: what waits fails with EIO. */
   abort(): void {
-    this.#end('the link was given up');
-  }
-
-  #end(reason: string | undefined): void {
-    if (this.#state === 'closed') return;
-    this.#stopDeadline();
-    this.#keepAlive.stop();
-    this.#setState('closed', reason);
-    this.#calls.failAll();
-    this.#link?.close();
-    this.#interrupt?.(new ClosedError('the client is closed'));
-    this.#changed.wakeAll();
-  }
-
-  // ---- Links ----
-
-  /** Looks after the link until the client is closed. */
-  #keepConnected(): void {
-    const interruption: Interruption = {
-      subscribe: (onInterrupt) => {
-        this.#interrupt = onInterrupt;
-        return () => {
-          this.#interrupt = undefined;
-        };
-      },
-    };
-    runAsync(this.#maintain(), interruption).catch((error: unknown) => {
-      if (error instanceof ClosedError) return;
-      this.#end('something went wrong in this client');
-      throw error;
-    });
-  }
-
-  *#maintain(): Op<void> {
-    while (this.#state !== 'closed') {
-      yield* assertDefined(this.#link).gone();
-      yield* this.#reconnect();
-    }
-  }
-
-  *#reconnect(): Op<void> {
-    for (;;) {
-      yield* this.#pause();
-      try {
-        yield* this.#establish();
-        return;
-      } catch (error) {
-        if (!(error instanceof LinkError)) throw error;
-        this.#onAttemptFailed(error);
-      }
-    }
-  }
-
-  *#pause(): Op<void> {
-    const { clock } = this.#options;
-    const backoffMs = this.#backoff.next();
-    const delayMs = this.#state === 'failed' ? Math.max(FAILED_RETRY_MS, backoffMs) : backoffMs;
-    const dueMs = clock.monotonicMs() + delayMs;
-    while (!this.#isHurried && (this.#isRefused || clock.monotonicMs() < dueMs)) {
-      const waits = this.#isRefused ? [] : [timer(clock, dueMs - clock.monotonicMs())];
-      yield anyOf([this.#changed, ...waits]);
-    }
-    this.#isHurried = false;
-  }
-
-  #onAttemptFailed({ error, message }: LinkError): void {
-    this.#isRefused = error === linuxerr.EACCES && this.#options.newToken !== true;
-    if (this.#isRefused || this.#isOverdue) this.#fail(message);
-    else if (message !== this.#reason) this.#setState(this.#state, message);
-  }
-
-  /** Calls have waited for long enough. */
-  #fail(reason: string): void {
-    this.#stopDeadline();
-    this.#setState('failed', reason);
-    this.#calls.failAll();
-    this.#changed.wakeAll();
-  }
-
-  #startDeadline(): void {
-    this.#stopDeadline();
-    const { clock, timeoutMs } = this.#options;
-    this.#cancelDeadline = clock.setTimer(timeoutMs, () => {
-      this.#isOverdue = true;
-      // With a link it goes on; if that breaks as well, enough is enough.
-      if (!this.#calls.hasLink) this.#fail(this.#reason ?? 'there is no link');
-    });
-  }
-
-  #stopDeadline(): void {
-    this.#cancelDeadline?.();
-    this.#cancelDeadline = undefined;
-    this.#isOverdue = false;
-  }
-
-  #onLinkGone(): void {
-    this.#keepAlive.stop();
-    const reason = this.#link?.reason;
-    if (this.#state === 'connected') {
-      const heldMs = this.#options.clock.monotonicMs() - this.#connectedMs;
-      if (heldMs >= STABLE_MS) this.#backoff.reset();
-      this.#setState('reconnecting', reason);
-      this.#startDeadline();
-    } else if (this.#isOverdue) this.#fail(reason ?? 'there is no link');
-  }
-
-  #setState(state: LinkStatus['state'], reason: string | undefined): void {
-    this.#state = state;
-    this.#reason = reason;
-    this.#report();
-  }
-
-  #report(): void {
-    this.#options.onStatus?.(this.status);
+    this.#connection.abort();
   }
 
   // ---- Sessions ----
 
-  /** A server may close the link when it is asked for gVisor's versions. Errors: LinkError. */
-  *#establishFirst(): Op<void> {
+  /** A server may close the first link when asked for gVisor's versions. Errors: LinkError. */
+  *#establish(): Op<void> {
+    const link = yield* this.#openLink();
     try {
-      yield* this.#establish();
+      yield* this.#start(link);
     } catch (error) {
-      const isUnagreed = this.#sessionCount === 0 && this.#link?.isGone === true;
+      const isUnagreed = this.#sessionCount === 0 && link.isGone;
       if (!(error instanceof LinkError) || !isUnagreed || this.#versionMax === 0) throw error;
       this.#versionMax = 0;
-      yield* this.#establish();
+      yield* this.#start(yield* this.#openLink());
     }
   }
 
-  /** A link, and a session on it. Errors: LinkError. */
-  *#establish(): Op<void> {
-    const { connect, clock, msize } = this.#options;
-    const transport = yield* openTransport({ connect, clock, timeoutMs: CONNECT_MS });
-    const link = new P9Link(transport, { clock, counts: this.#counts, user: this.#calls });
+  /** Errors: LinkError. */
+  *#openLink(): Op<P9Link> {
+    const { clock, msize } = this.#options;
+    const transport = yield* this.#connection.openTransport();
+    const { counts } = this.#connection;
+    const link = new P9Link(transport, { clock, counts, user: this.#calls });
     link.msize = Math.min(link.msize, msize);
-    this.#link = link;
+    this.#connection.use(link);
+    return link;
+  }
+
+  /** A session. Errors: LinkError. */
+  *#start(link: P9Link): Op<void> {
     this.#calls.attach(link);
     link.start();
-    const cancel = clock.setTimer(this.#keepAlive.patienceMs, () => {
-      this.#keepAlive.onLate();
-      link.fail('the server does not answer');
-    });
+    const cancel = this.#connection.limitPatience(link);
     try {
       yield* this.#begin(link, cancel);
     } catch (error) {
@@ -408,10 +221,10 @@ export class P9Client {
     const isFirst = this.#root === undefined;
     this.#root = yield* attach(this.#calls, { rootFid: this.#rootFid, aname });
     onAttached();
-    this.#keepAlive.start(link);
+    this.#connection.keepAlive.start(link);
     if (!isFirst) yield* onSessionLost(this.#restoringCalls());
     if (link.isGone) throw linuxerr.EIO;
-    this.#onConnected();
+    this.#connection.onConnected();
   }
 
   #restoringCalls(): RestoringCalls {
@@ -426,13 +239,5 @@ export class P9Client {
         return yield* send(name, values).wait();
       },
     };
-  }
-
-  #onConnected(): void {
-    if (this.#state !== 'connecting') this.#reconnectCount++;
-    this.#stopDeadline();
-    this.#connectedMs = this.#options.clock.monotonicMs();
-    this.#setState('connected', undefined);
-    this.#calls.release();
   }
 }

@@ -5,7 +5,7 @@
 import { LinuxError } from '../../abi/errno.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Op } from '../../lib/op.ts';
-import type { Reply } from '../../lisafs/client-request.ts';
+import type { Reply } from '../../link/reply.ts';
 import { NOT_OPEN } from '../../lisafs/extensions.ts';
 import type { P9Client } from '../../p9/client.ts';
 import type { RestoringCalls } from '../../p9/client-options.ts';

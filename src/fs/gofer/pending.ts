@@ -3,7 +3,7 @@
 
 import { LinuxError } from '../../abi/errno.ts';
 import { type Op, startOp, WaitQueue } from '../../lib/op.ts';
-import type { Reply } from '../../lisafs/client-request.ts';
+import type { Reply } from '../../link/reply.ts';
 import type { Pending } from './remote.ts';
 
 type Listener<T> = (error: LinuxError | undefined, value: T | undefined) => void;

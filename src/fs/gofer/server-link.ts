@@ -1,7 +1,7 @@
 // ServerLink: the link of a gofer, as its mount shows it.
 
 import type { Clock } from '../../lib/clock.ts';
-import type { LinkStatus } from '../../lisafs/client-options.ts';
+import type { LinkStatus } from '../../link/connection.ts';
 import type { RemoteLink, RemoteStatus } from '../../vfs/remote-link.ts';
 import type { CacheMode } from './options.ts';
 

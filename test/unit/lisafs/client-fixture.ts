@@ -7,7 +7,8 @@ import { FakeClock } from '../../../src/lib/clock.ts';
 import { type Op, runAsync } from '../../../src/lib/op.ts';
 import { WireWriter } from '../../../src/lib/wire-buffer.ts';
 import { LisafsClient } from '../../../src/lisafs/client.ts';
-import type { LinkStatus, LisafsClientOptions } from '../../../src/lisafs/client-options.ts';
+import type { LinkStatus } from '../../../src/link/connection.ts';
+import type { LisafsClientOptions } from '../../../src/lisafs/client-options.ts';
 import {
   decodeFrame,
   encodeError,

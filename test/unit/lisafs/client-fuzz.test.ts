@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../src/lib/text.ts';
 import type { LisafsClient } from '../../../src/lisafs/client.ts';
-import type { Reply } from '../../../src/lisafs/client-request.ts';
+import type { Reply } from '../../../src/link/reply.ts';
 import type { MountedRoot } from '../../../src/lisafs/client-mount.ts';
 import { NO_ID } from '../../../src/lisafs/records.ts';
 import { Network } from './client-fixture.ts';

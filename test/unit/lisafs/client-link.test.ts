@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { RealClock } from '../../../src/lib/clock.ts';
 import { runAsync } from '../../../src/lib/op.ts';
-import { Backoff, jitterFrom } from '../../../src/lisafs/client-backoff.ts';
+import { Backoff, jitterFrom } from '../../../src/link/backoff.ts';
 import { KEPT_REPLIES_BYTES_MAX } from '../../../src/lisafs/extensions.ts';
 import type { MessageName } from '../../../src/lisafs/messages.ts';
 import { ConnectError } from '../../../src/transport/web-socket.ts';
