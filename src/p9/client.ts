@@ -172,7 +172,7 @@ export class P9Client {
     try {
       yield* this.#start(link);
     } catch (error) {
-      const isUnagreed = this.#sessionCount === 0 && link.isGone;
+      const isUnagreed = this.#sessionCount === 0 && link.isGone && !link.isTokenRefused;
       if (!(error instanceof LinkError) || !isUnagreed || this.#versionMax === 0) throw error;
       this.#versionMax = 0;
       yield* this.#start(yield* this.#openLink());
@@ -205,7 +205,7 @@ export class P9Client {
       const message = link.isGone ? link.reason : error.meaning;
       link.close();
       yield* link.gone();
-      throw new LinkError(error, message);
+      throw new LinkError(link.isTokenRefused ? linuxerr.EACCES : error, message);
     } finally {
       cancel();
     }

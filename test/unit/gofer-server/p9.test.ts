@@ -12,21 +12,24 @@ import type { GoferServer } from '../../../src/gofer-server/gofer-server.ts';
 import { ListenError } from '../../../src/gofer-server/listen.ts';
 import { GoferMetrics } from '../../../src/gofer-server/metrics.ts';
 import { RealClock } from '../../../src/lib/clock.ts';
+import { runAsync } from '../../../src/lib/op.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../src/lib/text.ts';
 import { MSIZE_MAX } from '../../../src/p9/frame.ts';
-import { P9_PROTOCOL } from '../../../src/p9/version.ts';
+import { LATEST_VERSION, P9_PROTOCOL } from '../../../src/p9/version.ts';
 import { protocolsFor } from '../../../src/transport/gofer-url.ts';
 import { StreamTransport } from '../../../src/transport/stream.ts';
+import type { Transport } from '../../../src/transport/transport.ts';
 import { connectWebSocket } from '../../../src/transport/web-socket.ts';
 import { P9Client } from '../../support/p9-client.ts';
+import { P9Client as KeptClient } from '../../../src/p9/client.ts';
 import { TOKEN, useServers } from './support.ts';
 
 const { served, open } = useServers();
 const clock = new RealClock();
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
 
-async function byWebSocket(server: GoferServer, token = TOKEN): Promise<P9Client> {
-  const transport = await connectWebSocket(server.url, {
+function connect(server: GoferServer, token: string): Promise<Transport> {
+  return connectWebSocket(server.url, {
     clock,
     messageSizeMax: MSIZE_MAX,
     timeoutMs: 10_000,
@@ -34,7 +37,10 @@ async function byWebSocket(server: GoferServer, token = TOKEN): Promise<P9Client
     extraProtocols: protocolsFor(token),
     WebSocket,
   });
-  return new P9Client(transport);
+}
+
+async function byWebSocket(server: GoferServer, token = TOKEN): Promise<P9Client> {
+  return new P9Client(await connect(server, token));
 }
 
 async function byTcp(server: GoferServer): Promise<{ client: P9Client; socket: Socket }> {
@@ -61,6 +67,27 @@ test('by WebSocket, with the token that lisafs wants, too', async () => {
   expect(await refused.closed).toMatchObject({ code: 4401 });
   expect((await log.has('connection refused')).fields).toMatchObject({ refusal: 'token' });
   expect(server.p9Port).toBeUndefined();
+});
+
+test('a client whose token is refused is told so, and does not try again', async () => {
+  const { server } = await open();
+  let connects = 0;
+  const connecting = KeptClient.connect({
+    connect: () => {
+      connects++;
+      return connect(server, 'wrong');
+    },
+    clock,
+    timeoutMs: 10_000,
+    aname: '/',
+    versionMax: LATEST_VERSION,
+    msize: MSIZE_MAX,
+    *onSessionLost() {
+      yield* [];
+    },
+  });
+  await expect(runAsync(connecting)).rejects.toBe(linuxerr.EACCES);
+  expect(connects).toBe(1);
 });
 
 test('by TCP, where no token is asked for', async () => {
