@@ -41,6 +41,8 @@ test('the file tree follows what programs do', async ({ page }) => {
 test('the file tree is used with the keyboard', async ({ page }) => {
   const playground = await Playground.open(page);
   await playground.run('mkdir dir && echo text > dir/file');
+  // The tree finds out a moment later, and a key goes only to what is there.
+  await expect(playground.row('dir')).toBeVisible();
   await playground.row('user').focus();
   await page.keyboard.press('ArrowRight');
   await expect(playground.row('dir')).toBeFocused();
