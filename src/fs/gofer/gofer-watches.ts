@@ -93,6 +93,17 @@ class HostWatch {
   }
 }
 
+/**
+ * Until the server has done what was sent before there was a watch: nobody has noted it as one's
+ * own, and it may be done there only after the watch is set.
+ */
+function* untilAnswered(inode: GoferInode): Op<void> {
+  const children = [...(inode.dentry?.children?.values() ?? [])];
+  for (const each of [inode, ...children.map((child) => child.inode as GoferInode)]) {
+    while (each.unanswered > 0) yield each.answered;
+  }
+}
+
 export class GoferWatches {
   readonly #tree: WatchedTree;
   readonly #byInode = new Map<GoferInode, HostWatch>();
@@ -148,6 +159,7 @@ export class GoferWatches {
   }
 
   *#ask(watch: HostWatch): Op<void> {
+    yield* untilAnswered(watch.inode);
     for (;;) {
       const generation = this.#generation;
       try {
