@@ -15,6 +15,7 @@ import { parseArgs, promisify } from 'node:util';
 import { watchInUse, watchResident } from './bench-memory.mjs';
 import { startGofers } from './bench-gofer.mjs';
 import { writeResults } from './bench-report.mjs';
+import { runUndriven } from './bench-undriven.mjs';
 import { CHROMIUM_FLAGS, ROOT, ensureBrowser, ensureDependencies } from './setup.mjs';
 
 const SUITES = [
@@ -72,6 +73,7 @@ async function main() {
     for (const suite of suites) {
       say(suite);
       const open = () => openBrowser(executablePath, server.url);
+      open.undriven = { executablePath, url: server.url };
       // One that fails doesn't cost what the others have found.
       await MEASURE[suite](open, values.quick, results).then(
         (found) => {
@@ -269,24 +271,19 @@ const MEASURE = {
       return { ...result, memory: await watch.stop() };
     }),
 
-  gofer: (open, isQuick) =>
-    withBrowser(open, async ({ page }) => {
-      const gofers = await startGofers(new URL(page.url()).origin);
-      try {
-        const { addresses } = gofers;
-        const options = {
-          addresses,
-          mib: isQuick ? 32 : 256,
-          delayMs: 50,
-          rounds: isQuick ? 1 : 7,
-        };
-        const { mib, delayMs } = options;
-        const found = await page.evaluate((each) => globalThis.bench.gofer(each), options);
-        return { ...found, mib, delayMs };
-      } finally {
-        await gofers.close();
-      }
-    }),
+  gofer: async (open, isQuick) => {
+    const { url } = open.undriven;
+    const gofers = await startGofers(new URL(url).origin);
+    const [mib, rounds] = isQuick ? [32, 1] : [256, 7];
+    const options = { addresses: gofers.addresses, mib, delayMs: 50, rounds };
+    const sayMore = (line) => say(`  ${line}`);
+    try {
+      const asked = { ...open.undriven, suite: 'gofer', options, say: sayMore };
+      return { ...(await runUndriven(asked)), mib, delayMs: options.delayMs };
+    } finally {
+      await gofers.close();
+    }
+  },
 };
 
 /** What is measured elsewhere, Burrow's part of it alone, in a browser each. */

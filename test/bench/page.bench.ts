@@ -1,4 +1,5 @@
-// The benchmarks' page. .tools/bench.mjs opens it and calls what it puts into `bench`.
+// The benchmarks' page. .tools/bench.mjs opens it and calls what it puts into `bench`; or
+// .tools/bench-undriven.mjs does, whose address says what to run and where to tell of it.
 
 import { type GoferBenchOptions, type GoferResult, measureGofer } from './gofer.ts';
 import { measureOperations, type OperationOptions, type OperationSamples } from './operations.ts';
@@ -13,9 +14,27 @@ import { measureStorage, type StorageOptions } from './storage.ts';
 import type { TreeTimes } from './tree.bench.ts';
 import { measureTree, type TreeOptions } from './tree.ts';
 
+interface Asked {
+  readonly suite: keyof typeof bench;
+  readonly options: unknown;
+  /** Where the lines and the result are posted. */
+  readonly to: string;
+}
+
+const asked = location.hash.length > 1 ? askedIn(location.hash) : undefined;
+
+function askedIn(hash: string): Asked {
+  return JSON.parse(decodeURIComponent(hash.slice(1))) as Asked;
+}
+
 const report = (line: string): void => {
   console.info(line);
+  if (asked !== undefined) void post(asked, 'line', line);
 };
+
+async function post({ to }: Asked, what: 'line' | 'result' | 'error', body: string): Promise<void> {
+  await fetch(`${to}/${what}`, { method: 'POST', body });
+}
 
 const bench = {
   operations: (options: OperationOptions): Promise<OperationSamples> =>
@@ -34,3 +53,11 @@ const bench = {
 };
 
 Object.assign(globalThis, { bench });
+
+if (asked !== undefined) {
+  const run = bench[asked.suite] as (options: unknown) => Promise<unknown>;
+  run(asked.options).then(
+    (result) => post(asked, 'result', JSON.stringify(result)),
+    (error: unknown) => post(asked, 'error', String(error)),
+  );
+}
