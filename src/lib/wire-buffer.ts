@@ -90,8 +90,12 @@ export class WireWriter {
     this.#at += 8;
   }
 
+  /** Bytes that are where they belong already are not copied. */
   putBytes(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#at);
+    const { buffer, byteOffset } = this.#bytes;
+    const isInPlace = bytes.buffer === buffer && bytes.byteOffset === byteOffset + this.#at;
+    if (isInPlace) assert(this.#at + bytes.length <= this.#bytes.length, 'a message is too long');
+    else this.#bytes.set(bytes, this.#at);
     this.#at += bytes.length;
   }
 

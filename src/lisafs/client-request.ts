@@ -8,7 +8,7 @@ import { WireWriter } from '../lib/wire-buffer.ts';
 import { Answered } from '../link/reply.ts';
 import { encodePayload, encodeRequest, type HeaderVersion, payloadOf, setTag } from './frame.ts';
 import { type MessageName, messageRow, type RequestOf } from './messages.ts';
-import { replyBytesMax } from './reply-size.ts';
+import { isReplyKept, replyBytesMax } from './reply-size.ts';
 
 /** What a request says; a function if FD ids in it may be others once a session was lost. */
 export type ValuesOf<Name extends MessageName> = RequestOf<Name> | (() => RequestOf<Name>);
@@ -110,7 +110,7 @@ export class ClientRequest extends Answered {
     this.#frame = encodeRequest(writer, options, this.name, values as never);
     this.isWaitingLock = this.name === 'SetLock' && (values as RequestOf<'SetLock'>).wait;
     const bytesMax = KEPT_REPLY_BYTES + replyBytesMax(this.name, values, payloadMax);
-    this.keptBytesMax = this.isRetrySafe ? 0 : bytesMax;
+    this.keptBytesMax = isReplyKept(this.name, values) ? bytesMax : 0;
     if (typeof source !== 'function') this.#values = undefined;
   }
 

@@ -7,7 +7,7 @@
 import { type LinuxError, linuxerr } from '../abi/errno.ts';
 import { assert, assertDefined } from '../lib/assert.ts';
 import { type FieldTable, struct, type StructField, type StructValues } from '../lib/wire.ts';
-import { WireError, WireReader, type WireWriter } from '../lib/wire-buffer.ts';
+import { WireError, WireReader, WireWriter } from '../lib/wire-buffer.ts';
 import { padding, rest, u16, u32 } from '../lib/wire-fields.ts';
 import { type MessageName, messageNameOf, messageRow } from './messages.ts';
 import type { RequestOf, ResponseOf } from './messages.ts';
@@ -123,6 +123,25 @@ export function encodePayload(
   assert(headerVersion === 2 || tag === 0, 'this header has no tag');
   if (headerVersion === 1) return FRAMES[1].encode(values, writer);
   return FRAMES[2].encode({ ...values, tag }, writer);
+}
+
+/**
+ * Writes the header that a payload has HEADER_SIZE_MAX bytes of room for before it, in the same
+ * memory. Returns the frame, a view.
+ */
+export function frameWithin(
+  room: Uint8Array<ArrayBuffer>,
+  mid: number,
+  { headerVersion, tag }: Omit<FrameOptions, 'payloadMax'>,
+): Uint8Array<ArrayBuffer> {
+  assert(headerVersion === 2 || tag === 0, 'this header has no tag');
+  const { sizeMin } = HEADERS[headerVersion];
+  const start = HEADER_SIZE_MAX - sizeMin;
+  const payloadLen = room.length - HEADER_SIZE_MAX;
+  const writer = new WireWriter(room.subarray(start, start + sizeMin));
+  if (headerVersion === 1) HEADERS[1].encode({ payloadLen, mid }, writer);
+  else HEADERS[2].encode({ payloadLen, mid, tag }, writer);
+  return room.subarray(start);
 }
 
 /** Gives an encoded frame of the second header another tag. */

@@ -3,7 +3,8 @@
 
 import { PATH_MAX, XATTR_LIST_MAX, XATTR_SIZE_MAX } from '../abi/limits.ts';
 import type { FieldTable, StructValues } from '../lib/wire.ts';
-import type { MessageName } from './messages.ts';
+import { LIST_CONTROL_FDS } from './extensions.ts';
+import { type MessageName, messageRow, type RequestOf } from './messages.ts';
 import { inode, statx } from './records.ts';
 
 /** Of a reply, beside what is named below. */
@@ -17,6 +18,18 @@ const CONTENTS_BYTES: Partial<Record<MessageName, number>> = {
   FGetXattr: XATTR_SIZE_MAX,
   FListXattr: XATTR_LIST_MAX,
 };
+
+/**
+ * Is the reply kept until it is known to have come? Those to what may be done again are not; to
+ * begin to list a directory is such, unless that makes FDs.
+ */
+export function isReplyKept(name: MessageName, values: StructValues<FieldTable>): boolean {
+  if (name === 'ListDir') {
+    const { cookie, flags } = values as RequestOf<'ListDir'>;
+    return cookie !== 0 || (flags & LIST_CONTROL_FDS) !== 0;
+  }
+  return !messageRow(name).isRetrySafe;
+}
 
 /** Bytes of the payload at most. */
 export function replyBytesMax(

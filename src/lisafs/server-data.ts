@@ -8,6 +8,7 @@ import type { RwLock } from '../lib/rw-lock.ts';
 import { withRead, withWrite } from '../served/locked.ts';
 import { INVALID_FD, type Statx } from './records.ts';
 import type { ControlFD, OpenFD } from './server-fds.ts';
+import { roomToRead } from './server-reply.ts';
 import type { Handlers, Request } from './server-request.ts';
 
 /** What a reply of PRead's takes beside the bytes. */
@@ -152,7 +153,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
     if (!isReadable) throw linuxerr.EBADF;
     if (control.isDirectory) throw linuxerr.EISDIR;
     return yield* request.reading(control.node, function* () {
-      const bytes = new Uint8Array(count);
+      const bytes = roomToRead(count);
       const read = yield* opened.read(bytes, offset);
       return { data: bytes.subarray(0, read) };
     });

@@ -9,7 +9,7 @@ import type { ServerObserver } from '../served/server-observer.ts';
 
 const SESSIONS_MAX = 1000;
 const FDS_MAX = 10_000;
-const IN_FLIGHT_MAX = 128;
+const IN_FLIGHT_MAX = 1024;
 const GRACE_MS = 60_000;
 const WATCHES_MAX = 1000;
 const EVENTS_MAX = 4096;

@@ -389,7 +389,7 @@ class Connection implements Receiver, Outlet {
 
   send(frame: Uint8Array): void {
     try {
-      this.#transport.send(frame);
+      this.#transport.send(frame, true);
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error;
       this.refuse('a reply is too large for the link');

@@ -8,30 +8,22 @@ import type { Clock } from '../lib/clock.ts';
 import { nextMacrotask } from '../lib/macrotask.ts';
 import { type Op, runAsync } from '../lib/op.ts';
 import { RwLock } from '../lib/rw-lock.ts';
-import type { FieldTable, StructField, StructValues } from '../lib/wire.ts';
+import type { FieldTable, StructValues } from '../lib/wire.ts';
 import { WireError } from '../lib/wire-buffer.ts';
 import type { LockTable } from '../locks/lock-table.ts';
 import { BUFFERED_BYTES_MAX } from '../transport/transport.ts';
-import {
-  encodePayload,
-  type Frame,
-  type HeaderVersion,
-  isTagBefore,
-  PAYLOAD_SIZE_MAX,
-} from './frame.ts';
+import { type Frame, type HeaderVersion, isTagBefore, PAYLOAD_SIZE_MAX } from './frame.ts';
 import { MESSAGES, type MessageName, messageNameOf, messageRow } from './messages.ts';
 import { Fds } from './server-fds.ts';
 import { handlerOf } from './server-handlers.ts';
-import { replyBytesMax } from './reply-size.ts';
+import { isReplyKept, replyBytesMax } from './reply-size.ts';
 import { isPlainRead } from './server-data.ts';
 import type { ServerObserver } from '../served/server-observer.ts';
 import { SessionLocks } from './server-locks.ts';
+import { Reply } from './server-reply.ts';
 import { Request, type RequestScope, type ServerScope } from './server-request.ts';
 import { SessionWatches } from './server-watches.ts';
 import { Pushes } from './session-pushes.ts';
-
-/** Bytes of a message, and which one. */
-type Reply = Omit<Frame, 'tag'>;
 
 /** Their answers say nothing of files, or they may take long: nobody is kept waiting for them. */
 const SILENT: ReadonlySet<MessageName | undefined> = new Set([
@@ -58,6 +50,7 @@ assert(REPLIES_BYTES_MAX >= BUFFERED_BYTES_MAX + PAYLOAD_SIZE_MAX);
 /** Where replies go: the link there is at the moment. */
 export interface Outlet {
   readonly headerVersion: HeaderVersion;
+  /** The frame's memory stays as it is. */
   send(frame: Uint8Array): void;
   /** Of replies that are not on their way. */
   readonly bufferedBytes: number;
@@ -278,14 +271,14 @@ export class Session {
     const startMs = clock.monotonicMs();
     const reply = await this.#handle(asked, request);
     const durationMs = clock.monotonicMs() - startMs;
-    observer?.onRequest({ messageName: name, errno: errnoOf(reply), durationMs });
+    observer?.onRequest({ messageName: name, errno: reply.errno, durationMs });
     this.#running.delete(tag);
     this.#promisedBytes -= asked.bytesMax;
     if (this.#isEnded) {
       this.fds.closeAll();
       return;
     }
-    if (this.#isKept(name, tag)) {
+    if (this.#isKept(asked)) {
       this.#kept.set(tag, reply);
       this.#keptBytes += sizeOf(reply);
     }
@@ -295,21 +288,22 @@ export class Session {
     this.#pump();
   }
 
-  #isKept(name: MessageName | undefined, tag: number): boolean {
-    return tag !== 0 && name !== undefined && !messageRow(name).isRetrySafe;
+  /** Also of one that couldn't be decoded: its client takes it for one that is. */
+  #isKept({ frame, name, values }: Asked): boolean {
+    if (frame.tag === 0 || name === undefined) return false;
+    return values === undefined ? !messageRow(name).isRetrySafe : isReplyKept(name, values);
   }
 
   #send(tag: number, reply: Reply): void {
     const outlet = this.#outlet;
     if (outlet === undefined) return;
-    const { headerVersion } = outlet;
-    outlet.send(encodePayload({ headerVersion, tag }, reply));
+    outlet.send(reply.frame(outlet.headerVersion, tag));
   }
 
   #ask(frame: Frame, kept: Reply | undefined): Asked {
     const name = messageNameOf(frame.mid);
     const asked = { frame, name, kept, values: undefined, refusal: undefined };
-    if (kept !== undefined) return { ...asked, bytesMax: kept.payload.length };
+    if (kept !== undefined) return { ...asked, bytesMax: kept.size };
     try {
       const values = this.#decode(name, frame);
       // A lock may be waited for as long as others like: that keeps no room.
@@ -334,25 +328,18 @@ export class Session {
     return values;
   }
 
-  async #handle({ frame, name, values, refusal }: Asked, request: Request): Promise<Reply> {
+  async #handle({ name, values, refusal }: Asked, request: Request): Promise<Reply> {
     try {
       if (name === undefined || values === undefined) throw refusal;
       const handler = assertDefined(handlerOf(name));
       const { arrivalMu } = this.#scope;
       const answer = await runAsync(behind(arrivalMu, () => handler(request, values)));
-      const { response } = messageRow(name);
-      return { mid: frame.mid, payload: this.#encode(assertDefined(response), answer) };
+      return Reply.to(name, answer, this.#scope.payloadMax);
     } catch (error) {
-      return errorReply(this.#errorOf(error));
+      return Reply.error(this.#errorOf(error));
     } finally {
       request.end();
     }
-  }
-
-  /** Errors: EIO if it is too large. */
-  #encode(table: StructField<FieldTable>, values: StructValues<FieldTable>): Uint8Array {
-    if (table.sizeOf(values) > this.#scope.payloadMax) throw linuxerr.EIO;
-    return table.encode(values);
   }
 
   #errorOf(error: unknown): LinuxError {
@@ -398,16 +385,6 @@ function checkOpensToRead(values: StructValues<FieldTable>): void {
 }
 
 /** What a reply takes while it is kept, about. */
-function sizeOf({ payload }: Reply): number {
-  return KEPT_REPLY_BYTES + payload.length;
-}
-
-function errnoOf({ mid, payload }: Reply): number {
-  const { mid: errorMid, response } = MESSAGES.Error;
-  return mid === errorMid ? response.decode(payload).errno : 0;
-}
-
-function errorReply({ errno }: LinuxError): Reply {
-  const { mid, response } = MESSAGES.Error;
-  return { mid, payload: response.encode({ errno }) };
+function sizeOf({ size }: Reply): number {
+  return KEPT_REPLY_BYTES + size;
 }

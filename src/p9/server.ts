@@ -265,7 +265,7 @@ class Connection implements Receiver, Outlet {
   }
 
   send(frame: Uint8Array): void {
-    this.#transport.send(frame);
+    this.#transport.send(frame, true);
   }
 
   get isCongested(): boolean {

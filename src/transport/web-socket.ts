@@ -114,10 +114,11 @@ export class WebSocketTransport implements Transport {
     this.#socket.resume?.();
   }
 
-  send(message: Uint8Array): void {
+  send(message: Uint8Array, isGiven = false): void {
     if (message.length > this.messageSizeMax) throw linuxerr.EMSGSIZE;
     if (!this.isOpen) return;
-    const isSendable = !this.#keepsMemory && message.buffer instanceof ArrayBuffer;
+    const mayKeep = isGiven || !this.#keepsMemory;
+    const isSendable = mayKeep && message.buffer instanceof ArrayBuffer;
     const bytes = isSendable ? (message as Uint8Array<ArrayBuffer>) : new Uint8Array(message);
     this.#socket.send(bytes);
   }

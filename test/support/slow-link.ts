@@ -10,7 +10,12 @@ export class SlowLink {
   requests = 0;
   /** How often somebody may have waited: answers that come together count as one. */
   rounds = 0;
+  /** Most requests each of which was sent after the answer to the one before had come. */
+  chain = 0;
   readonly #delayMs: number;
+  #answered = 0;
+  /** By tag. */
+  readonly #chains = new Map<number, number>();
 
   /** `delayMs` 0: it counts only. */
   constructor(delayMs = DELAY_MS) {
@@ -24,6 +29,9 @@ export class SlowLink {
         if (key === 'send') {
           return (message: Uint8Array) => {
             this.requests++;
+            const chain = this.#answered + 1;
+            this.chain = Math.max(this.chain, chain);
+            this.#chains.set(tagOf(message), chain);
             target.send(message);
           };
         }
@@ -31,7 +39,12 @@ export class SlowLink {
           return (receiver: Receiver) => {
             const deliver = (): void => {
               this.rounds++;
-              for (const message of held.splice(0)) receiver.onMessage(message);
+              for (const message of held.splice(0)) {
+                const tag = tagOf(message);
+                this.#answered = Math.max(this.#answered, this.#chains.get(tag) ?? 0);
+                this.#chains.delete(tag);
+                receiver.onMessage(message);
+              }
             };
             target.start({
               onMessage: (message) => {
@@ -58,5 +71,13 @@ export class SlowLink {
   reset(): void {
     this.requests = 0;
     this.rounds = 0;
+    this.chain = this.#answered = 0;
+    this.#chains.clear();
   }
+}
+
+/** Of a lisafs frame with one: src/lisafs/README.md. Those of a session's beginning have none. */
+function tagOf(message: Uint8Array): number {
+  if (message.length < 12) return 0;
+  return new DataView(message.buffer, message.byteOffset).getUint32(8, true);
 }

@@ -30,10 +30,13 @@ export abstract class GoferListings extends GoferNames implements ListingSource 
 
   *listing(dir: LocalDentry): Op<Listing> {
     const { listing } = inodeOf(dir);
-    if (listing !== undefined) this.savedCount++;
-    const listed = listing ?? (yield* this.#loadListing(dir));
-    this.#ahead.onListed(dir);
-    return listed;
+    // Once its own request is on its way.
+    queueMicrotask(() => {
+      this.#ahead.onListed(dir);
+    });
+    if (listing === undefined) return yield* this.#loadListing(dir);
+    this.savedCount++;
+    return listing;
   }
 
   *#loadListing(dir: LocalDentry): Op<Listing> {
