@@ -5,7 +5,6 @@ import type { Clock } from '../lib/clock.ts';
 import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
 import { WireError } from '../lib/wire-buffer.ts';
 import {
-  BUFFERED_BYTES_MAX,
   CLOSE_NORMAL,
   CLOSE_TOKEN_REFUSED,
   type CloseInfo,
@@ -15,6 +14,11 @@ import {
 
 /** The server doesn't speak the protocol, or doesn't answer. Not 1000, which ends a session. */
 const CLOSE_PROTOCOL_ERROR = 4002;
+/**
+ * Bytes that wait to be sent: whoever has more waits. It is looked seldom whether they are gone, so
+ * that fewer would be sent before the next ones come.
+ */
+const BUFFERED_BYTES_MAX = 4 << 20;
 /** What a close frame has room for, if it is ASCII. */
 const REASON_MAX = 120;
 

@@ -17,7 +17,7 @@ import { ChunkLoader } from '../shared/chunk-loader.ts';
 import type { ByteRange, DataSource, Unwritten } from '../shared/data-source.ts';
 import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
-import type { StoredRun } from '../shared/stored-runs.ts';
+import { bytesTogether, type StoredRun } from '../shared/stored-runs.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import type { OpenedAndRead, Pending, Remote, RemoteFd } from './remote.ts';
 
@@ -203,45 +203,47 @@ export class GoferData implements DataSource, DirtyTracker {
     const inode = this.#options.byNumber(ino);
     const end = Math.min(inode.size, offset + length);
     if (offset >= end) return [];
-    const bytes = yield* this.#readHeld(inode, offset, end - offset);
-    if (bytes.length === end - offset) return [{ offset, bytes }];
+    const runs = yield* this.#readHeld(inode, offset, end - offset);
+    const reached = endOf(runs, offset);
     // The file was cut there, which nobody has told: what isn't there reads as zeros.
-    const whole = new Uint8Array(end - offset);
-    whole.set(bytes);
-    return [{ offset, bytes: whole }];
+    if (reached < end) runs.push({ offset: reached, bytes: new Uint8Array(end - reached) });
+    return runs;
   }
 
   /** What is read ahead is nobody else's. */
-  *#readHeld(inode: GoferInode, offset: number, length: number): Op<Uint8Array> {
+  *#readHeld(inode: GoferInode, offset: number, length: number): Op<StoredRun[]> {
     inode.incRef();
     try {
       yield* this.open(inode, O_RDONLY);
-      return yield* this.readBytes(assertDefined(inode.readFd), offset, length);
+      return yield* this.#readRuns(assertDefined(inode.readFd), offset, length);
     } finally {
       inode.decRef();
     }
   }
 
-  /** Fewer at the end of the file. Several requests are under way at a time. */
+  /** Fewer at the end of the file. */
   *readBytes(opened: RemoteFd, offset: number, length: number): Op<Uint8Array> {
+    const runs = yield* this.#readRuns(opened, offset, length);
+    return bytesTogether(runs, endOf(runs, offset) - offset);
+  }
+
+  /** The same, as it comes: several requests are under way at a time. */
+  *#readRuns(opened: RemoteFd, offset: number, length: number): Op<StoredRun[]> {
     const { remote } = this.#options;
     const max = Math.floor(remote.transferMax / CHUNK_SIZE) * CHUNK_SIZE;
-    if (length <= max) return yield* remote.read(opened, offset, length).wait();
     const parts: Pending<Uint8Array>[] = [];
     for (let at = 0; at < length; at += max) {
       parts.push(remote.read(opened, offset + at, Math.min(max, length - at)));
     }
-    const whole = new Uint8Array(length);
-    let done = 0;
+    const runs: StoredRun[] = [];
     let hasEnded = false;
-    for (const part of parts) {
+    for (const [index, part] of parts.entries()) {
       const bytes = yield* part.wait();
       if (hasEnded) continue;
-      whole.set(bytes, done);
-      done += bytes.length;
+      runs.push({ offset: offset + index * max, bytes });
       hasEnded = bytes.length < max;
     }
-    return whole.subarray(0, done);
+    return runs;
   }
 
   /** Returns how many were written. */
@@ -406,11 +408,7 @@ export class GoferData implements DataSource, DirtyTracker {
   #sendRuns(inode: GoferInode, runs: readonly StoredRun[], size: number): void {
     const [first] = runs;
     if (first === undefined) return;
-    let { bytes } = first;
-    if (runs.length > 1) {
-      bytes = new Uint8Array(size);
-      for (const run of runs) bytes.set(run.bytes, run.offset - first.offset);
-    }
+    const bytes = bytesTogether(runs, size);
     const opened = assertDefined(inode.writeFd);
     inode.isUnsynced = true;
     this.#sentBytes += bytes.length;
@@ -478,4 +476,9 @@ function errorOf(error: unknown): LinuxError {
 function hasDirty(data: CachedData): boolean {
   for (const { dirty } of data.chunks.values()) if (dirty !== 0) return true;
   return false;
+}
+
+/** Where runs that follow each other end. */
+function endOf(runs: readonly StoredRun[], start: number): number {
+  return runs.reduce((end, { bytes }) => end + bytes.length, start);
 }

@@ -30,6 +30,28 @@ export function withoutHoles(
   return parts;
 }
 
+/** The bytes of runs that follow each other: a copy, unless they lie together in memory as well. */
+export function bytesTogether(runs: readonly StoredRun[], size: number): Uint8Array {
+  const [first] = runs;
+  if (first !== undefined && runs.every((run, index) => liesBehind(runs[index - 1], run))) {
+    const { buffer, byteOffset } = first.bytes;
+    return new Uint8Array(buffer, byteOffset, size);
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const run of runs) {
+    bytes.set(run.bytes, at);
+    at += run.bytes.length;
+  }
+  return bytes;
+}
+
+function liesBehind(before: StoredRun | undefined, { bytes }: StoredRun): boolean {
+  if (before === undefined) return true;
+  const { buffer, byteOffset, length } = before.bytes;
+  return bytes.buffer === buffer && bytes.byteOffset === byteOffset + length;
+}
+
 /** The part of a run within [from, to), a chunk's range. */
 export function cutRun(run: StoredRun, from: number, to: number): StoredRun[] {
   const start = Math.max(from, run.offset);
