@@ -61,6 +61,11 @@ const WAITING_BYTES_MAX = 32 << 20;
 const XATTR_BYTES_MAX = 4 << 20;
 /** Room for the largest reply of a fixed size, and a name. Linux' client wants more. */
 export const MSIZE_MIN = 512;
+/**
+ * Answers that a client may have to read yet, once it reads slowly: as many as there are tags, and
+ * so more than one that keeps to the rules ever has.
+ */
+const UNREAD_MAX = 0x1_0000;
 /** Bytes of a name that no other session has. */
 const LOCK_NAME_SIZE = 16;
 
@@ -172,6 +177,8 @@ class Connection implements Receiver, Outlet {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #isNegotiating = false;
+  /** Answers since there was little to be read. */
+  #unreadCount = 0;
 
   constructor(server: Server, transport: Transport) {
     this.#server = server;
@@ -264,8 +271,11 @@ class Connection implements Receiver, Outlet {
     this.send(encodeR(new WireWriter(), { tag, msize }, 'version', { msize, version: answer }));
   }
 
+  /** What is answered at once (Tflush, Tversion, what is wrong) waits for no reading. */
   send(frame: Uint8Array): void {
-    this.#transport.send(frame, true);
+    this.#unreadCount = this.isCongested ? this.#unreadCount + 1 : 0;
+    if (this.#unreadCount > UNREAD_MAX) this.refuse('answers are not read');
+    else this.#transport.send(frame, true);
   }
 
   get isCongested(): boolean {

@@ -15,10 +15,12 @@ import { decodeUtf8, encodeUtf8 } from '../../src/lib/text.ts';
 import { NO_ID } from '../../src/lisafs/records.ts';
 import { LisafsClient } from '../support/lisafs-client.ts';
 import { Command } from '../unit/cli/support.ts';
-import { Attacker, SECRET, type Target } from './attacker.ts';
+import { Attacker, SECRET } from './attacker.ts';
+import { P9Attacker } from './p9-attacker.ts';
+import { type P9Target, type Way, WAYS } from './p9-wire.ts';
 import type { Sequence, ServerKind } from './sequence.ts';
 
-const TOKEN = 'hostile-test-token';
+export const TOKEN = 'hostile-test-token';
 const MIB = 1 << 20;
 
 /** Most that a server's process may have had at any time of a sequence, and have afterwards. */
@@ -38,20 +40,31 @@ const SERVERS: Readonly<Record<ServerKind, readonly string[]>> = {
   small: ['--max-connections', '4', '--max-fds', '40'],
 };
 
+/** Somebody whose link is let go at the end, and who has looked at what came. */
+interface Visitor {
+  readonly isOpen: boolean;
+  readonly hasSeenSecret: boolean;
+  leave(): Promise<void>;
+  vanish(): Promise<void>;
+}
+
 /** What one looks like; two looks are the same if nothing has happened to it. */
 type Look = Readonly<Record<string, string>>;
 
-export class RunningServer implements Target {
+export class RunningServer implements P9Target {
   readonly token = TOKEN;
   readonly url: string;
   readonly port: number;
+  readonly p9Port: number;
   readonly command: Command;
   fdCountAtRest = 0;
 
+  /** `command` has printed its addresses. */
   constructor(command: Command, url: string) {
     this.command = command;
     this.url = url;
     this.port = Number(new URL(url).port);
+    this.p9Port = Number(/port (\d+), over TCP$/.exec(command.line('9P') ?? '')?.[1]);
   }
 
   get #pid(): number {
@@ -83,7 +96,7 @@ export class Arena {
   readonly #script: string;
   readonly #folder = realpathSync(mkdtempSync(join(tmpdir(), 'burrow-hostile-')));
   readonly #servers = new Map<ServerKind, RunningServer>();
-  readonly #attackers: Attacker[] = [];
+  readonly #visitors: Visitor[] = [];
   #canaries: Look = {};
   #kind: ServerKind = 'plain';
 
@@ -132,7 +145,8 @@ export class Arena {
   }
 
   async #start(kind: ServerKind): Promise<void> {
-    const options = ['--port', '0', '--token', TOKEN, '--log-level', 'error', ...SERVERS[kind]];
+    const ports = ['--port', '0', '--p9-port', '0'];
+    const options = [...ports, '--token', TOKEN, '--log-level', 'error', ...SERVERS[kind]];
     const args = [this.#script, 'gofer', this.in(), ...options];
     const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe'];
     const command = new Command(spawn(process.execPath, args, { cwd: this.#folder, stdio }));
@@ -146,8 +160,22 @@ export class Arena {
   /** One more connection of the attacker's, which is let go at the end. */
   async attacker(): Promise<Attacker> {
     const attacker = await Attacker.connect(this.server);
-    this.#attackers.push(attacker);
+    this.#visitors.push(attacker);
     return attacker;
+  }
+
+  /** The same by 9P. */
+  async p9Attacker(way: Way): Promise<P9Attacker> {
+    const attacker = await P9Attacker.connect(way, this.server);
+    this.#visitors.push(attacker);
+    return attacker;
+  }
+
+  /** With a version agreed on, N of gVisor's, and the root attached. */
+  async attached(way: Way, version = 0): Promise<{ attacker: P9Attacker; root: number }> {
+    const attacker = await this.p9Attacker(way);
+    await attacker.version(version);
+    return { attacker, root: await attacker.attach() };
   }
 
   /** With a session and the root mounted. */
@@ -171,15 +199,16 @@ export class Arena {
    * client works, what it holds is within its bounds, and nothing outside of the served folder was
    * read or changed.
    */
-  async check({ fdsLeft = 0 }: Sequence): Promise<void> {
+  async check({ fdsLeft = 0, by = 'lisafs' }: Sequence): Promise<void> {
     const { server } = this;
-    for (const attacker of this.#attackers.splice(0)) {
-      if (attacker.socket.readyState === attacker.socket.OPEN) await attacker.leave();
-      else attacker.socket.terminate();
-      expect(attacker.hasSeenSecret, 'a frame has what is outside').toBe(false);
+    for (const visitor of this.#visitors.splice(0)) {
+      if (visitor.isOpen) await visitor.leave();
+      else await visitor.vanish();
+      expect(visitor.hasSeenSecret, 'a frame has what is outside').toBe(false);
     }
     expect(server.isAlive, server.command.stderr).toBe(true);
     await this.#serveAGoodClient();
+    if (by === '9P') for (const way of WAYS) await this.#serveAGoodClientOf9P(way);
     expect(server.command.stderr).toBe('');
     expect(server.memory('VmHWM'), 'the most memory it had').toBeLessThan(PEAK_RSS_MAX);
     await until(() => server.memory('VmRSS') < RSS_MAX, 'it gives memory back');
@@ -211,6 +240,26 @@ export class Arena {
       await client.call('CreateWrite', { dirFD, ...file, ...ids, name: 'good', data });
       expect(await read(client, dirFD, 'good')).toBe('good');
       await client.call('UnlinkAt', { dirFD, flags: 0, name: 'good' });
+    }
+    await client.leave();
+  }
+
+  async #serveAGoodClientOf9P(way: Way): Promise<void> {
+    const client = await P9Attacker.connect(way, this.server);
+    await client.version();
+    const root = await client.attach();
+    if (this.#kind === 'readOnly') {
+      const fid = await client.open(root, O_RDONLY, 'file');
+      const { data } = await client.must('read', { fid, offset: 0, count: 100 });
+      expect(decodeUtf8(data)).toBe('mine');
+    } else {
+      const made = await client.walk(root);
+      const file = { name: 'good', flags: O_RDWR, mode: 0o644, gid: NO_ID };
+      await client.must('lcreate', { fid: made, ...file });
+      await client.must('write', { fid: made, offset: 0, data: encodeUtf8('good') });
+      const { data } = await client.must('read', { fid: made, offset: 0, count: 100 });
+      expect(decodeUtf8(data)).toBe('good');
+      await client.must('unlinkat', { dfid: root, name: 'good', flags: 0 });
     }
     await client.leave();
   }

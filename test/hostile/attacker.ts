@@ -182,6 +182,10 @@ export class Attacker {
     return (await this.must('OpenAt', { fd, flags })).openFD;
   }
 
+  get isOpen(): boolean {
+    return this.socket.readyState === this.socket.OPEN;
+  }
+
   /** Says good-bye, so that its session ends. */
   async leave(): Promise<void> {
     this.socket.close(1000);

@@ -23,12 +23,12 @@ import type { Arena } from './arena.ts';
 import type { Sequence } from './sequence.ts';
 
 const OWNER = { uid: NO_ID, gid: NO_ID };
-const NO_TIME = { sec: 0, nsec: 0 };
+export const NO_TIME = { sec: 0, nsec: 0 };
 const NO_CHANGES = { mask: 0, mode: 0, ...OWNER, size: 0, atime: NO_TIME, mtime: NO_TIME };
-const TURNS = 60;
+export const TURNS = 60;
 
 /** Another process does this again and again, in the served folder, until `work` ends. */
-async function whileItHappens(
+export async function whileItHappens(
   arena: Arena,
   script: string,
   work: () => Promise<void>,
@@ -46,7 +46,7 @@ async function whileItHappens(
   }
 }
 
-const SWAPS: readonly [name: string, script: string][] = [
+export const SWAPS: readonly [name: string, script: string][] = [
   ['a directory that is swapped for a symlink', 'mv dir d; mv away dir; mv dir away; mv d dir'],
   ['a file that is swapped for a symlink', 'mv file f; mv link file; mv file link; mv f file'],
   ['a directory that is moved about', 'mv dir/deep deep; mv deep dir/deep'],
@@ -80,7 +80,7 @@ const SWAP_SEQUENCES: readonly Sequence[] = SWAPS.map(([name, script]): Sequence
 }));
 
 /** Where symlinks lead, and what would be there. */
-const TARGETS = [
+export const TARGETS = [
   '../outside',
   '/',
   '/proc/self/root',

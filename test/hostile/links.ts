@@ -1,55 +1,24 @@
 // Sequences about links: handshakes, frames, sessions, and clients that take all there is.
 
 import { Buffer } from 'node:buffer';
-import { once } from 'node:events';
-import { request } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { expect } from 'vitest';
 import { O_RDONLY, O_RDWR } from '../../src/abi/fcntl.ts';
 import { messageRow } from '../../src/lisafs/messages.ts';
 import { FLOCK, OFD_LOCK } from '../../src/lisafs/extensions.ts';
 import { PAYLOAD_SIZE_MAX } from '../../src/lisafs/frame.ts';
 import { protocolsFor } from '../../src/transport/gofer-url.ts';
-import { type Arena, until } from './arena.ts';
+import { until } from './arena.ts';
 import { Attacker, rawFrame } from './attacker.ts';
+import { BINARY, FIN, openByHand, PING, RSV1, statusOf, TEXT, webSocketFrame } from './by-hand.ts';
 import { someFds } from './generated.ts';
 import { encodeRequestOf, REQUESTS, validRequest } from './request-values.ts';
 import type { Sequence } from './sequence.ts';
 
 const NOTHING = new Uint8Array(0);
+/** Of a session: src/gofer-server says so many. */
+const LOCKS_MAX = 10_000;
 const [BEARER = ''] = protocolsFor('hostile-test-token');
-
-/** The status of a handshake with these headers; 0 if the server just cuts it off. */
-function statusOf({ server }: Arena, headers: Record<string, string>, path = '/'): Promise<number> {
-  return new Promise((resolve) => {
-    const asked = request({
-      host: '127.0.0.1',
-      port: server.port,
-      agent: false,
-      path,
-      headers: {
-        Connection: 'Upgrade',
-        Upgrade: 'websocket',
-        'Sec-WebSocket-Version': '13',
-        'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
-        ...headers,
-      },
-    });
-    asked.on('error', () => {
-      resolve(0);
-    });
-    asked.on('upgrade', (_response, socket) => {
-      socket.destroy();
-      resolve(101);
-    });
-    asked.on('response', (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    });
-    asked.end();
-  });
-}
-
 const OFFER = `lisafs, ${BEARER}`;
 const tokenOf = (text: string): string => protocolsFor(text)[0]!;
 
@@ -135,53 +104,12 @@ const HANDSHAKE_SEQUENCES: readonly Sequence[] = [
   },
 ];
 
-/** A WebSocket by hand, for frames that no library would send. */
-async function openByHand({
-  server,
-}: Arena): Promise<{ socket: Socket; closed: Promise<unknown> }> {
-  const asked = request({
-    host: '127.0.0.1',
-    port: server.port,
-    agent: false,
-    headers: {
-      Connection: 'Upgrade',
-      Upgrade: 'websocket',
-      'Sec-WebSocket-Version': '13',
-      'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
-      'Sec-WebSocket-Protocol': OFFER,
-      'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits',
-    },
-  });
-  asked.end();
-  const [{ headers }, socket] = (await once(asked, 'upgrade')) as [
-    { headers: Record<string, string> },
-    Socket,
-  ];
-  expect(headers['sec-websocket-extensions'], 'compression is off').toBeUndefined();
-  socket.on('error', () => undefined);
-  const closed = new Promise((resolve) => socket.once('close', resolve));
-  return { socket, closed };
-}
-
-/** RFC 6455, section 5.2, with a mask of zeros. `first`: FIN, RSV and the opcode. */
-function webSocketFrame(first: number, payload: Uint8Array, length = payload.length): Buffer {
-  const extended = length > 0xffff ? 127 : length > 125 ? 126 : length;
-  const head = Buffer.alloc(extended === 127 ? 10 : extended === 126 ? 4 : 2);
-  head[0] = first;
-  head[1] = 0x80 | extended;
-  if (extended === 126) head.writeUInt16BE(length, 2);
-  if (extended === 127) head.writeBigUInt64BE(BigInt(length), 2);
-  return Buffer.concat([head, Buffer.alloc(4), payload]);
-}
-
-const [FIN, RSV1, TEXT, BINARY, PING] = [0x80, 0x40, 1, 2, 9];
-
 function cutOff(name: string, frames: readonly Buffer[]): Sequence {
   return {
     name,
     holds: 'the link is closed',
     async run(arena) {
-      const { socket, closed } = await openByHand(arena);
+      const { socket, closed } = await openByHand(arena, OFFER);
       socket.resume();
       for (const frame of frames) socket.write(frame);
       await closed;
@@ -213,7 +141,7 @@ const SOCKET_SEQUENCES: readonly Sequence[] = [
     name: 'a message in fragments, with pings between',
     holds: 'it is one message',
     async run(arena) {
-      const { socket, closed } = await openByHand(arena);
+      const { socket, closed } = await openByHand(arena, OFFER);
       const mount = rawFrame({ payloadLen: 0, mid: 1, payload: NOTHING });
       socket.write(webSocketFrame(BINARY, mount.subarray(0, 3)));
       socket.write(webSocketFrame(FIN | PING, Buffer.of(1)));
@@ -229,7 +157,7 @@ const SOCKET_SEQUENCES: readonly Sequence[] = [
     name: 'pings without end from who never reads',
     holds: 'the link is closed, or no more is taken from it',
     async run(arena) {
-      const { socket } = await openByHand(arena);
+      const { socket } = await openByHand(arena, OFFER);
       socket.pause();
       const pings = Buffer.concat(
         Array.from({ length: 500 }, () => webSocketFrame(FIN | PING, Buffer.alloc(125))),
@@ -451,6 +379,29 @@ const EXHAUSTING_SEQUENCES: readonly Sequence[] = [
       }
     },
   })),
+  {
+    name: 'locks until the table is full',
+    holds: 'ENOLCK for one more, and another client’s session has room for its own',
+    async run(arena) {
+      const { attacker, root } = await arena.mounted();
+      const fd = await attacker.open(await attacker.walk(root, 'file'), O_RDWR);
+      const each = { fd, length: 1, pid: 1, kind: OFD_LOCK, owner: 1, type: 1, wait: false };
+      let said = 'OK';
+      // Every other byte: none of them can be joined to another.
+      for (let count = 0; said === 'OK' && count <= LOCKS_MAX; count++) {
+        said = (await attacker.call('SetLock', { ...each, start: 2 * count })).said;
+        if (count % 100 === 99)
+          attacker.sendRequest('Ack', { lastTag: attacker.lastTag, awaited: [] }, 1);
+      }
+      expect(said).toBe('ENOLCK');
+      const other = await arena.mounted();
+      const its = await other.attacker.open(
+        await other.attacker.walk(other.root, 'dir', 'inner'),
+        O_RDWR,
+      );
+      await other.attacker.must('SetLock', { ...each, fd: its, start: 0 });
+    },
+  },
   {
     name: 'one FD that is synced 60,000 times in a request',
     holds: 'it is synced once',

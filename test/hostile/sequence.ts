@@ -10,6 +10,8 @@ export interface Sequence {
   /** Of this sequence. What must hold after each: Arena.check(). */
   readonly holds: string;
   readonly server?: ServerKind;
+  /** The protocol; a good client of it is served afterwards. */
+  readonly by?: 'lisafs' | '9P';
   /** Descriptors that the server may still hold: those of sessions that wait for their clients. */
   readonly fdsLeft?: number;
   run(arena: Arena): Promise<void>;
