@@ -2,10 +2,13 @@
 // and a server of bare frames, each in a process of its own.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { WebSocketServer } from 'ws';
 import { buildCommand } from './gofer-command.mjs';
 
 const FILE = new Uint8Array(4096).fill(7);
@@ -21,22 +24,41 @@ export async function startGofers(origin) {
     children.push(child);
     return firstMatch(child, pattern);
   };
+  const watched = join(folder, 'watched');
+  const changes = await changeOnRequest(watched);
   const close = async () => {
+    changes.close();
     for (const child of children) child.kill();
     command.remove();
     await rm(folder, { recursive: true, force: true });
   };
   try {
     await makeTrees(folder);
+    await mkdir(watched);
     const options = ['--port', '0', '--origin', origin, '--log-level', 'error'];
     const gofer = await start(command.script, ['gofer', folder, ...options], /^address +(\S+)$/m);
     const frames = fileURLToPath(new URL('bench-frames.mjs', import.meta.url));
     const port = await start(frames, [], /^(\d+)$/m);
-    return { addresses: { gofer, frames: `ws://127.0.0.1:${port}/` }, close };
+    const addresses = { gofer, frames: `ws://127.0.0.1:${port}/`, changes: changes.url };
+    return { addresses, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Writes a new file of the name that each frame has: a change that no gofer has to do with. */
+async function changeOnRequest(folder) {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  server.on('connection', (socket) => {
+    socket.on('message', (name) => writeFileSync(join(folder, String(name)), 'from the host'));
+  });
+  await once(server, 'listening');
+  const close = () => {
+    for (const socket of server.clients) socket.terminate();
+    server.close();
+  };
+  return { url: `ws://127.0.0.1:${server.address().port}/`, close };
 }
 
 /** What `pattern` has in its parentheses, as soon as it is printed. */

@@ -107,6 +107,11 @@ async function servePage() {
     output: join(PAGE, 'syscall-loop.wasm'),
     flags: ['-O2'],
   });
+  await compileWasm({
+    sources: [join(ROOT, 'test', 'wasi', 'programs', 'watch-until.c')],
+    output: join(PAGE, 'watch-until.wasm'),
+    flags: ['-O2', `-I${join(ROOT, 'src', 'wasi')}`],
+  });
   for (const { program } of RUNS) {
     await copyFile(await programs.ensureProgram(program), join(PAGE, `${program}.wasm`));
   }
@@ -274,12 +279,16 @@ const MEASURE = {
   gofer: async (open, isQuick) => {
     const { url } = open.undriven;
     const gofers = await startGofers(new URL(url).origin);
+    const { changes, ...addresses } = gofers.addresses;
     const [mib, rounds] = isQuick ? [32, 1] : [256, 7];
-    const options = { addresses: gofers.addresses, mib, delayMs: 50, rounds };
-    const sayMore = (line) => say(`  ${line}`);
+    const options = { addresses, mib, delayMs: 50, rounds };
+    const watched = { gofer: addresses.gofer, changes, count: isQuick ? 50 : 300 };
+    const run = (suite, asked) =>
+      runUndriven({ ...open.undriven, suite, options: asked, say: (line) => say(`  ${line}`) });
     try {
-      const asked = { ...open.undriven, suite: 'gofer', options, say: sayMore };
-      return { ...(await runUndriven(asked)), mib, delayMs: options.delayMs };
+      const found = await run('gofer', options);
+      const hostChanges = await run('hostChanges', watched);
+      return { ...found, hostChanges, mib, delayMs: options.delayMs };
     } finally {
       await gofers.close();
     }

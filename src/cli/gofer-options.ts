@@ -253,7 +253,7 @@ function idRangesOf(texts: readonly string[]): IdRange[] {
 }
 
 function idRangeOf(text: string): IdRange {
-  const allowed = `it is C:S or C:S:N, of ids up to ${ID_MAX}`;
+  const allowed = `it is C:S or C:S:N: N ids, at least one, up to ${ID_MAX}`;
   const numbers = text.split(':').map((part) => parseNumber(part, ID_MAX));
   const [clientId, serverId, count = 1] = numbers;
   const isWrong = numbers.length > 3 || numbers.includes(undefined) || count === 0;

@@ -42,7 +42,8 @@ async function readTokenFile(path: string): Promise<string> {
   // A FIFO would be waited for. Windows doesn't have the flag.
   const flags = constants.O_RDONLY | (platform() === 'win32' ? 0 : constants.O_NONBLOCK);
   const file = await open(path, flags).catch((error: unknown) => {
-    throw refuse(`can't be opened: ${codeOf(error)}`);
+    const code = codeOf(error);
+    throw refuse(code === 'ENOENT' ? 'is not there' : `can't be opened: ${code}`);
   });
   try {
     const stats = await file.stat();

@@ -150,6 +150,30 @@ local function replaceLocks(file, owner, pid, locks, max)
   return true
 end
 
+-- The sessions that this one's client had before, the last one first.
+local function ancestorsOf(session)
+  local found = {}
+  for _ = 1, STEPS_MAX do
+    session = redis.call('HGET', sessionKey(session), 'old')
+    if not session then break end
+    found[#found + 1] = session
+  end
+  return found
+end
+
+-- An owner has had its way with a range: what was kept there for it has served its turn. Otherwise
+-- what it gives up would stay in everybody's way until the lease of a session that is gone ends.
+local function takeOver(file, owner, from, to)
+  for _, session in ipairs(ancestorsOf(sessionOf(owner))) do
+    local old = session .. ' ' .. localName(owner)
+    local locks, pid = locksOf(file, old)
+    if #locks > 0 then
+      local left = replaced(locks, { kind = NONE, from = from, to = to })
+      replaceLocks(file, old, pid, left, math.huge)
+    end
+  end
+end
+
 local function waitField(owner) return 'w ' .. localName(owner) end
 
 -- Whom the one in the way waits for, and so on. It is looked up anew: it may have changed.
@@ -205,6 +229,7 @@ function calls.set(file, owner, pid, kind, from, to, mayWait, isNew, leaseMs, ma
     end
   end
   local isSet = replaceLocks(file, owner, pid, replaced(old, wanted), tonumber(max))
+  if isSet then takeOver(file, owner, wanted.from, wanted.to) end
   return { isSet and 'OK' or 'NOLCK' }
 end
 
@@ -228,6 +253,7 @@ end
 
 function calls.release(file, owner)
   if #locksOf(file, owner) > 0 then replaceLocks(file, owner, '', {}, 0) end
+  takeOver(file, owner, 0, math.huge)
   return { 'OK' }
 end
 
@@ -238,11 +264,13 @@ function calls.leave(owner)
 end
 
 calls['end'] = function(session)
+  for _, old in ipairs(ancestorsOf(session)) do endSession(old) end
   endSession(session)
   return { 'OK' }
 end
 
--- What the old one has is in everybody's way but the new one's, until its lease is over.
+-- What the old one has is in everybody's way but the new one's, until that has done something else
+-- with it, or the lease is over.
 function calls.inherit(old, new, leaseMs)
   if not enter(new, tonumber(leaseMs), '1') then return { 'LOST' } end
   if not isAlive(old) then return { 'NONE' } end
@@ -250,6 +278,7 @@ function calls.inherit(old, new, leaseMs)
     if string.sub(field, 1, 2) == 'w ' then redis.call('HDEL', sessionKey(old), field) end
   end
   redis.call('HSET', sessionKey(old), 'heir', new)
+  redis.call('HSET', sessionKey(new), 'old', old)
   redis.call('ZADD', leases, now + tonumber(leaseMs), old)
   return { 'OK' }
 end

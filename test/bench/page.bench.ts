@@ -2,6 +2,11 @@
 // .tools/bench-undriven.mjs does, whose address says what to run and where to tell of it.
 
 import { type GoferBenchOptions, type GoferResult, measureGofer } from './gofer.ts';
+import {
+  type HostChangesOptions,
+  type HostChangeTimes,
+  measureHostChanges,
+} from './host-changes.ts';
 import { measureOperations, type OperationOptions, type OperationSamples } from './operations.ts';
 import type { PeerTimes } from './peers.bench.ts';
 import { measurePeers, type PeersOptions } from './peers.ts';
@@ -48,6 +53,8 @@ const bench = {
   peers: (options: PeersOptions): Promise<Record<string, PeerTimes[]>> =>
     measurePeers(options, report),
   gofer: (options: GoferBenchOptions): Promise<GoferResult> => measureGofer(options, report),
+  hostChanges: (options: HostChangesOptions): Promise<HostChangeTimes> =>
+    measureHostChanges(options, report),
   programs: (options: ProgramOptions): Promise<number[][]> => measurePrograms(options),
   sparse: (): Promise<SparseResult> => measureSparse(report),
 };

@@ -161,3 +161,17 @@ test('one whose server is gone for good can be let go of', async ({ page, gofer 
   expect(existsSync(join(gofer.folder, 'hello.txt'))).toBe(true);
   expect(await page.evaluate(() => burrow!.fs.readdir('/'))).not.toContain('remote');
 });
+
+test('the dialog offers a place that is free', async ({ page, gofer }) => {
+  const playground = await Playground.open(
+    page,
+    `?gofer=${gofer.url}#token=${tokenOf(gofer.address)}`,
+  );
+  await expect(status(page)).toHaveText(/^\/remote: connected/);
+  await status(page).click();
+  await expect(dialog(page).getByLabel('Mount point')).toHaveValue('/remote-2');
+  await connect(page, gofer.address);
+  await expect(dialog(page).getByLabel('Mount point')).toHaveValue('/remote-3');
+  await page.keyboard.press('Escape');
+  expect((await playground.run('cat /remote-2/hello.txt')).output).toBe('from the host');
+});

@@ -53,7 +53,7 @@ export interface ClientOptions extends GoferOptions {
 }
 
 export async function clientOf(
-  { url: source, connect: direct }: TestGofer,
+  { url: source, connect: direct }: Pick<TestGofer, 'url' | 'connect'>,
   { connect = direct, isSlow = false, ...options }: ClientOptions,
 ): Promise<GoferClient> {
   const link = new SlowLink(isSlow ? undefined : 0);

@@ -8,7 +8,6 @@ import {
   type CacheMode,
   DEFAULT_CACHE,
   type GoferRequest,
-  MOUNT_POINT,
   splitSource,
 } from './gofer-link.ts';
 import { LinkList } from './link-list.ts';
@@ -92,7 +91,7 @@ export class ConnectDialog {
     const {
       source = '',
       token = '',
-      path = MOUNT_POINT,
+      path = await this.#gofers.freePlace(),
       cache = DEFAULT_CACHE,
     } = refused?.request ?? {};
     this.#source.value = source;
@@ -169,6 +168,7 @@ export class ConnectDialog {
     try {
       await this.#gofers.connect(request);
       this.#source.value = this.#token.value = '';
+      this.#path.value = await this.#gofers.freePlace();
       await this.refresh();
       this.#events.onChanged();
     } catch (error) {

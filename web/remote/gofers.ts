@@ -3,7 +3,7 @@
 import type { Kernel } from '../../src/index.ts';
 import { errorCode, nullIfFsError } from '../shell/errors.ts';
 import { confirm } from '../ui/dialogs.ts';
-import { type GoferRequest, readGoferLink, writeGoferLink } from './gofer-link.ts';
+import { type GoferRequest, MOUNT_POINT, readGoferLink, writeGoferLink } from './gofer-link.ts';
 import { isRemote, type RemoteMount } from './link-text.ts';
 
 /** What is asked for can't be; the message is for the user. */
@@ -32,6 +32,14 @@ export class Gofers {
     if (request.token !== '') sessionStorage.setItem(tokenKey(request.source), request.token);
     history.replaceState(history.state, '', writeGoferLink(location.href, request));
     return { ...request, token: sessionStorage.getItem(tokenKey(request.source)) ?? '' };
+  }
+
+  /** Where another one can be mounted: the first place that nothing is mounted at. */
+  async freePlace(): Promise<string> {
+    const taken = new Set((await this.#kernel.mounts()).map(({ path }) => path));
+    let place = MOUNT_POINT;
+    for (let number = 2; taken.has(place); number++) place = `${MOUNT_POINT}-${number}`;
+    return place;
   }
 
   /** Mounts a gofer. From then on the address asks for it. Errors: with a message for users. */

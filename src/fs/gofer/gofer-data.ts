@@ -163,12 +163,22 @@ export class GoferData implements DataSource, DirtyTracker {
     const pending = this.#syncing(inode);
     if (pending === undefined) return;
     inode.isUnsynced = false;
+    inode.syncing++;
     pending.onSettled((error) => {
-      // What is lost with a server can't be synced by another: that is told once.
-      const isLost = error === linuxerr.ESTALE;
+      inode.syncing--;
+      // What is lost with a server, or never was there, can't be synced by another: that is told
+      // once.
+      const isLost = error === linuxerr.ESTALE || error === linuxerr.EBADF;
       if (error !== undefined) inode.isUnsynced = !isLost && !isPointless(inode, error);
     });
     this.sent(inode, pending);
+  }
+
+  /** What it had taken and not synced may be gone: whoever syncs is told, once. */
+  hostRestarted(inodes: Iterable<GoferInode>): void {
+    for (const inode of new Set([...inodes, ...this.#unanswered])) {
+      if (inode.isUnsynced || inode.syncing > 0) this.#failed(inode, linuxerr.EIO);
+    }
   }
 
   #syncing({ isDir, fd, writeFd }: GoferInode): Pending<void> | undefined {
@@ -436,7 +446,9 @@ export class GoferData implements DataSource, DirtyTracker {
     });
   }
 
-  #failed(inode: GoferInode, error: LinuxError): void {
+  #failed(inode: GoferInode, reason: LinuxError): void {
+    // The server's descriptor, which was to come of a request that was lost: not the program's.
+    const error = reason === linuxerr.EBADF ? linuxerr.EIO : reason;
     (inode.writeErrors ??= new ErrorSequence()).add(error);
     if (!isPointless(inode, error)) this.errors.add(error);
   }

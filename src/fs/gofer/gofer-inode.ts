@@ -39,8 +39,9 @@ export class GoferInode extends Inode {
   onFdChanged: ((old: RemoteFd | undefined) => void) | undefined;
   /** What others have made of what is known. */
   readonly freshness = new Freshness();
-  /** One of its names, if any is known. */
-  dentry: LocalDentry | undefined;
+  #dentry: LocalDentry | undefined;
+  /** Its other names that are known: few files have any. */
+  #otherNames: Set<LocalDentry> | undefined;
   /** Open at the server, for all descriptions; perhaps the same. */
   readFd: RemoteFd | undefined;
   writeFd: RemoteFd | undefined;
@@ -51,6 +52,8 @@ export class GoferInode extends Inode {
   lockWriteFd: RemoteFd | undefined;
   /** Written since it was last synced. */
   isUnsynced = false;
+  /** Syncs that are not answered: until then nobody knows that anything is synced. */
+  syncing = 0;
   /** What the server has as its mode, or will. */
   sentMode = 0;
   /** Its mode was set here since it was made. */
@@ -86,6 +89,32 @@ export class GoferInode extends Inode {
   /** What has no name here can't be found any more; what has one may be looked at again. */
   protected override get isNamed(): boolean {
     return this.cachedNames > 0;
+  }
+
+  /** One of its names, the last that became known; undefined if none is known. */
+  get dentry(): LocalDentry | undefined {
+    return this.#dentry;
+  }
+
+  /** All its names that are known. */
+  *names(): Iterable<LocalDentry> {
+    if (this.#dentry !== undefined) yield this.#dentry;
+    if (this.#otherNames !== undefined) yield* this.#otherNames;
+  }
+
+  nameKnown(dentry: LocalDentry): void {
+    const before = this.#dentry;
+    this.#dentry = dentry;
+    this.#otherNames?.delete(dentry);
+    if (before !== undefined && before !== dentry) (this.#otherNames ??= new Set()).add(before);
+  }
+
+  nameForgotten(dentry: LocalDentry): void {
+    this.#otherNames?.delete(dentry);
+    if (this.#dentry !== dentry) return;
+    const [other] = this.#otherNames ?? [];
+    this.#dentry = other;
+    if (other !== undefined) this.#otherNames?.delete(other);
   }
 
   /** Directory: of its names. */

@@ -150,7 +150,7 @@ describe('options', () => {
     ...['1', '1:2:3:4', '1:x', '1:2:0', '4294967295:0', '0:4294967294:2', ':', '-1:0'].map(
       (map): [string[], string] => [
         ['gofer', 'a', `--uid-map=${map}`],
-        `--uid-map "${map}": it is C:S or C:S:N, of ids up to 4294967294`,
+        `--uid-map "${map}": it is C:S or C:S:N: N ids, at least one, up to 4294967294`,
       ],
     ),
     [
@@ -261,7 +261,7 @@ describe('the command', () => {
   test('a token file that is not there, or is open to others', async () => {
     const path = write('token', 'abc', 0o644);
     expect(await refusalOf('served', '--token-file', 'none')).toBe(
-      "--token-file: none can't be opened: ENOENT",
+      '--token-file: none is not there',
     );
     const open = 'has mode 0644, and others must have no access to it: chmod 600';
     expect(await refusalOf('served', '--token-file', path)).toBe(`--token-file: ${path} ${open}`);

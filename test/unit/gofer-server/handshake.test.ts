@@ -167,7 +167,7 @@ describe('tokens', () => {
       (path) => {
         rmSync(path);
       },
-      /can't be opened: ENOENT/,
+      /is not there/,
     ],
     [
       'is empty',

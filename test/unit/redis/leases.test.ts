@@ -139,6 +139,34 @@ describe('leases', () => {
     await take(other, 'next');
   });
 
+  test('what the new session gives up is not kept for it any more', async () => {
+    newTest();
+    const dead = await open({ clock: new FakeClock() });
+    const other = await open();
+    const rest = { ...lock('b'), start: 10, end: 20 };
+    await take(dead, 'a');
+    await runAsync(other.locks.inherit('a', 'heir'));
+    await runAsync(other.locks.inherit('heir', 'next'));
+    await take(other, 'next');
+    // A part of it.
+    const part = { ...lock('next', F_UNLCK), start: 10, end: 20 };
+    await runAsync(other.locks.set(part, { mayWait: false }));
+    await expect(take(other, 'b')).rejects.toBe(linuxerr.EAGAIN);
+    await runAsync(other.locks.set(rest, { mayWait: false }));
+    await runAsync(other.locks.release(FILE, lock('next').owner));
+    await take(other, 'b');
+  });
+
+  test('what was kept for a session ends with it', async () => {
+    newTest();
+    const dead = await open({ clock: new FakeClock() });
+    const other = await open();
+    await take(dead, 'a');
+    await runAsync(other.locks.inherit('a', 'heir'));
+    await runAsync(other.locks.endSession('heir'));
+    await take(other, 'b');
+  });
+
   test('without Redis nothing is given, and what is given up is told it later', async () => {
     newTest();
     const log: LoggedLine[] = [];
