@@ -5,6 +5,7 @@
 // Each handshake goes through the same steps: path and origin, a place, the token, the protocol.
 // Only then is anything of what is served touched.
 
+import { readBootVerifier } from './boot-verifier.ts';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
@@ -186,7 +187,8 @@ export class GoferServer implements GaugeSource {
       ...(metrics !== undefined && { observer: metrics }),
       ...(shared !== undefined && { lockNameOf }),
     };
-    const lisafs = new LisafsServer(serverOptions);
+    const bootVerifier = await readBootVerifier();
+    const lisafs = new LisafsServer({ ...serverOptions, bootVerifier });
     const p9 = new P9Server(serverOptions);
     try {
       const server = new GoferServer({ options, hostExport, tree, lisafs, p9 });

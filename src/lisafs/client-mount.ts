@@ -14,6 +14,8 @@ import { type Inode, type Statx, WALK_COMPONENT_DOES_NOT_EXIST, WALK_SUCCESS } f
 export interface MountedRoot {
   readonly fd: number;
   readonly statx: Statx;
+  /** Since the session before, so that what wasn't synced may be lost. */
+  readonly hasHostRestarted?: boolean;
 }
 
 /** Errors: ENOENT, ENOTDIR if `attach` leads nowhere; those of Mount and Walk. */

@@ -8,6 +8,7 @@ import { assertDefined } from '../lib/assert.ts';
 import { anyOf, type Op } from '../lib/op.ts';
 import { Connection, type LinkStatus } from '../link/connection.ts';
 import { LinkError } from '../link/open-transport.ts';
+import { hexOf } from '../lib/text.ts';
 import type { Reply } from '../link/reply.ts';
 import { ClientCalls } from './client-calls.ts';
 import { ClosedFds } from './client-closes.ts';
@@ -30,6 +31,9 @@ export class LisafsClient {
   /** There was a session once, so the server knows what that is. */
   #hasHadSession = false;
   #root: MountedRoot | undefined;
+  /** The host's that has what was written, and that of the session there is now; '' if unknown. */
+  #bootVerifier = '';
+  #nextVerifier = '';
   #recovery: Recovery | undefined;
   /** One that has come to nothing and hasn't ended yet. */
   #oldRecovery: Recovery | undefined;
@@ -216,7 +220,9 @@ export class LisafsClient {
       this.#calls.attach(link, { inFlightMax });
       const mounted = yield* this.#mount(link);
       if (answer !== undefined) this.#sessionId = answer.sessionId.slice();
-      if (this.#root !== undefined) this.#recovery = new Recovery(mounted, this.#calls);
+      this.#nextVerifier = hexOf(answer?.bootVerifier ?? NO_SESSION);
+      if (this.#root === undefined) this.#bootVerifier = this.#nextVerifier;
+      else this.#recovery = new Recovery({ ...mounted, ...this.#sinceBoot }, this.#calls);
       this.#root = mounted;
     }
     this.#connection.keepAlive.start(link);
@@ -244,6 +250,11 @@ export class LisafsClient {
       if (error instanceof LinuxError && error !== linuxerr.EACCES && isUnknown) return 'unknown';
       throw error;
     }
+  }
+
+  get #sinceBoot(): { readonly hasHostRestarted: boolean } {
+    const [before, now] = [this.#bootVerifier, this.#nextVerifier];
+    return { hasHostRestarted: before !== '' && now !== '' && before !== now };
   }
 
   #loseSession(): void {
@@ -283,6 +294,7 @@ export class LisafsClient {
       this.#sessionId = NO_SESSION;
       throw linuxerr.EIO;
     }
+    if (this.#nextVerifier !== '') this.#bootVerifier = this.#nextVerifier;
     this.#recovery = undefined;
   }
 }

@@ -104,6 +104,7 @@ export const EXTENSIONS = {
       isResumed: bool,
       graceMs: u32,
       inFlightMax: u32,
+      bootVerifier: bytes,
     }),
   },
   Ack: {

@@ -8,7 +8,7 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE } from '../abi/fcntl.ts';
 import { S_IFMT } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import { checkName, checkThere, withRead } from '../served/locked.ts';
+import { checkName, checkThere, usingToRead } from '../served/locked.ts';
 import type { Creation, OpenedFile, PinnedFile } from '../served/served-file.ts';
 import { PromisedFD } from './promised-fd.ts';
 import { type Inode, INVALID_FD } from './records.ts';
@@ -31,7 +31,7 @@ function* creating<T>(
 ): Op<T> {
   checkName(name);
   const directory = yield* request.directory(dirFD);
-  return yield* request.writing(directory.node, function* () {
+  return yield* request.writing(directory, function* () {
     checkThere(directory.node);
     request.reserve(fdCount);
     return yield* make(directory);
@@ -206,7 +206,7 @@ export const CREATE_HANDLERS: Handlers<Names> = {
     const link = yield* creatingOne(request, common, ({ file, node }) => {
       // The host has made a directory of what was a file.
       if (node.isAtOrBeneath(target.node)) throw linuxerr.EINVAL;
-      return withRead(target.node.opMu, function* () {
+      return usingToRead(target, function* () {
         checkThere(target.node);
         const pinned = yield* file.link(target.file, common.name);
         request.scope.tree.attributesChanged(target);

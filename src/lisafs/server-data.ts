@@ -4,8 +4,7 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_TRUNC } from '../abi/fcntl.ts';
 import { S_IFREG } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import type { RwLock } from '../lib/rw-lock.ts';
-import { withRead, withWrite } from '../served/locked.ts';
+import { usingToRead, usingToWrite, withRead } from '../served/locked.ts';
 import { INVALID_FD, type Statx } from './records.ts';
 import type { ControlFD, OpenFD } from './server-fds.ts';
 import { roomToRead } from './server-reply.ts';
@@ -69,8 +68,8 @@ function* readFully(opened: OpenFD['opened'], into: Uint8Array): Op<number> {
 }
 
 /** To truncate is to write. */
-function lockToOpen<T>(opMu: RwLock, flags: number, run: () => Op<T>): Op<T> {
-  return (flags & O_TRUNC) === 0 ? withRead(opMu, run) : withWrite(opMu, run);
+function lockToOpen<T>(fd: ControlFD, flags: number, run: () => Op<T>): Op<T> {
+  return (flags & O_TRUNC) === 0 ? usingToRead(fd, run) : usingToWrite(fd, run);
 }
 
 interface OpenedAndRead {
@@ -88,7 +87,7 @@ export function* readAtOpen(
   maxBytes: number,
 ): Op<OpenedAndRead> {
   const room = Math.max(0, request.scope.payloadMax - OPEN_READ_REPLY_BYTES);
-  return yield* lockToOpen(fd.node.opMu, flags, function* () {
+  return yield* lockToOpen(fd, flags, function* () {
     const openFD = yield* open(request, fd, flags);
     try {
       const statx = yield* fd.file.stat();
@@ -111,7 +110,7 @@ function* syncAll(request: Request, ids: readonly number[]): Op<void> {
     try {
       if (found instanceof LinuxError) throw found;
       const { control, opened } = found;
-      yield* request.reading(control.node, () => opened.sync());
+      yield* request.reading(control, () => opened.sync());
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error;
       first ??= error;
@@ -135,7 +134,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
   *OpenAt(request, { fd: id, flags }) {
     const fd = yield* request.control(id);
     return yield* withRead(request.scope.tree.renameMu, () =>
-      lockToOpen(fd.node.opMu, flags, function* () {
+      lockToOpen(fd, flags, function* () {
         return { openFD: (yield* open(request, fd, flags)).id };
       }),
     );
@@ -152,7 +151,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
     const { control, opened, isReadable } = yield* request.open(id);
     if (!isReadable) throw linuxerr.EBADF;
     if (control.isDirectory) throw linuxerr.EISDIR;
-    return yield* request.reading(control.node, function* () {
+    return yield* request.reading(control, function* () {
       const bytes = roomToRead(count);
       const read = yield* opened.read(bytes, offset);
       return { data: bytes.subarray(0, read) };
@@ -162,7 +161,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
   *PWrite(request, { fd: id, offset, data }) {
     const { control, opened, isWritable } = yield* request.open(id);
     if (!isWritable) throw linuxerr.EBADF;
-    return yield* request.writing(control.node, function* () {
+    return yield* request.writing(control, function* () {
       try {
         return { count: yield* opened.write(data, offset) };
       } finally {
@@ -179,7 +178,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
   *FAllocate(request, { fd: id, mode, offset, length }) {
     const { control, opened, isWritable } = yield* request.open(id);
     if (!isWritable) throw linuxerr.EBADF;
-    yield* request.writing(control.node, function* () {
+    yield* request.writing(control, function* () {
       try {
         yield* opened.allocate(mode, offset, length);
       } finally {
@@ -191,7 +190,7 @@ export const DATA_HANDLERS: Handlers<Names> = {
 
   *Flush(request, { fd: id }) {
     const { control, opened } = yield* request.open(id);
-    yield* request.reading(control.node, () => opened.flush());
+    yield* request.reading(control, () => opened.flush());
     return {};
   },
 

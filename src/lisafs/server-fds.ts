@@ -9,6 +9,7 @@ import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import { Mutex, type Op, startOp } from '../lib/op.ts';
+import type { RwLock } from '../lib/rw-lock.ts';
 import { birthOf, type FileIndex, fileKeyOf } from '../served/file-index.ts';
 import type { Holder, Node } from '../served/node.ts';
 import { PromisedFD } from './promised-fd.ts';
@@ -29,6 +30,7 @@ export class ControlFD implements Holder {
   readonly fileKey: string;
   /** Tells it from an earlier file of that key; empty if it isn't known. */
   readonly birth: string;
+  readonly fileMu: RwLock | undefined;
   /** The client's. */
   readonly fds: Fds;
   /** The client, requests, and open FDs. */
@@ -44,6 +46,7 @@ export class ControlFD implements Holder {
     this.fileKey = fileKeyOf(statx);
     this.birth = birthOf(statx);
     this.fds = fds;
+    this.fileMu = this.isDirectory ? undefined : fds.files.locks.hold(this.fileKey);
   }
 
   get client(): object {
@@ -116,6 +119,10 @@ export class Fds {
 
   get count(): number {
     return this.#byId.size;
+  }
+
+  get files(): FileIndex {
+    return this.#options.files;
   }
 
   /**
@@ -286,6 +293,7 @@ export class Fds {
       return;
     }
     if (fd.listing.opened !== undefined) this.closeLater(fd.listing.opened.close());
+    if (fd.fileMu !== undefined) this.files.locks.letGo(fd.fileKey);
     fd.node.holders.delete(fd);
     fd.node.release();
     this.closeLater(fd.file.close());

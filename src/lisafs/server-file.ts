@@ -23,12 +23,12 @@ const SETTABLE = STATX_MODE | STATX_UID | STATX_GID | STATX_SIZE | STATX_ATIME |
  */
 function* reading<T>(request: Request, id: number, run: (fd: ControlFD) => Op<T>): Op<T> {
   const fd = yield* request.control(id);
-  return yield* request.reading(fd.node, () => run(fd));
+  return yield* request.reading(fd, () => run(fd));
 }
 
 function* writing<T>(request: Request, id: number, run: (fd: ControlFD) => Op<T>): Op<T> {
   const fd = yield* request.control(id);
-  return yield* request.writing(fd.node, () => run(fd));
+  return yield* request.writing(fd, () => run(fd));
 }
 
 type Names =
@@ -44,15 +44,15 @@ type Names =
 export const FILE_HANDLERS: Handlers<Names> = {
   *FStat(request, { fd: id }) {
     const fd = yield* request.any(id);
-    const { node, file } = fd instanceof OpenFD ? fd.control : fd;
-    return { statx: yield* request.reading(node, () => file.stat()) };
+    const control = fd instanceof OpenFD ? fd.control : fd;
+    return { statx: yield* request.reading(control, () => control.file.stat()) };
   },
 
   /** Also of a file that has been removed: its FD is what counts. */
   *SetStat(request, { fd: id, ...changes }) {
     const fd = yield* request.control(id);
     if ((changes.mask & ~SETTABLE) !== 0) throw linuxerr.EPERM;
-    return yield* request.writing(fd.node, function* () {
+    return yield* request.writing(fd, function* () {
       try {
         return yield* fd.file.setStat(changes);
       } finally {
@@ -64,7 +64,7 @@ export const FILE_HANDLERS: Handlers<Names> = {
 
   *FStatFS(request, { fd: id }) {
     const fd = yield* request.control(id);
-    return yield* request.reading(fd.node, () => fd.file.statfs());
+    return yield* request.reading(fd, () => fd.file.statfs());
   },
 
   *ReadLinkAt(request, { fd: id }) {

@@ -190,7 +190,7 @@ export const LIST_HANDLERS: Handlers<'Getdents64' | 'ListDir'> = {
     const fd = yield* request.open(dirFD);
     const { control, opened } = fd;
     if (!control.isDirectory) throw linuxerr.ENOTDIR;
-    return yield* request.reading(control.node, () =>
+    return yield* request.reading(control, () =>
       locked(fd.listMu, function* () {
         checkThere(control.node);
         if (count < 0) fd.cookie = 0;
@@ -205,7 +205,7 @@ export const LIST_HANDLERS: Handlers<'Getdents64' | 'ListDir'> = {
 
   *ListDir(request, { dirFD, ...wanted }) {
     const directory = yield* request.directory(dirFD);
-    return yield* request.reading(directory.node, () =>
+    return yield* request.reading(directory, () =>
       locked(directory.listing.mu, function* () {
         checkThere(directory.node);
         return yield* listDir(request, directory, wanted);

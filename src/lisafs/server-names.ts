@@ -31,7 +31,7 @@ export const NAME_HANDLERS: Handlers<'UnlinkAt' | 'RenameAt' | 'RenameAt2'> = {
     checkName(name);
     const directory = yield* request.directory(dirFD);
     if ((flags & ~AT_REMOVEDIR) !== 0) throw linuxerr.EINVAL;
-    yield* request.writing(directory.node, function* () {
+    yield* request.writing(directory, function* () {
       checkThere(directory.node);
       yield* unlinkLocked(request.scope.tree, directory, name, flags);
     });

@@ -35,6 +35,11 @@ export interface ServerOptions {
   readonly watchesMax?: number;
   /** Most events that wait for a client to take them. */
   readonly eventsMax?: number;
+  /**
+   * Another whenever the host has started anew, and may have lost what it hadn't synced. Empty: it
+   * isn't known. NFS: the write verifier (RFC 8881, 18.32).
+   */
+  readonly bootVerifier?: Uint8Array;
   /** What is served. Servers of the same files share one. */
   readonly tree?: ServedTree;
   /** Who has which file locked. Servers of the same files share one. */
@@ -62,6 +67,7 @@ export function withDefaults(options: ServerOptions): SetOptions {
     graceMs: GRACE_MS,
     watchesMax: WATCHES_MAX,
     eventsMax: EVENTS_MAX,
+    bootVerifier: new Uint8Array(0),
     locks: new LocalLockTable({ locksMax: LOCKS_MAX }),
     ...options,
   };

@@ -4,7 +4,7 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE } from '../abi/fcntl.ts';
 import { STATX_BTIME } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import { checkName, withRead } from '../served/locked.ts';
+import { checkName, usingToRead, withRead } from '../served/locked.ts';
 import { step } from '../served/names.ts';
 import { NOT_OPEN } from './extensions.ts';
 import { MESSAGES, type RequestOf, type ResponseOf } from './messages.ts';
@@ -135,7 +135,7 @@ function* reclaim(request: Request, root: ControlFD, lost: Lost): Op<Reclaimed> 
   const control = yield* find(request, root, lost, isOpen ? INVALID_FD : kept);
   try {
     const openFD = isOpen ? (yield* open(request, control, flags, kept)).id : INVALID_FD;
-    const statx = yield* withRead(control.node.opMu, () => control.file.stat());
+    const statx = yield* usingToRead(control, () => control.file.stat());
     return { errno: 0, inode: { controlFD: control.id, statx }, openFD };
   } catch (error) {
     request.fds.close(control.id);

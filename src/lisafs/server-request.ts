@@ -4,7 +4,7 @@
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import type { Op } from '../lib/op.ts';
 import type { RwLock } from '../lib/rw-lock.ts';
-import { withWrite } from '../served/locked.ts';
+import { type Used, withWrite } from '../served/locked.ts';
 import type { Node } from '../served/node.ts';
 import type { PinnedFile } from '../served/served-file.ts';
 import type { ServedTree } from '../served/served-tree.ts';
@@ -140,14 +140,14 @@ export class Request {
     for (const fd of this.#used.splice(0)) this.fds.release(fd);
   }
 
-  /** Runs while the node is neither written to nor moved. */
-  reading<T>(node: Node, run: () => Op<T>): Op<T> {
-    return this.scope.tree.reading(node, run);
+  /** Runs while the file is neither written to nor moved. */
+  reading<T>(used: Used, run: () => Op<T>): Op<T> {
+    return this.scope.tree.reading(used, run);
   }
 
-  /** Runs while nobody else uses the node. */
-  writing<T>(node: Node, run: () => Op<T>): Op<T> {
-    return this.scope.tree.writing(node, run);
+  /** Runs while nobody else uses the file. */
+  writing<T>(used: Used, run: () => Op<T>): Op<T> {
+    return this.scope.tree.writing(used, run);
   }
 
   /** A control FD for a file that was found or made in `directory`, which is held. */

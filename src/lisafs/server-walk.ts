@@ -4,7 +4,7 @@
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import { checkName, withRead } from '../served/locked.ts';
+import { checkName, usingToRead, withRead } from '../served/locked.ts';
 import { step } from '../served/names.ts';
 import type { RequestOf, ResponseOf } from './messages.ts';
 import {
@@ -102,7 +102,7 @@ const NOT_OPENED = { openFD: 0, isWhole: false, data: new Uint8Array(0) };
 export const WALK_HANDLERS: Handlers<'Mount' | 'Ping' | 'Walk' | 'WalkStat' | 'WalkOpenRead'> = {
   *Mount(request) {
     const { root, tree, payloadMax } = request.scope;
-    return yield* request.reading(tree.root, function* () {
+    return yield* request.reading({ node: tree.root }, function* () {
       request.reserve(1);
       const pinned = yield* root.pin(request.fds);
       const { statx } = pinned;
@@ -135,7 +135,7 @@ export const WALK_HANDLERS: Handlers<'Mount' | 'Ping' | 'Walk' | 'WalkStat' | 'W
     const start = yield* request.control(dirFD);
     if (names.length > 0 && start.file.type !== S_IFDIR) throw linuxerr.ENOTDIR;
     return yield* withRead(request.scope.tree.renameMu, function* () {
-      const first = withStart ? [yield* withRead(start.node.opMu, () => start.file.stat())] : [];
+      const first = withStart ? [yield* usingToRead(start, () => start.file.stat())] : [];
       return { stats: [...first, ...(yield* walkStat(request, start, names))] };
     });
   },

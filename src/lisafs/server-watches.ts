@@ -128,7 +128,7 @@ export const WATCH_HANDLERS: Handlers<'Watch' | 'Unwatch'> = {
     if (events === 0) throw linuxerr.EINVAL;
     const fd = yield* request.control(id);
     if (isRecursive && !fd.isDirectory) throw linuxerr.ENOTDIR;
-    const watch = yield* request.reading(fd.node, () =>
+    const watch = yield* request.reading(fd, () =>
       request.scope.watches.add(fd, events, isRecursive),
     );
     request.afterwards(() => {

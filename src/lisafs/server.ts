@@ -353,13 +353,14 @@ class Connection implements Receiver, Outlet {
     const id =
       resumed === undefined ? this.#server.register(this.#session, sessionId) : sessionId.slice();
     this.#id = id;
-    const { graceMs, inFlightMax } = this.#server.options;
+    const { graceMs, inFlightMax, bootVerifier } = this.#server.options;
     const answer = {
       headerVersion: 2,
       sessionId: id,
       isResumed: resumed !== undefined,
       graceMs,
       inFlightMax,
+      bootVerifier,
     };
     this.#transport.send(encodeResponse(new WireWriter(), options, 'Session', answer));
     this.headerVersion = 2;

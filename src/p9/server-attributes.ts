@@ -88,8 +88,8 @@ export function validOf({ mask }: Statx): bigint {
 }
 
 /** The file may have been removed: its fid is what counts. */
-export function* statOf(request: Request, { node, file }: HeldFile): Op<Statx> {
-  return yield* request.reading(node, () => file.stat());
+export function* statOf(request: Request, held: HeldFile): Op<Statx> {
+  return yield* request.reading(held, () => held.file.stat());
 }
 
 /** Errors: EINVAL for bits that there aren't. */
@@ -113,7 +113,7 @@ function* setattr(request: Request, { fid, ...values }: TMessage<'setattr'>): Op
   request.checkChange();
   const changes = changesOf(values);
   if (changes.mask === 0) return;
-  const { failureErrno } = yield* request.writing(held.node, function* () {
+  const { failureErrno } = yield* request.writing(held, function* () {
     try {
       return yield* held.file.setStat(changes);
     } finally {
@@ -148,17 +148,17 @@ export const ATTRIBUTE_HANDLERS: Handlers<Names> = {
   },
 
   *statfs(request, { fid }) {
-    const { node, file } = request.file(fid);
-    const { type, blockSize, nameLen, ...counts } = yield* request.reading(node, () =>
-      file.statfs(),
+    const held = request.file(fid);
+    const { type, blockSize, nameLen, ...counts } = yield* request.reading(held, () =>
+      held.file.statfs(),
     );
     const numbers = { bsize: Math.min(blockSize, U32), namelen: Math.min(nameLen, U32) };
     return { type: type % (U32 + 1), ...numbers, ...counts, fsid: 0n };
   },
 
   *readlink(request, { fid }) {
-    const { node, file } = request.file(fid);
-    if (file.type !== S_IFLNK) throw linuxerr.EINVAL;
-    return { target: yield* request.reading(node, () => file.readlink()) };
+    const held = request.file(fid);
+    if (held.file.type !== S_IFLNK) throw linuxerr.EINVAL;
+    return { target: yield* request.reading(held, () => held.file.readlink()) };
   },
 };

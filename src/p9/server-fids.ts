@@ -8,6 +8,7 @@ import { linuxerr } from '../abi/errno.ts';
 import { S_IFDIR } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
 import { type Op, startOp } from '../lib/op.ts';
+import type { RwLock } from '../lib/rw-lock.ts';
 import type { LockOwnerId } from '../locks/lock-table.ts';
 import { birthOf, type FileIndex, fileKeyOf } from '../served/file-index.ts';
 import type { Holder, Node } from '../served/node.ts';
@@ -20,6 +21,7 @@ export class HeldFile implements Holder {
   readonly file: ServedFile;
   readonly fileKey: string;
   readonly birth: string;
+  readonly fileMu: RwLock | undefined;
   readonly client: Fids;
   #refs = 1;
 
@@ -30,6 +32,7 @@ export class HeldFile implements Holder {
     this.file = file;
     this.fileKey = fileKeyOf(statx);
     this.birth = birthOf(statx);
+    this.fileMu = this.isDirectory ? undefined : client.files.locks.hold(this.fileKey);
     node.holders.add(this);
     client.files.add(this);
   }
@@ -53,6 +56,7 @@ export class HeldFile implements Holder {
     this.#refs--;
     if (this.#refs > 0) return;
     this.client.files.delete(this);
+    if (this.fileMu !== undefined) this.client.files.locks.letGo(this.fileKey);
     this.node.holders.delete(this);
     this.node.release();
     this.client.closeLater(this.file.close());

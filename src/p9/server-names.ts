@@ -6,7 +6,7 @@ import { AT_REMOVEDIR } from '../abi/fcntl.ts';
 import { S_IFMT, S_PERMISSIONS } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import { fileKeyOf } from '../served/file-index.ts';
-import { checkName, checkThere, withRead } from '../served/locked.ts';
+import { checkName, checkThere, usingToRead } from '../served/locked.ts';
 import { renameLocked, unlinkLocked } from '../served/names.ts';
 import type { PinnedFile } from '../served/served-file.ts';
 import type { RMessage, TMessage } from './messages.ts';
@@ -29,7 +29,7 @@ function* making(
   const directory = request.directory(dfid);
   checkName(name);
   request.checkChange();
-  return yield* request.writing(directory.node, function* () {
+  return yield* request.writing(directory, function* () {
     checkThere(directory.node);
     const { file, statx } = yield* make(directory);
     request.tree.entryChanged(directory, name);
@@ -70,7 +70,7 @@ function* link(request: Request, target: HeldFile, place: Place): Op<void> {
   yield* making(request, place, ({ node, file }) => {
     // The host has made a directory of what was a file.
     if (node.isAtOrBeneath(target.node)) throw linuxerr.EINVAL;
-    return withRead(target.node.opMu, function* () {
+    return usingToRead(target, function* () {
       checkThere(target.node);
       const pinned = yield* file.link(target.file, place.name);
       request.tree.attributesChanged(target);
@@ -163,7 +163,7 @@ export const NAME_HANDLERS: Handlers<Names> = {
     checkName(name);
     if ((flags & ~AT_REMOVEDIR) !== 0) throw linuxerr.EINVAL;
     request.checkChange();
-    yield* request.writing(directory.node, function* () {
+    yield* request.writing(directory, function* () {
       checkThere(directory.node);
       yield* unlinkLocked(request.tree, directory, name, flags);
     });

@@ -14,7 +14,7 @@ import {
 } from '../abi/fcntl.ts';
 import { S_IFLNK, S_PERMISSIONS } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import { checkName, checkThere, withRead, withWrite } from '../served/locked.ts';
+import { checkName, checkThere, usingToRead, usingToWrite, withRead } from '../served/locked.ts';
 import type { ListedName, OpenedFile, Statx } from '../served/served-file.ts';
 import { HEADER_SIZE } from './frame.ts';
 import { MESSAGES, type RMessage, type TMessage } from './messages.ts';
@@ -64,7 +64,7 @@ interface Opened {
 
 /** The tree is held. Errors: those of opening. */
 function* openLocked(request: Request, held: HeldFile, flags: number): Op<Opened> {
-  const { node, file } = held;
+  const { file } = held;
   const truncates = (flags & O_TRUNC) !== 0;
   const run = function* (): Op<Opened> {
     const opened = yield* file.open(flags & (O_ACCMODE | O_TRUNC));
@@ -77,7 +77,7 @@ function* openLocked(request: Request, held: HeldFile, flags: number): Op<Opened
     }
   };
   // To truncate is to write.
-  return yield* truncates ? withWrite(node.opMu, run) : withRead(node.opMu, run);
+  return yield* truncates ? usingToWrite(held, run) : usingToRead(held, run);
 }
 
 interface Created extends Opened {
@@ -92,7 +92,7 @@ function* createNew(
 ): Op<Created> {
   const { node, file } = directory;
   const creation = { mode: mode & S_PERMISSIONS, uid, gid };
-  return yield* request.writing(node, function* () {
+  return yield* request.writing(directory, function* () {
     checkThere(node);
     const made = yield* file.create(name, creation, flags & O_ACCMODE);
     request.tree.entryChanged(directory, name);
@@ -164,7 +164,7 @@ function* read(request: Request, { fid, offset, count }: TMessage<'read'>): Op<U
   if (!isReadable) throw linuxerr.EBADF;
   if (held.isDirectory) throw linuxerr.EISDIR;
   const bytes = new Uint8Array(size);
-  const got = yield* request.reading(held.node, () => opened.read(bytes, offset));
+  const got = yield* request.reading(held, () => opened.read(bytes, offset));
   return bytes.subarray(0, got);
 }
 
@@ -173,7 +173,7 @@ function* write(request: Request, { fid, offset, data }: TMessage<'write'>): Op<
   if (use?.kind === 'new xattr') return writeNewXattr(use, offset, data);
   const { opened, isWritable, isAppending, isSync, held } = request.open(fid);
   if (!isWritable) throw linuxerr.EBADF;
-  return yield* request.writing(held.node, function* () {
+  return yield* request.writing(held, function* () {
     try {
       const at = isAppending ? (yield* held.file.stat()).size : offset;
       const count = yield* opened.write(data, at);
@@ -255,25 +255,25 @@ export const OPEN_HANDLERS: Handlers<Names> = {
     if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw linuxerr.EINVAL;
     const room = Math.min(count, request.scope.msize - HEADER_SIZE - MESSAGES.readdir.R.sizeMin);
     const wanted = { offset: Number(offset), room };
-    return { entries: yield* request.reading(held.node, () => list(request, opened, wanted)) };
+    return { entries: yield* request.reading(held, () => list(request, opened, wanted)) };
   },
 
   *fsync(request, { fid }) {
     const { opened, held } = request.open(fid);
-    yield* request.reading(held.node, () => opened.sync());
+    yield* request.reading(held, () => opened.sync());
     return {};
   },
 
   *flushf(request, { fid }) {
     const { opened, held } = request.open(fid);
-    yield* request.reading(held.node, () => opened.flush());
+    yield* request.reading(held, () => opened.flush());
     return {};
   },
 
   *allocate(request, { fid, mode, offset, length }) {
     const { opened, isWritable, held } = request.open(fid);
     if (!isWritable) throw linuxerr.EBADF;
-    yield* request.writing(held.node, function* () {
+    yield* request.writing(held, function* () {
       try {
         yield* opened.allocate(mode, offset, length);
       } finally {

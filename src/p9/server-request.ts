@@ -3,7 +3,7 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import { type Op, uninterrupted } from '../lib/op.ts';
-import type { Node } from '../served/node.ts';
+import type { Used } from '../served/locked.ts';
 import type { PinnedFile } from '../served/served-file.ts';
 import type { ServedTree } from '../served/served-tree.ts';
 import type { MessageName, RMessage, TMessage } from './messages.ts';
@@ -76,13 +76,13 @@ export class Request {
     if (this.scope.isReadOnly) throw linuxerr.EROFS;
   }
 
-  reading<T>(node: Node, run: () => Op<T>): Op<T> {
-    return this.tree.reading(node, run);
+  reading<T>(used: Used, run: () => Op<T>): Op<T> {
+    return this.tree.reading(used, run);
   }
 
   /** Once it has begun, it isn't cancelled: halfway a change would be half known. */
-  writing<T>(node: Node, run: () => Op<T>): Op<T> {
-    return this.tree.writing(node, () => uninterrupted(run()));
+  writing<T>(used: Used, run: () => Op<T>): Op<T> {
+    return this.tree.writing(used, () => uninterrupted(run()));
   }
 
   /** The same with the whole tree held. */

@@ -38,14 +38,14 @@ function* setXattr(
   held: HeldFile,
   { name, bytes, flags }: Pick<NewXattrUse, 'name' | 'bytes' | 'flags'>,
 ): Op<void> {
-  yield* request.writing(held.node, function* () {
+  yield* request.writing(held, function* () {
     yield* held.file.setXattr(name, bytes, flags);
     request.tree.attributesChanged(held);
   });
 }
 
 function* removeXattr(request: Request, held: HeldFile, name: string): Op<void> {
-  yield* request.writing(held.node, function* () {
+  yield* request.writing(held, function* () {
     yield* held.file.removeXattr(name);
     request.tree.attributesChanged(held);
   });
@@ -63,8 +63,8 @@ export const XATTR_HANDLERS: Handlers<Names> = {
     const { held, uid } = request.fid(fid);
     const { fids } = request;
     fids.checkNew(newfid);
-    const { node, file } = held;
-    const bytes = yield* request.reading(node, function* () {
+    const { file } = held;
+    const bytes = yield* request.reading(held, function* () {
       return name === '' ? bytesOf(yield* file.listXattr(0)) : yield* file.getXattr(name, 0);
     });
     fids.takeXattrBytes(bytes.length);
@@ -96,8 +96,8 @@ export const XATTR_HANDLERS: Handlers<Names> = {
   },
 
   *getxattr(request, { fid, name, size }) {
-    const { node, file } = request.file(fid);
-    return { value: yield* request.reading(node, () => file.getXattr(name, size)) };
+    const held = request.file(fid);
+    return { value: yield* request.reading(held, () => held.file.getXattr(name, size)) };
   },
 
   *setxattr(request, { fid, name, value, flags }) {
@@ -108,8 +108,8 @@ export const XATTR_HANDLERS: Handlers<Names> = {
   },
 
   *listxattr(request, { fid, size }) {
-    const { node, file } = request.file(fid);
-    return { names: [...(yield* request.reading(node, () => file.listXattr(size)))] };
+    const held = request.file(fid);
+    return { names: [...(yield* request.reading(held, () => held.file.listXattr(size)))] };
   },
 
   *removexattr(request, { fid, name }) {

@@ -1,6 +1,7 @@
 // FileIndex: who holds files, of all clients, by the file, whatever names it was found by.
 
 import { STATX_BTIME } from '../abi/stat.ts';
+import { FileLocks } from './file-locks.ts';
 import type { Holder } from './node.ts';
 import type { Statx } from './served-file.ts';
 
@@ -16,6 +17,7 @@ export function birthOf({ mask, btime: { sec, nsec } }: Statx): string {
 
 export class FileIndex {
   readonly #holders = new Map<string, Set<Holder>>();
+  readonly locks = new FileLocks();
   /** What keys of files begin with that are on the root's filesystem. */
   #rootDevice = '';
 

@@ -5,7 +5,7 @@ import { NAME_MAX } from '../abi/limits.ts';
 import type { Op } from '../lib/op.ts';
 import type { RwLock } from '../lib/rw-lock.ts';
 import { isLongerThan } from '../lib/text.ts';
-import type { Node } from './node.ts';
+import type { Holder, Node } from './node.ts';
 
 export function* withRead<T>(lock: RwLock, run: () => Op<T>): Op<T> {
   yield* lock.lockRead();
@@ -25,6 +25,21 @@ export function* withWrite<T>(lock: RwLock, run: () => Op<T>): Op<T> {
   }
 }
 
+/** A file, and the position it was found at. Of a directory the position is enough. */
+export type Used = Pick<Holder, 'node'> & Partial<Pick<Holder, 'fileMu'>>;
+
+/** Runs while the file is neither written to, by any of its names, nor removed here. */
+export function* usingToRead<T>({ node, fileMu }: Used, run: () => Op<T>): Op<T> {
+  if (fileMu === undefined) return yield* withRead(node.opMu, run);
+  return yield* withRead(fileMu, () => withRead(node.opMu, run));
+}
+
+/** Runs while nobody else uses the file, by any of its names. */
+export function* usingToWrite<T>({ node, fileMu }: Used, run: () => Op<T>): Op<T> {
+  if (fileMu === undefined) return yield* withWrite(node.opMu, run);
+  return yield* withWrite(fileMu, () => withWrite(node.opMu, run));
+}
+
 /**
  * Looks at a name of a directory, which is held: after what has been begun with the file by one of
  * those who hold it.
@@ -34,7 +49,7 @@ export function* lookingAt<T>(directory: Node, name: string, look: () => Op<T>):
   if (child === undefined) return yield* look();
   child.retain();
   try {
-    return yield* withRead(child.opMu, look);
+    return yield* usingToRead({ node: child, fileMu: child.fileMu }, look);
   } finally {
     child.release();
   }

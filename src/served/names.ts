@@ -4,7 +4,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { RENAME_EXCHANGE } from '../abi/fcntl.ts';
 import type { Op } from '../lib/op.ts';
-import { checkThere, lookingAt, withRead, withWrite } from './locked.ts';
+import { checkThere, lookingAt, usingToWrite, withRead } from './locked.ts';
 import type { Holder, Node } from './node.ts';
 import type { PinnedFile, ServedFile } from './served-file.ts';
 import type { ServedTree } from './served-tree.ts';
@@ -33,7 +33,8 @@ export function* unlinkLocked(
   const child = node.hold(name);
   try {
     // Nobody opens it meanwhile, or makes anything in it.
-    yield* withWrite(child.opMu, () => file.unlink(name, flags));
+    const used = { node: child, fileMu: child.fileMu };
+    yield* usingToWrite(used, () => file.unlink(name, flags));
     tree.entryChanged(directory, name);
     tree.gone(client, child);
     node.remove(name);

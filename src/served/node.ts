@@ -14,6 +14,8 @@ export interface Holder {
   readonly file: ServedFile;
   /** The same for all who hold the file: fileKeyOf(). */
   readonly fileKey: string;
+  /** FileLocks.hold(). Undefined of a directory, which has one name: its node's lock will do. */
+  readonly fileMu: RwLock | undefined;
   /** Tells it from an earlier file of that key: birthOf(). */
   readonly birth: string;
   /** Whose it is; compared by identity. */
@@ -59,6 +61,13 @@ export class Node {
   /** Undefined if nobody has anything to do with it. */
   peek(name: string): Node | undefined {
     return this.#children.get(name);
+  }
+
+  /** Of the file that was found here last; undefined if nobody holds it, or it is a directory. */
+  get fileMu(): RwLock | undefined {
+    let last: Holder | undefined;
+    for (const holder of this.holders) last = holder;
+    return last?.fileMu;
   }
 
   /** Holds the node at `name`: to be let go with release(). */

@@ -6,14 +6,18 @@
 //
 //	renameMu
 //	  Node.opMu of a directory
-//	    Node.opMu of what is in it
+//	    Node.opMu of a directory in it
+//	    Holder.fileMu of a file in it
+//	      Node.opMu of one of the file's names
+//
+// README.md says why that can't come to a deadlock.
 
 import { S_IFDIR } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import { RwLock } from '../lib/rw-lock.ts';
 import { type Change, type Fanout, type FanoutMember, LocalFanout } from './fanout.ts';
 import { FileIndex } from './file-index.ts';
-import { withRead, withWrite } from './locked.ts';
+import { type Used, usingToRead, usingToWrite, withRead, withWrite } from './locked.ts';
 import { type Holder, Node } from './node.ts';
 
 /** What others are told of a file. */
@@ -51,14 +55,14 @@ export class ServedTree {
     });
   }
 
-  /** Runs while the node is neither written to nor moved. */
-  *reading<T>(node: Node, run: () => Op<T>): Op<T> {
-    return yield* withRead(this.renameMu, () => withRead(node.opMu, run));
+  /** Runs while the file is neither written to nor moved. */
+  *reading<T>(used: Used, run: () => Op<T>): Op<T> {
+    return yield* withRead(this.renameMu, () => usingToRead(used, run));
   }
 
-  /** Runs while nobody else uses the node. */
-  *writing<T>(node: Node, run: () => Op<T>): Op<T> {
-    return yield* withRead(this.renameMu, () => withWrite(node.opMu, run));
+  /** Runs while nobody else uses the file. */
+  *writing<T>(used: Used, run: () => Op<T>): Op<T> {
+    return yield* withRead(this.renameMu, () => usingToWrite(used, run));
   }
 
   /** Runs while nobody uses the tree. */

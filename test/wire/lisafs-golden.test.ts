@@ -263,8 +263,9 @@ const OURS: Golden[] = [
       isResumed: true,
       graceMs: 60_000,
       inFlightMax: 256,
+      bootVerifier: fromHex('0c 0d'),
     },
-    '02 00 00 00  02 00 00 00 0a 0b  01  60 ea 00 00  00 01 00 00',
+    '02 00 00 00  02 00 00 00 0a 0b  01  60 ea 00 00  00 01 00 00  02 00 00 00 0c 0d',
   ),
   request('Ack', { lastTag: 40, awaited: [7, 39] }, '28 00 00 00  02 00  07 00 00 00  27 00 00 00'),
   request(

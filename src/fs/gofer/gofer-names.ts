@@ -226,13 +226,13 @@ export abstract class GoferNames extends GoferFiles {
     const inode = inodeOf(dentry);
     this.dentries.add(dentry);
     inode.cachedNames++;
-    inode.dentry = dentry;
+    inode.nameKnown(dentry);
   }
 
   #forget(dentry: LocalDentry): void {
     const inode = inodeOf(dentry);
     inode.cachedNames--;
-    if (inode.dentry === dentry) inode.dentry = undefined;
+    inode.nameForgotten(dentry);
     this.dropIfUnused(inode);
   }
 
@@ -254,7 +254,7 @@ export abstract class GoferNames extends GoferFiles {
     this.dentries.delete(dentry);
     const inode = inodeOf(dentry);
     inode.cachedNames--;
-    if (inode.dentry === dentry) inode.dentry = undefined;
+    inode.nameForgotten(dentry);
   }
 
   #namesChanged(parent: GoferInode, name: string): void {

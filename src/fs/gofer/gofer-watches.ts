@@ -209,13 +209,24 @@ export class GoferWatches {
   /** A request was sent that changes a file, perhaps a new one in `dir`. */
   changed(inode: GoferInode, change: OwnChange & { readonly dir?: GoferInode } = {}): void {
     if (this.#byInode.size === 0) return;
-    const parent = change.dir ?? (inode.dentry?.parent?.inode as GoferInode | undefined);
     const isWatched =
       this.#byInode.has(inode) ||
-      (parent !== undefined && this.#byInode.has(parent)) ||
+      (change.dir !== undefined && this.#byInode.has(change.dir)) ||
+      this.#isInWatched(inode) ||
       // Events of when it was may still come.
       this.#own.has(inode);
     if (isWatched) this.#own.changed(inode, change);
+  }
+
+  /**
+   * By any of its names: the host tells the directory by whose name the server found the file,
+   * whatever name it is used by here.
+   */
+  #isInWatched(inode: GoferInode): boolean {
+    for (const { parent } of inode.names()) {
+      if (parent !== undefined && this.#byInode.has(parent.inode as GoferInode)) return true;
+    }
+    return false;
   }
 
   // What the server tells.

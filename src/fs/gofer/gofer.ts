@@ -134,7 +134,7 @@ export class Gofer extends GoferListings implements DirectFiles {
     const inode = this.inodes.add(statx, '');
     inode.fd = fd;
     this.root = new LocalDentry({ name: '', parent: undefined, inode, isComplete: false });
-    inode.dentry = this.root;
+    inode.nameKnown(this.root);
     this.root.incRef();
   }
 
@@ -444,6 +444,7 @@ export class Gofer extends GoferListings implements DirectFiles {
   /** The server has lost the session. */
   *recover(mounted: MountedRoot, calls: RecoveryCalls): Op<void> {
     const root = inodeOf(this.root);
+    if (mounted.hasHostRestarted === true) this.#data.hostRestarted(this.inodes.values());
     yield* reclaim(this.inodes.values(), { root, mounted }, calls);
     this.renewed();
     if (this.upstreamLocks !== undefined) yield* this.upstreamLocks.recover(calls);

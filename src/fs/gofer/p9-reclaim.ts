@@ -12,7 +12,7 @@ import type { RestoringCalls } from '../../p9/client-options.ts';
 import type { RMessage } from '../../p9/messages.ts';
 import { WALK_NAMES_MAX } from '../../p9/records.ts';
 import type { GoferInode } from './gofer-inode.ts';
-import { findNames, giveUp, type Lost, lostOf, pathOf } from './reclaim.ts';
+import { giveUp, type Lost, lostOf, pathOf } from './reclaim.ts';
 import type { RemoteFd } from './remote.ts';
 
 /** So many walks at a time. */
@@ -27,7 +27,6 @@ export interface P9Reclaiming {
 /** Errors: EIO if this link is gone as well. */
 export function* reclaimFids(inodes: Iterable<GoferInode>, reclaiming: P9Reclaiming): Op<void> {
   const { root } = reclaiming;
-  if (root.dentry !== undefined) findNames(root.dentry);
   const all = [...inodes].flatMap((inode) => lostOf(inode, inode === root));
   // What is closed has no number, or one that may be another file's by now.
   const lost = all.filter(({ fd }) => !fd.isClosed);

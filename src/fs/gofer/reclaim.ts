@@ -9,8 +9,6 @@ import type { RecoveryCalls } from '../../lisafs/client-recovery.ts';
 import { NOT_OPEN } from '../../lisafs/extensions.ts';
 import type { RequestOf } from '../../lisafs/messages.ts';
 import { INVALID_FD } from '../../lisafs/records.ts';
-import type { LocalDentry } from '../shared/inode.ts';
-import { inodeOf } from './gofer-files.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import type { RemoteFd } from './remote.ts';
 
@@ -33,22 +31,9 @@ export function* reclaim(
   calls: RecoveryCalls,
 ): Op<void> {
   root.fd?.renew(mounted.fd);
-  if (root.dentry !== undefined) findNames(root.dentry);
   const lost = [...inodes].flatMap((inode) => lostOf(inode, inode === root));
   for (let at = 0; at < lost.length; at += BATCH) {
     yield* reclaimSome(lost.slice(at, at + BATCH), calls);
-  }
-}
-
-/** A file whose first known name is gone may have others. */
-export function findNames(root: LocalDentry): void {
-  const dirs = [root];
-  // It grows meanwhile.
-  for (const dir of dirs) {
-    for (const child of dir.children?.values() ?? []) {
-      inodeOf(child).dentry ??= child;
-      if (child.isDir) dirs.push(child);
-    }
   }
 }
 

@@ -276,6 +276,38 @@ describe.each(MODES)('%s: what is done from here is told once', (cache) => {
     expect(told).toEqual(await eventsOnTmpfs(doThings));
   });
 
+  test('of a file with two names, not to the directory of the other', async () => {
+    const started = await start(cache);
+    const { sys } = started;
+    // The server has found it by this name, and the host tells its directory of what is done.
+    await write(sys, '/dir/new', 'text');
+    await sys.mkdirat(AT_FDCWD, '/other', 0o755, 0);
+    await sys.linkat(AT_FDCWD, '/dir/new', AT_FDCWD, '/other/link', 0);
+    const watcher = await Watcher.on(sys, '/dir');
+    const fd = await sys.openat(AT_FDCWD, '/other/link', O_RDWR, 0);
+    await sys.write(fd, encodeUtf8('through the other name'));
+    await sys.sync();
+    await mark(started);
+    expect(await watcher.textsUntil('CREATE mark')).toEqual(['CREATE mark']);
+    await sys.close(fd);
+  });
+
+  test('nor once its name that became known last has gone', async () => {
+    const started = await start(cache);
+    const { sys } = started;
+    await write(sys, '/dir/new', 'text');
+    await sys.mkdirat(AT_FDCWD, '/other', 0o755, 0);
+    await sys.linkat(AT_FDCWD, '/dir/new', AT_FDCWD, '/other/link', 0);
+    const fd = await sys.openat(AT_FDCWD, '/other/link', O_RDWR, 0);
+    await sys.unlinkat(AT_FDCWD, '/other/link', 0);
+    const watcher = await Watcher.on(sys, '/dir');
+    await sys.write(fd, encodeUtf8('through a name that has gone'));
+    await sys.sync();
+    await mark(started);
+    expect(await watcher.textsUntil('CREATE mark')).toEqual(['CREATE mark']);
+    await sys.close(fd);
+  });
+
   test('and what the host does in between is told as well', async () => {
     const started = await start(cache);
     const { sys, path } = started;

@@ -181,6 +181,7 @@ export class MemoryGofer {
   readonly gate = new AnswerGate();
   readonly errors: unknown[] = [];
   readonly #clock = new RealClock();
+  #boots = 1;
   #server = this.#newServer();
   #link: LoopbackLink | undefined;
   #sessionCount = 0;
@@ -191,6 +192,7 @@ export class MemoryGofer {
       root: () => this.tree.root(),
       clock: this.#clock,
       randomBytes: (size) => new Uint8Array(size).fill(++this.#sessionCount),
+      bootVerifier: new Uint8Array([this.#boots]),
       onError: (error) => this.errors.push(error),
     });
   }
@@ -226,7 +228,8 @@ export class MemoryGofer {
   }
 
   /** The server is started anew: FDs and sessions are gone. */
-  restart(): void {
+  restart({ withHost = false } = {}): void {
+    if (withHost) this.#boots++;
     this.#server.stop();
     this.#server = this.#newServer();
     this.#link?.notice();

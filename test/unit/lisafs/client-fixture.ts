@@ -235,7 +235,9 @@ export function withSession(inFlightMax = 16): ScriptedServer['answers'] {
     Session: (asked, end) => {
       const isResumed = (asked.values['sessionId'] as Uint8Array).length > 0;
       const sessionId = new Uint8Array(16).fill(1);
-      const values = { headerVersion: 2, sessionId, isResumed, graceMs: 60_000, inFlightMax };
+      const bootVerifier = new Uint8Array(0);
+      const answer = { headerVersion: 2, sessionId, isResumed, graceMs: 60_000 };
+      const values = { ...answer, inFlightMax, bootVerifier };
       end.answer(asked, 'Session', values);
       end.headerVersion = 2;
     },

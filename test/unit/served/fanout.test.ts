@@ -18,6 +18,7 @@ function treeOf(fanout: LocalFanout, devMinor: number, birth = '1.0') {
     const holder: Holder = {
       node: tree.root,
       file: { type: S_IFREG } as ServedFile,
+      fileMu: undefined,
       fileKey: `8:${devMinor}:7`,
       birth,
       client: {},
