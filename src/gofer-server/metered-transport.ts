@@ -60,9 +60,9 @@ export class MeteredTransport implements Transport {
     this.#transport.resume();
   }
 
-  send(message: Uint8Array): void {
+  send(message: Uint8Array, onSent?: () => void): void {
     const { isOpen } = this.#transport;
-    this.#transport.send(message);
+    this.#transport.send(message, onSent);
     if (isOpen) this.#meter.onSend(message.length);
   }
 

@@ -6,6 +6,7 @@ import { assertDefined } from '../lib/assert.ts';
 import type { FieldTable, StructValues } from '../lib/wire.ts';
 import { WireWriter } from '../lib/wire-buffer.ts';
 import { Answered } from '../link/reply.ts';
+import { FramePool } from './frame-pool.ts';
 import { encodePayload, encodeRequest, type HeaderVersion, payloadOf, setTag } from './frame.ts';
 import { type MessageName, messageRow, type RequestOf } from './messages.ts';
 import { isReplyKept, replyBytesMax } from './reply-size.ts';
@@ -25,6 +26,12 @@ export type RequestKind = 'call' | 'urgent' | 'close' | 'probe';
 const KEPT_REPLY_BYTES = 256;
 
 const NOTHING: AnyValues = {};
+
+/** Of a request with data, what comes before them: a name, too. */
+const FIELDS_BYTES_MAX = 1024;
+
+/** Whoever sends a frame has copied it: Transport.send(). */
+const pool = new FramePool();
 
 /** Placeholder, until it is sent. */
 const ANY_TAG = 1;
@@ -103,8 +110,10 @@ export class ClientRequest extends Answered {
   #encodeAnew(headerVersion: HeaderVersion, payloadMax: number): void {
     const source = assertDefined(this.#values, 'a request has nothing to say');
     const values = typeof source === 'function' ? source() : source;
-    // Of just that size: the bytes of a write are copied here, and nowhere else.
-    const writer = new WireWriter(new Uint8Array(0));
+    // The bytes of a write are copied here, and nowhere else.
+    const { data } = values as Partial<RequestOf<'PWrite'>>;
+    const size = data === undefined ? 0 : data.length + FIELDS_BYTES_MAX;
+    const writer = new WireWriter(pool.take(size));
     const tag = headerVersion === 2 ? ANY_TAG : 0;
     const options = { headerVersion, tag, payloadMax };
     this.#frame = encodeRequest(writer, options, this.name, values as never);
@@ -135,6 +144,7 @@ export class ClientRequest extends Answered {
   }
 
   protected override forget(): void {
+    if (this.#frame !== undefined) pool.give(this.#frame);
     this.#frame = undefined;
     this.#values = undefined;
   }

@@ -5,15 +5,18 @@ import { type LinuxError, linuxerr } from '../abi/errno.ts';
 import type { FieldTable, StructValues } from '../lib/wire.ts';
 import { assertDefined } from '../lib/assert.ts';
 import { WireWriter } from '../lib/wire-buffer.ts';
+import { FramePool } from './frame-pool.ts';
 import { frameWithin, HEADER_SIZE_MAX, type HeaderVersion } from './frame.ts';
 import { MESSAGES, type MessageName, messageRow, type ResponseOf } from './messages.ts';
 
 /** What a frame has before the data of a reply to PRead. */
 const READ_LEAD = HEADER_SIZE_MAX + MESSAGES.PRead.response.sizeMin;
 
+const pool = new FramePool();
+
 /** Where to read `count` bytes to, for a reply to PRead. */
 export function roomToRead(count: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(READ_LEAD + count).subarray(READ_LEAD);
+  return pool.take(READ_LEAD + count).subarray(READ_LEAD, READ_LEAD + count);
 }
 
 export class Reply {
@@ -55,6 +58,11 @@ export class Reply {
   get errno(): number {
     const { mid, response } = MESSAGES.Error;
     return this.mid === mid ? response.decode(this.#room.subarray(HEADER_SIZE_MAX)).errno : 0;
+  }
+
+  /** It isn't needed any more, unless it is kept: what was read never is. */
+  sent(): void {
+    if (this.mid === MESSAGES.PRead.mid) pool.give(this.#room);
   }
 
   /** A view of its memory. */

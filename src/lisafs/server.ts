@@ -388,9 +388,9 @@ class Connection implements Receiver, Outlet {
     this.#transport.close(CLOSE_PROTOCOL_ERROR, 'the session goes on by another link');
   }
 
-  send(frame: Uint8Array): void {
+  send(frame: Uint8Array, onSent: () => void): void {
     try {
-      this.#transport.send(frame, true);
+      this.#transport.send(frame, onSent);
     } catch (error) {
       if (!(error instanceof LinuxError)) throw error;
       this.refuse('a reply is too large for the link');

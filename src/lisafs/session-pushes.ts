@@ -219,6 +219,6 @@ export class Pushes {
   #send<Name extends MessageName>(outlet: Outlet, name: Name, values: RequestOf<Name>): void {
     const { payloadMax } = this.#options;
     const options = { headerVersion: 2, tag: PUSHED, payloadMax } as const;
-    outlet.send(encodeRequest(new WireWriter(), options, name, values));
+    outlet.send(encodeRequest(new WireWriter(), options, name, values), () => undefined);
   }
 }

@@ -50,8 +50,8 @@ assert(REPLIES_BYTES_MAX >= BUFFERED_BYTES_MAX + PAYLOAD_SIZE_MAX);
 /** Where replies go: the link there is at the moment. */
 export interface Outlet {
   readonly headerVersion: HeaderVersion;
-  /** The frame's memory stays as it is. */
-  send(frame: Uint8Array): void;
+  /** The frame's memory stays as it is until `onSent` is called, which may be never. */
+  send(frame: Uint8Array, onSent: () => void): void;
   /** Of replies that are not on their way. */
   readonly bufferedBytes: number;
   /** Requests stay where they are until resume(). */
@@ -297,7 +297,9 @@ export class Session {
   #send(tag: number, reply: Reply): void {
     const outlet = this.#outlet;
     if (outlet === undefined) return;
-    outlet.send(reply.frame(outlet.headerVersion, tag));
+    outlet.send(reply.frame(outlet.headerVersion, tag), () => {
+      reply.sent();
+    });
   }
 
   #ask(frame: Frame, kept: Reply | undefined): Asked {

@@ -275,7 +275,7 @@ class Connection implements Receiver, Outlet {
   send(frame: Uint8Array): void {
     this.#unreadCount = this.isCongested ? this.#unreadCount + 1 : 0;
     if (this.#unreadCount > UNREAD_MAX) this.refuse('answers are not read');
-    else this.#transport.send(frame, true);
+    else this.#transport.send(frame, () => undefined);
   }
 
   get isCongested(): boolean {

@@ -21,7 +21,7 @@ import {
 export interface ByteStream {
   /** Bytes that were written and are not on their way yet. */
   readonly writableLength: number;
-  write(bytes: Uint8Array): boolean;
+  write(bytes: Uint8Array, onSent?: () => void): boolean;
   /** Calls back when all that was written is on its way. */
   end(onFinish: () => void): unknown;
   destroy(): unknown;
@@ -168,10 +168,11 @@ export class StreamTransport implements Transport {
     this.#stream.resume();
   }
 
-  send(message: Uint8Array): void {
+  send(message: Uint8Array, onSent?: () => void): void {
     if (message.length > this.messageSizeMax) throw linuxerr.EMSGSIZE;
     if (!this.isOpen) return;
-    this.#stream.write(message.slice());
+    if (onSent === undefined) this.#stream.write(message.slice());
+    else this.#stream.write(message, onSent);
   }
 
   close(code: number = CLOSE_NORMAL, reason = ''): void {

@@ -63,14 +63,14 @@ export interface Transport {
   resume(): void;
 
   /**
-   * Sends a message. The caller may use its memory again at once, unless it `isGiven`: then that
-   * stays as it is, and needn't be copied. On a link that is closed it is lost, as is whatever is
-   * on its way when a link breaks: onClose() tells.
+   * Sends a message. The caller may use its memory again at once; with `onSent` only when that is
+   * called, which may be never, so that the message needn't be copied. On a link that is closed it
+   * is lost, as is whatever is on its way when a link breaks: onClose() tells.
    *
    * Errors:
    *  - EMSGSIZE if it is larger than `messageSizeMax`.
    */
-  send(message: Uint8Array, isGiven?: boolean): void;
+  send(message: Uint8Array, onSent?: () => void): void;
 
   /**
    * Closes the link once what was sent is on its way. Does nothing on one that is closed.

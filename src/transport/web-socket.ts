@@ -37,7 +37,8 @@ export interface Socket {
   binaryType: string;
   readonly protocol: string;
   readonly bufferedAmount: number;
-  send(data: Uint8Array<ArrayBuffer>): void;
+  /** Those of ws call `onSent` when they have no use for `data` any more. */
+  send(data: Uint8Array<ArrayBuffer>, onSent?: () => void): void;
   /** Those of ws can leave what comes to the other side. */
   pause?(): void;
   resume?(): void;
@@ -114,13 +115,14 @@ export class WebSocketTransport implements Transport {
     this.#socket.resume?.();
   }
 
-  send(message: Uint8Array, isGiven = false): void {
+  send(message: Uint8Array, onSent?: () => void): void {
     if (message.length > this.messageSizeMax) throw linuxerr.EMSGSIZE;
     if (!this.isOpen) return;
-    const mayKeep = isGiven || !this.#keepsMemory;
+    const mayKeep = onSent !== undefined || !this.#keepsMemory;
     const isSendable = mayKeep && message.buffer instanceof ArrayBuffer;
     const bytes = isSendable ? (message as Uint8Array<ArrayBuffer>) : new Uint8Array(message);
-    this.#socket.send(bytes);
+    if (this.#keepsMemory) this.#socket.send(bytes, onSent);
+    else this.#socket.send(bytes);
   }
 
   close(code: number = CLOSE_NORMAL, reason = ''): void {
