@@ -22,6 +22,8 @@ const LOOKAHEAD_MAX = 64;
 export const UNUSED_TAG = NOTAG - 1;
 
 export interface P9CallsOptions {
+  /** Nobody else changes anything. */
+  readonly isAlone: boolean;
   /** Something is awaited, where nothing was. */
   readonly onAwaiting: () => void;
   readonly onLinkGone: () => void;
@@ -156,8 +158,11 @@ export class P9Calls implements P9LinkUser {
     this.#isHeld = false;
     const unsure = this.#unsure;
     this.#unsure = [];
-    this.#queue.unshift(...unsure.filter(({ isRetrySafe }) => isRetrySafe));
-    for (const request of unsure) if (!request.isRetrySafe) request.settle(linuxerr.EIO);
+    const { isAlone } = this.#options;
+    const mayBeRepeated = (request: P9Request): boolean =>
+      request.isRetrySafe && (isAlone || !request.isChange);
+    this.#queue.unshift(...unsure.filter(mayBeRepeated));
+    for (const request of unsure) if (!mayBeRepeated(request)) request.settle(linuxerr.EIO);
     this.#pump();
   }
 

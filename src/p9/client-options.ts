@@ -21,6 +21,11 @@ export interface P9ClientOptions extends ConnectionOptions {
   /** Most bytes of a message; servers may want less. */
   readonly msize: number;
   /**
+   * Nobody else changes anything: what says how a file is to be may be said again by the next link
+   * if the answer was lost.
+   */
+  readonly isAlone: boolean;
+  /**
    * A link was lost, and with it all fids. Walks to files again, with the fids they had, before any
    * other call is sent. If it fails, it is called again with another link.
    */

@@ -1,6 +1,7 @@
 // P9Request: what a client asks, from the call until the answer, over as many links as that takes.
 
 import { linuxerr } from '../abi/errno.ts';
+import { O_TRUNC } from '../abi/fcntl.ts';
 import type { Op } from '../lib/op.ts';
 import { WireWriter } from '../lib/wire-buffer.ts';
 import { Answered } from '../link/reply.ts';
@@ -13,7 +14,10 @@ import type { MessageName, TMessage } from './messages.ts';
  */
 export type RequestKind = 'call' | 'urgent' | 'clunk' | 'probe';
 
-/** Done twice, they do what they do once. A fid they make is not there in a new session. */
+/**
+ * Done twice, they do what they do once, unless somebody else has changed it meanwhile: see
+ * isChange. A fid they make is not there in a new session.
+ */
 const RETRY_SAFE: ReadonlySet<MessageName> = new Set([
   'statfs',
   'lopen',
@@ -84,6 +88,13 @@ export class P9Request extends Answered {
     return RETRY_SAFE.has(this.name);
   }
 
+  /** It says how a file is to be, whatever it was. */
+  get isChange(): boolean {
+    const { name, values } = this;
+    const truncates = name === 'lopen' && ((values.flags ?? 0) & O_TRUNC) !== 0;
+    return name === 'write' || name === 'setattr' || truncates;
+  }
+
   /** The fids that have to be there. */
   get fids(): readonly number[] {
     if (this.name === 'attach' || this.name === 'version') return [];
@@ -134,7 +145,7 @@ export class P9Request extends Answered {
     const isWanted = this.isSettled || this.#waiterCount > 0 || this.isAbandoned;
     if (isWanted || this.#onAbandoned === undefined) return;
     // What changes something is done all the same; others may rely on it.
-    if (!this.isRetrySafe || this.name === 'write' || this.name === 'setattr') return;
+    if (!this.isRetrySafe || this.isChange) return;
     this.isAbandoned = true;
     this.#onAbandoned(this);
   }

@@ -41,6 +41,7 @@ export class P9Client {
     this.#options = options;
     this.#versionMax = options.versionMax;
     this.#calls = new P9Calls({
+      isAlone: options.isAlone,
       onAwaiting: () => {
         this.#connection.keepAlive.onAwaiting();
       },

@@ -94,8 +94,7 @@ function* mountLisafs(
   const client = yield* connectedBy(connecting, source, () => reason);
   try {
     const { cache } = checked;
-    const isAlone = cache === 'exclusive' || cache === 'writethrough';
-    const remote = new LisafsRemote(client, { isAlone });
+    const remote = new LisafsRemote(client, { isAlone: isAlone(checked) });
     const made = new Gofer({ ...checked, remote, dev, clock, devices });
     made.remoteLink = new ServerLink(client, { cache, clock, savedCount: () => made.savedCount });
     return (filesystem = made);
@@ -103,6 +102,11 @@ function* mountLisafs(
     yield* client.close();
     throw error;
   }
+}
+
+/** By what was asked for, nobody else changes anything. */
+function isAlone({ cache }: GoferSettings): boolean {
+  return cache === 'exclusive' || cache === 'writethrough';
 }
 
 function* mountP9(
@@ -121,6 +125,7 @@ function* mountP9(
     timeoutMs: options.timeout ?? TIMEOUT_MS,
     aname: options.aname ?? '/',
     versionMax,
+    isAlone: isAlone(checked),
     msize: options.msize ?? MSIZE_MAX,
     onStatus: (status) => {
       ({ reason } = status);

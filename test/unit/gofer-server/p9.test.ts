@@ -82,6 +82,7 @@ test('a client whose token is refused is told so, and does not try again', async
     aname: '/',
     versionMax: LATEST_VERSION,
     msize: MSIZE_MAX,
+    isAlone: true,
     *onSessionLost() {
       yield* [];
     },
