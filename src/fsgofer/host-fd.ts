@@ -39,20 +39,9 @@ export class FdBudget implements FdSource {
     return this.#fdCount;
   }
 
-  /** Descriptors that may still be opened. */
-  get leftCount(): number {
-    return this.#fdsMax - this.#fdCount;
-  }
-
-  /**
-   * Of what several share, nobody has more than is left for all others: so each newcomer finds
-   * something, however many have taken as much as they could.
-   * Errors: its own, or its parent's, if there are too many.
-   */
+  /** Errors: its own, or its parent's, if there are too many. */
   take(): void {
     if (this.#fdCount >= this.#fdsMax) throw this.#error;
-    const sharedLeft = this.#parent?.leftCount ?? Infinity;
-    if (sharedLeft > 0 && this.#fdCount >= sharedLeft) throw this.#error;
     this.#parent?.take();
     this.#fdCount++;
   }
