@@ -450,7 +450,7 @@ export class GoferData implements DataSource, DirtyTracker {
     // The server's descriptor, which was to come of a request that was lost: not the program's.
     const error = reason === linuxerr.EBADF ? linuxerr.EIO : reason;
     (inode.writeErrors ??= new ErrorSequence()).add(error);
-    if (!isPointless(inode, error)) this.errors.add(error);
+    if (!isPointless(inode, reason)) this.errors.add(error);
   }
 
   /** Everything of a file is at the server, and answered. */
@@ -471,11 +471,13 @@ export class GoferData implements DataSource, DirtyTracker {
 }
 
 /**
- * A directory that has gone, or that the server must not read, can't be synced by anybody: that is
- * told to who asked for it, and a sync of all is none the worse.
+ * A directory that has gone, or that the server must not read, can't be synced by anybody, nor can
+ * a file without a name that the server doesn't have any more: that is told to who asked for it,
+ * and a sync of all is none the worse.
  */
-function isPointless({ isDir }: GoferInode, error: LinuxError): boolean {
-  const { EACCES, ENOENT, ESTALE } = linuxerr;
+function isPointless({ isDir, nlink }: GoferInode, error: LinuxError): boolean {
+  const { EACCES, EBADF, EINVAL, ENOENT, ESTALE } = linuxerr;
+  if (nlink === 0 && (error === EBADF || error === EINVAL)) return true;
   return isDir && (error === EACCES || error === ENOENT || error === ESTALE);
 }
 

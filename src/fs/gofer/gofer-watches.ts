@@ -252,12 +252,13 @@ export class GoferWatches {
       const events = this.#queue;
       this.#queue = [];
       const doubtful = new Set<GoferInode>();
-      for (const event of events) {
-        const inode = this.#stateOf(event);
-        if (inode !== undefined && this.#own.has(inode)) doubtful.add(inode);
+      // Now: until it is known what has become of a file, its name may be another's.
+      const files = events.map((event) => this.#stateOf(event));
+      for (const file of files) {
+        if (file !== undefined && this.#own.has(file)) doubtful.add(file);
       }
       const unchanged = yield* this.#unchangedOf([...doubtful]);
-      for (const event of events) this.#take(event, unchanged);
+      for (const [index, event] of events.entries()) this.#take(event, files[index], unchanged);
     }
   }
 
@@ -294,7 +295,7 @@ export class GoferWatches {
     return typeof name === 'string' ? watch.fileAt(name) : undefined;
   }
 
-  #take(host: HostEvent, unchanged: ReadonlySet<GoferInode>): void {
+  #take(host: HostEvent, file: GoferInode | undefined, unchanged: ReadonlySet<GoferInode>): void {
     const { watchId, mask, cookie, name } = host;
     const watch = this.#byId.get(watchId);
     // A name that isn't text is none here.
@@ -304,7 +305,6 @@ export class GoferWatches {
     if ((mask & (STATE | IN_CLOSE_WRITE)) !== 0) {
       // It is being removed, or has been: from here.
       if (watch.expected.has(IN_DELETE | IN_MOVED_FROM, name)) return;
-      const file = this.#stateOf(host);
       if (file !== undefined && !this.#isByOthers(file, mask, unchanged)) return;
     }
     this.#deliver(watch, event);
