@@ -384,12 +384,19 @@ const EXHAUSTING_SEQUENCES: readonly Sequence[] = [
     holds: 'ENOLCK for one more, and another client’s session has room for its own',
     async run(arena) {
       const { attacker, root } = await arena.mounted();
-      const fd = await attacker.open(await attacker.walk(root, 'file'), O_RDWR);
-      const each = { fd, length: 1, pid: 1, kind: OFD_LOCK, owner: 1, type: 1, wait: false };
+      // Of several files, as a list of locks takes the longer the more there are of one.
+      const fds: number[] = [];
+      for (let file = 0; file < 50; file++) {
+        const asked = { dirFD: root, uid: 0, gid: 0, mode: 0o600, flags: O_RDWR };
+        const made = await attacker.must('OpenCreateAt', { ...asked, name: `locked-${file}` });
+        fds.push(made.newFD);
+      }
+      const each = { length: 1, pid: 1, kind: OFD_LOCK, owner: 1, type: 1, wait: false };
       let said = 'OK';
       // Every other byte: none of them can be joined to another.
       for (let count = 0; said === 'OK' && count <= LOCKS_MAX; count++) {
-        said = (await attacker.call('SetLock', { ...each, start: 2 * count })).said;
+        const fd = fds[count % fds.length]!;
+        said = (await attacker.call('SetLock', { ...each, fd, start: 2 * count })).said;
         if (count % 100 === 99)
           attacker.sendRequest('Ack', { lastTag: attacker.lastTag, awaited: [] }, 1);
       }
