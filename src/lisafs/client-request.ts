@@ -61,6 +61,9 @@ export class ClientRequest extends Answered {
   /** Undefined once it is encoded, if it says the same in every session. */
   #values: AnyValues | (() => AnyValues) | undefined;
   #frame: Uint8Array | undefined;
+  /** Bytes to be written, with which the message ends: whoever gave them may have changed them. */
+  #dataSize = 0;
+  #data: Uint8Array | undefined;
   #frameVersion: HeaderVersion = 2;
   readonly #isRepeatable: boolean;
 
@@ -109,9 +112,11 @@ export class ClientRequest extends Answered {
 
   #encodeAnew(headerVersion: HeaderVersion, payloadMax: number): void {
     const source = assertDefined(this.#values, 'a request has nothing to say');
-    const values = typeof source === 'function' ? source() : source;
+    const asked = typeof source === 'function' ? source() : source;
+    const values = this.#data === undefined ? asked : { ...asked, data: this.#data };
     // The bytes of a write are copied here, and nowhere else.
     const { data } = values as Partial<RequestOf<'PWrite'>>;
+    this.#dataSize = data?.length ?? 0;
     const size = data === undefined ? 0 : data.length + FIELDS_BYTES_MAX;
     const writer = new WireWriter(pool.take(size));
     const tag = headerVersion === 2 ? ANY_TAG : 0;
@@ -133,7 +138,10 @@ export class ClientRequest extends Answered {
   /** The FD ids in it mean nothing any more. */
   onSessionLost(): void {
     this.tag = 0;
-    if (this.#values !== undefined) this.#frame = undefined;
+    const frame = this.#frame;
+    if (this.#values === undefined || frame === undefined) return;
+    if (this.#dataSize > 0) this.#data = frame.subarray(frame.length - this.#dataSize);
+    this.#frame = undefined;
   }
 
   /** As it goes over the link. Preconditions: it is encoded. */
@@ -145,7 +153,7 @@ export class ClientRequest extends Answered {
 
   protected override forget(): void {
     if (this.#frame !== undefined) pool.give(this.#frame);
-    this.#frame = undefined;
+    this.#frame = this.#data = undefined;
     this.#values = undefined;
   }
 }

@@ -249,6 +249,30 @@ test('what is repeatable is done in the new session, in order, done before or no
   expect(decodeUtf8(data).replaceAll('\0', '')).toBe('frst2unsure');
 });
 
+test('a write that is done again has the bytes it was given, whatever became of those', async () => {
+  let fd = 0;
+  const onSessionLost: Recover = function* (mounted, calls) {
+    const { inodes } = yield* calls.call('Walk', { dirFD: mounted.fd, path: ['file'] });
+    const opened = yield* calls.call('OpenAt', { fd: inodes[0]!.controlFD, flags: O_RDWR });
+    fd = opened.openFD;
+  };
+  await start({ onSessionLost }, { link: { delayMs: 10 } });
+  ({ openFD: fd } = await network.run(create('file')));
+  const data = encodeUtf8('given');
+  const asked = () => ({ fd, offset: 0, data });
+  const reply = client!.send('PWrite', asked, { isRepeatable: true });
+  data.set(encodeUtf8('later'));
+  for (let loss = 0; loss < 2; loss++) {
+    network.link.notice();
+    await settle();
+    network.replaceServer();
+    await network.pass(loss === 0 ? 15 : 1000, 5);
+  }
+  expect(await network.run(reply.wait())).toEqual({ count: 5 });
+  const read = await network.run(client!.call('PRead', { fd, offset: 0, count: 99 }));
+  expect(decodeUtf8(read.data)).toBe('given');
+});
+
 test('an id of an FD that is no more is found out when a request is encoded anew', async () => {
   await start();
   network.link.notice();
