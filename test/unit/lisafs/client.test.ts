@@ -249,7 +249,7 @@ test('what is repeatable is done in the new session, in order, done before or no
   expect(decodeUtf8(data).replaceAll('\0', '')).toBe('frst2unsure');
 });
 
-test('a write that is done again has the bytes it was given, whatever became of those', async () => {
+test('a write that is done again has the bytes it was given, whatever became of them', async () => {
   let fd = 0;
   const onSessionLost: Recover = function* (mounted, calls) {
     const { inodes } = yield* calls.call('Walk', { dirFD: mounted.fd, path: ['file'] });
