@@ -57,7 +57,10 @@ function trickle(socket: Socket, bytes: Uint8Array): Promise<unknown> {
     socket.write(at < bytes.length - 1 ? bytes.subarray(at, at + 1) : encodeUtf8('x'));
     at++;
   }, TRICKLE_MS);
-  return once(socket, 'close').finally(() => {
+  // Not once(): it would reject, if the last byte crosses the server's cutting off.
+  return new Promise((resolve) => {
+    socket.once('close', resolve);
+  }).finally(() => {
     clearInterval(timer);
   });
 }
