@@ -9,7 +9,7 @@ export class DelayedLink {
   requests = 0;
   /**
    * Requests of the longest chain in which each was sent after the answer to the one before had
-   * come: how many round trips somebody may have waited for.
+   * come: how many round trips somebody may have waited for. What is never answered is none: Ack.
    */
   rounds = 0;
   readonly #delayMs: number;
@@ -33,14 +33,14 @@ export class DelayedLink {
 
   #sent(message: Uint8Array): void {
     this.requests++;
-    const chain = this.#answered + 1;
-    this.#chains.set(this.#tagOf(message), chain);
-    this.rounds = Math.max(this.rounds, chain);
+    this.#chains.set(this.#tagOf(message), this.#answered + 1);
   }
 
   #arrived(message: Uint8Array): void {
     const tag = this.#tagOf(message);
-    this.#answered = Math.max(this.#answered, this.#chains.get(tag) ?? 0);
+    const chain = this.#chains.get(tag) ?? 0;
+    this.#answered = Math.max(this.#answered, chain);
+    this.rounds = Math.max(this.rounds, chain);
     this.#chains.delete(tag);
   }
 
