@@ -17,12 +17,15 @@ import { ChunkLoader } from '../shared/chunk-loader.ts';
 import type { ByteRange, DataSource, Unwritten } from '../shared/data-source.ts';
 import { ErrorSequence } from '../shared/error-sequence.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from '../shared/file-data.ts';
-import { bytesTogether, type StoredRun } from '../shared/stored-runs.ts';
-import type { GoferInode } from './gofer-inode.ts';
+import { LargeWrites } from '../shared/large-writes.ts';
+import { bytesTogether, endOf, type StoredRun } from '../shared/stored-runs.ts';
+import { type GoferInode, isPointless } from './gofer-inode.ts';
 import type { OpenedAndRead, Pending, Remote, RemoteFd } from './remote.ts';
 
 /** Milliseconds until what is written is sent. */
 const WRITE_BACK_MS = 1000;
+/** Of what may wait, the part from which on it is sent at once: the link is not to be idle. */
+const SENT_FROM = 1 / 4;
 /** Of a file that is opened to be read, so much comes with it. */
 export const FIRST_READ_MAX = 128 << 10;
 
@@ -55,7 +58,8 @@ export class GoferData implements DataSource, DirtyTracker {
 
   constructor(options: GoferDataOptions) {
     this.#options = options;
-    this.chunks = new ChunkCache(options.cacheSize);
+    // The remote has copied what it was given to write.
+    this.chunks = new ChunkCache(options.cacheSize, new LargeWrites());
     this.loader = new ChunkLoader(this, this.chunks, NOTHING_UNWRITTEN);
   }
 
@@ -314,6 +318,7 @@ export class GoferData implements DataSource, DirtyTracker {
     const { clock } = this.#options;
     this.#cancelTimer ??= clock.setTimer(WRITE_BACK_MS, () => {
       this.#cancelTimer = undefined;
+      this.chunks.largeWrites?.end();
       startOp(this.sendAll(), {
         resolve: () => undefined,
         reject: (error) => void Promise.reject(error as Error),
@@ -326,10 +331,12 @@ export class GoferData implements DataSource, DirtyTracker {
   }
 
   get isFarBehind(): boolean {
-    return this.#dirtyBytes + this.#sentBytes > this.#options.dirtyLimit;
+    const { dirtyLimit } = this.#options;
+    const isMuch = this.#dirtyBytes > dirtyLimit * SENT_FROM;
+    return isMuch || this.#dirtyBytes + this.#sentBytes > dirtyLimit;
   }
 
-  /** Sends what there is, and waits until less than the limit is on its way. */
+  /** Sends what there is if it is much, and waits until less than the limit is on its way. */
   *throttle(): Op<void> {
     if (!this.isFarBehind) return;
     yield* this.sendAll();
@@ -470,17 +477,6 @@ export class GoferData implements DataSource, DirtyTracker {
   }
 }
 
-/**
- * A directory that has gone, or that the server must not read, can't be synced by anybody, nor can
- * a file without a name that the server doesn't have any more: that is told to who asked for it,
- * and a sync of all is none the worse.
- */
-function isPointless({ isDir, nlink }: GoferInode, error: LinuxError): boolean {
-  const { EACCES, EBADF, EINVAL, ENOENT, ESTALE } = linuxerr;
-  if (nlink === 0 && (error === EBADF || error === EINVAL)) return true;
-  return isDir && (error === EACCES || error === ENOENT || error === ESTALE);
-}
-
 /** Of a request. Anything else is a bug, and goes on. */
 function errorOf(error: unknown): LinuxError {
   if (error instanceof LinuxError) return error;
@@ -490,9 +486,4 @@ function errorOf(error: unknown): LinuxError {
 function hasDirty(data: CachedData): boolean {
   for (const { dirty } of data.chunks.values()) if (dirty !== 0) return true;
   return false;
-}
-
-/** Where runs that follow each other end. */
-function endOf(runs: readonly StoredRun[], start: number): number {
-  return runs.reduce((end, { bytes }) => end + bytes.length, start);
 }

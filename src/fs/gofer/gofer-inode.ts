@@ -1,6 +1,7 @@
 // GoferInode: a file of the server's, as far as it is known here. Mirrors gVisor
 // pkg/sentry/fsimpl/gofer/inode.go.
 
+import { type LinuxError, linuxerr } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
 import type { Timespec } from '../../lib/clock.ts';
 import { WaitQueue } from '../../lib/op.ts';
@@ -229,4 +230,15 @@ export class GoferInode extends Inode {
 
 function timeOf({ sec, nsec }: { readonly sec: number; readonly nsec: number }): Timespec {
   return { sec, nsec };
+}
+
+/**
+ * A directory that has gone, or that the server must not read, can't be synced by anybody, nor can
+ * a file without a name that the server doesn't have any more: that is told to who asked for it,
+ * and a sync of all is none the worse.
+ */
+export function isPointless({ isDir, nlink }: GoferInode, error: LinuxError): boolean {
+  const { EACCES, EBADF, EINVAL, ENOENT, ESTALE } = linuxerr;
+  if (nlink === 0 && (error === EBADF || error === EINVAL)) return true;
+  return isDir && (error === EACCES || error === ENOENT || error === ESTALE);
 }

@@ -30,6 +30,11 @@ export function withoutHoles(
   return parts;
 }
 
+/** Where runs that follow each other end. */
+export function endOf(runs: readonly StoredRun[], start: number): number {
+  return runs.reduce((end, { bytes }) => end + bytes.length, start);
+}
+
 /** The bytes of runs that follow each other: a copy, unless they lie together in memory as well. */
 export function bytesTogether(runs: readonly StoredRun[], size: number): Uint8Array {
   const [first] = runs;
