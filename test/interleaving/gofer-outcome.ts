@@ -35,7 +35,7 @@ function linesOf({ tree }: Result): string[] {
 }
 
 /** Of Stats and listings, what is the same everywhere. */
-function resultOf({ outcome }: TimedOutcome): string {
+export function resultOf({ outcome }: TimedOutcome): string {
   if (outcome === undefined) return 'nothing';
   if (outcome.startsWith('{"dev"')) {
     const { mode, nlink, uid, gid, size } = JSON.parse(outcome) as Stat;

@@ -7,7 +7,14 @@
 
 import { randomFrom } from '../fuzz/gofer/steps.ts';
 import { sceneOf } from './check.ts';
-import { textOf, textOfResult, type Told, treeOf, treeOfResult } from './gofer-outcome.ts';
+import {
+  resultOf,
+  textOf,
+  textOfResult,
+  type Told,
+  treeOf,
+  treeOfResult,
+} from './gofer-outcome.ts';
 import { Oracle } from './oracle.ts';
 import {
   type Choice,
@@ -17,6 +24,7 @@ import {
   SteppedGofer,
 } from './stepped-gofer.ts';
 import type { SteppedTree } from './stepped-tree.ts';
+import type { Result } from './world.ts';
 
 export interface GoferSearchOptions {
   /** Choices that are other than the first. */
@@ -97,16 +105,56 @@ function inOrder(order: readonly number[]): Choose {
   };
 }
 
-const oracles = new WeakMap<GoferScenario, Oracle>();
+const judges = new WeakMap<GoferScenario, Judge>();
 const trees = new WeakMap<GoferScenario, Promise<SteppedTree>>();
 
-function oracleOf(scenario: GoferScenario): Oracle {
-  const isApart = scenario.elsewhere !== undefined;
-  const known =
-    oracles.get(scenario) ??
-    new Oracle(sceneOf(scenario, 'roomy'), isApart ? treeOfResult : textOfResult);
-  oracles.set(scenario, known);
+function judgeOf(scenario: GoferScenario): Judge {
+  const known = judges.get(scenario) ?? new Judge(scenario);
+  judges.set(scenario, known);
   return known;
+}
+
+/**
+ * What may come of a scenario. Whoever is elsewhere is told of a change some time later: then each
+ * call by itself has to come to what it may come to, and the server's tree is compared.
+ */
+class Judge {
+  readonly oracle: Oracle;
+  readonly #isApart: boolean;
+  /** Of each call, as `program.index`: what it comes to in some order. */
+  readonly #results = new Map<string, Set<string>>();
+
+  constructor(scenario: GoferScenario) {
+    this.#isApart = scenario.elsewhere !== undefined;
+    const textOfApart = (result: Result): string => {
+      for (const [key, text] of resultsOf(result)) {
+        this.#results.set(key, (this.#results.get(key) ?? new Set()).add(text));
+      }
+      return treeOfResult(result);
+    };
+    const scene = sceneOf(scenario, 'roomy');
+    this.oracle = new Oracle(scene, this.#isApart ? textOfApart : textOfResult);
+  }
+
+  textOf(told: Told): string {
+    return this.#isApart ? treeOf(told) : textOf(told);
+  }
+
+  /** Errors: it may not come to that. */
+  judge(told: Told): 'in order' | 'excused' {
+    if (this.#isApart) {
+      for (const [key, text] of resultsOf(told)) {
+        if (this.#results.get(key)?.has(text) !== true) throw new Error(`call ${key}: ${text}`);
+      }
+    }
+    return this.oracle.judge({ text: this.textOf(told), calls: told.calls });
+  }
+}
+
+function resultsOf({ calls }: Pick<Told, 'calls'>): (readonly [string, string])[] {
+  return calls.flatMap((program, index) =>
+    program.map((call, at) => [`${index}.${at}`, resultOf(call)] as const),
+  );
 }
 
 export async function goferSceneOf(scenario: GoferScenario, mode: GoferMode): Promise<GoferScene> {
@@ -117,7 +165,7 @@ export async function goferSceneOf(scenario: GoferScenario, mode: GoferMode): Pr
 
 export class GoferSearch {
   readonly #scene: GoferScene;
-  readonly #oracle: Oracle;
+  readonly #judge: Judge;
   readonly #outcomes = new Set<string>();
   #executions = 0;
   #excused = 0;
@@ -125,12 +173,13 @@ export class GoferSearch {
   /** `judgedBy`: the scenario whose outcomes may come of it, if it is another. */
   constructor(scene: GoferScene, judgedBy: GoferScenario = scene.scenario) {
     this.#scene = scene;
-    this.#oracle = oracleOf(judgedBy);
+    this.#judge = judgeOf(judgedBy);
   }
 
   async run({ delaysMax, randomCount }: GoferSearchOptions): Promise<GoferReport> {
-    for (const order of this.#oracle.orders) await this.try(inOrder(order));
-    for (const outcome of this.#oracle.outcomes) {
+    const { oracle } = this.#judge;
+    for (const order of oracle.orders) await this.try(inOrder(order));
+    for (const outcome of oracle.outcomes) {
       if (!this.#outcomes.has(outcome)) throw new Error(`it never comes to:\n${outcome}`);
     }
     await this.#vary('', delaysMax);
@@ -157,12 +206,9 @@ export class GoferSearch {
     const execution = await execute(this.#scene, choose);
     const { told, schedule, trace } = execution;
     this.#executions++;
-    // Who is elsewhere may be told of a change later: what is checked is what they know at the end.
-    const isApart = this.#scene.scenario.elsewhere !== undefined;
-    const text = isApart ? treeOf(told) : textOf(told);
-    this.#outcomes.add(text);
+    this.#outcomes.add(this.#judge.textOf(told));
     try {
-      if (this.#oracle.judge({ text, calls: told.calls }) === 'excused') this.#excused++;
+      if (this.#judge.judge(told) === 'excused') this.#excused++;
     } catch (error) {
       throw goferFailure(error, { scene: this.#scene, schedule, trace });
     }

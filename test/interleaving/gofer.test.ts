@@ -1,12 +1,18 @@
 // What only a gofer mount has, every frame a step; and that an execution is what its schedule says.
 
 import { expect, test } from 'vitest';
+import { assertDefined } from '../../src/lib/assert.ts';
 import { create, mkdir, rename, stat } from './calls.ts';
+import { DATA } from './data-scenarios.ts';
+import { OTHERS } from './gofer-others-scenarios.ts';
 import { textOf } from './gofer-outcome.ts';
 import { execute, following, goferSceneOf, GoferSearch } from './gofer-search.ts';
 import { ALL_MODES } from './gofer-suite.ts';
+import { LOCKS } from './locks-scenarios.ts';
+import { NAMES } from './names-scenarios.ts';
+import { RENAMES } from './rename-scenarios.ts';
 import type { Scenario } from './scenario.ts';
-import type { GoferMode } from './stepped-gofer.ts';
+import type { GoferMode, GoferScenario } from './stepped-gofer.ts';
 
 const [COLD] = ALL_MODES as readonly [GoferMode];
 
@@ -42,4 +48,82 @@ test('an outcome of no order of the calls is told, with the steps that led to it
   await expect(search.try(following(''))).rejects.toThrow(
     /^no order has the outcome:[^]*two renames and a look, exclusive: A>[^]*\n> /,
   );
+});
+
+interface Kept {
+  readonly scenarios: readonly GoferScenario[];
+  readonly title: string;
+  readonly cache: GoferMode['cache'];
+  readonly isWarm?: boolean;
+  readonly schedule: string;
+}
+
+/** After AB, B has to wait for what A is changing. */
+const BOTH = { cache: 'exclusive', isWarm: true, schedule: 'AB' } as const;
+
+/** What went wrong once. */
+const KEPT: readonly Kept[] = [
+  {
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'two renames of files to each other leave one of them',
+  },
+  {
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'what a rename puts into the place of another file is unlinked with its name',
+  },
+  {
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'nothing is renamed into a directory that is removed',
+    schedule: 'BA',
+  },
+  {
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'a rename replaces no directory in which something is created',
+  },
+  {
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'what is a mount point is not replaced by a rename',
+  },
+  {
+    ...BOTH,
+    scenarios: LOCKS,
+    title: 'the events of two renames come in the order of the renames',
+  },
+  {
+    ...BOTH,
+    scenarios: NAMES,
+    title: 'a file that is unlinked gets another name before, or none',
+    schedule: 'BA',
+  },
+  {
+    ...BOTH,
+    scenarios: DATA,
+    title: 'an extended attribute that is removed is gone, and the others stay',
+    schedule: 'BA',
+  },
+  {
+    scenarios: OTHERS,
+    title: 'a symlink that is another one elsewhere by the time it is read is forgotten',
+    cache: 'writethrough',
+    schedule: 'B}00{A',
+  },
+  {
+    scenarios: OTHERS,
+    title: 'a directory that is moved elsewhere while a symlink in it is read is forgotten',
+    cache: 'writethrough',
+    schedule: 'B}000{A',
+  },
+];
+
+test.each(KEPT)('$title: $schedule', async ({ scenarios, title, schedule, ...mode }) => {
+  const scenario = assertDefined(scenarios.find((each) => each.title === title));
+  const scene = await goferSceneOf(scenario, { ...mode, title: mode.cache });
+  const execution = await new GoferSearch(scene).try(following(schedule));
+  // It is still a schedule of it.
+  expect(execution.schedule.slice(0, schedule.length)).toBe(schedule);
 });

@@ -71,7 +71,8 @@ export abstract class GoferFiles extends GoferPaths {
       return yield* this.remote.readlink(fd);
     } catch (error) {
       this.remote.close(fd);
-      throw error;
+      // It was removed as soon as it was found.
+      throw error === linuxerr.EINVAL ? linuxerr.ESTALE : error;
     }
   }
 

@@ -164,6 +164,9 @@ export class Gofer extends GoferListings implements DirectFiles {
     return new Invalidation({
       inodeOfFd: (fd) => this.inodes.byFd(fd),
       isDirty: (inode) => this.#data.isDirty(inode),
+      forgetListing: (dir) => {
+        this.forgetListing(dir);
+      },
       forgetNames: (dir) => {
         this.forgetNames(dir);
       },
