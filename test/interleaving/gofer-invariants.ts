@@ -1,6 +1,7 @@
 // What a gofer knows of a server's tree is so, once nothing is under way.
 
 import { S_IFMT, S_IFREG } from '../../src/abi/stat.ts';
+import type { Gofer } from '../../src/fs/gofer/gofer.ts';
 import type { GoferInode } from '../../src/fs/gofer/gofer-inode.ts';
 import { BLOCK_SIZE } from '../../src/fs/shared/file-data.ts';
 import type { LocalDentry } from '../../src/fs/shared/inode.ts';
@@ -73,4 +74,12 @@ function checkData({ cached, size }: GoferInode, there: Uint8Array, path: string
     if (bytes.every((byte, index) => byte === there[at + index])) continue;
     throw new Error(`${path} has other bytes from ${at} on than are known`);
   }
+}
+
+/** What the server has open for it. */
+export function knownFds({ knownInodes }: Gofer): number[] {
+  return [...knownInodes].flatMap(({ fd, readFd, writeFd, lockReadFd, lockWriteFd }) => {
+    const all = [fd, readFd, writeFd, lockReadFd, lockWriteFd];
+    return [...new Set(all.flatMap((each) => (each === undefined ? [] : [each.id])))];
+  });
 }

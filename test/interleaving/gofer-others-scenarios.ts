@@ -71,4 +71,10 @@ export const OTHERS: readonly GoferScenario[] = [
     tree: [mkdir('/a'), mkdir('/a/b'), mkdir('/c'), symlink('f', '/a/b/s')],
     programs: [[rename('/a/b', '/c/b')], [act('readlinkat', AT_FDCWD, '/a/b/s', 0)]],
   },
+  {
+    title: 'a symlink that is moved elsewhere while it is read is forgotten',
+    elsewhere: [1],
+    tree: [mkdir('/a'), symlink('f', '/a/s')],
+    programs: [[rename('/a/s', '/a/z')], [stat('/a'), act('readlinkat', AT_FDCWD, '/a/s', 0)]],
+  },
 ];

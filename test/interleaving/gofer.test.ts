@@ -104,7 +104,7 @@ const KEPT: readonly Kept[] = [
     ...BOTH,
     scenarios: DATA,
     title: 'an extended attribute that is removed is gone, and the others stay',
-    schedule: 'BA',
+    schedule: 'A>0<>0<>0B',
   },
   {
     scenarios: OTHERS,
@@ -117,6 +117,12 @@ const KEPT: readonly Kept[] = [
     title: 'a directory that is moved elsewhere while a symlink in it is read is forgotten',
     cache: 'writethrough',
     schedule: 'B}000{A',
+  },
+  {
+    scenarios: OTHERS,
+    title: 'a symlink that is moved elsewhere while it is read is forgotten',
+    cache: 'writethrough',
+    schedule: 'B}0{B}0{A',
   },
 ];
 

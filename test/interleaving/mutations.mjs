@@ -18,7 +18,6 @@ const PENDING = 'src/fs/idbfs/pending-items.ts';
 const RENAME = 'src/fs/shared/rename.ts';
 const FILE = 'src/fs/shared/regular-file-description.ts';
 
-const GOFER_DATA = 'src/fs/gofer/gofer-data.ts';
 const GOFER_FILES = 'src/fs/gofer/gofer-files.ts';
 const GOFER_NAMES = 'src/fs/gofer/gofer-names.ts';
 const GOFER_UPSTREAM = 'src/fs/gofer/gofer-upstream.ts';
@@ -183,22 +182,14 @@ const MUTATIONS = [
     file: GOFER_NAMES,
     from: 'if (look.isStale) continue;',
     to: '',
-    tests: ['gofer-names', 'gofer-rename'],
+    tests: ['gofer'],
   },
   {
     title: 'gofer: names beneath one that was moved meanwhile are not taken',
     file: GOFER_NAMES,
     from: 'isSure ? adopted : adopted.slice(0, 1)',
     to: 'isSure || adopted.length > 0 ? adopted : []',
-    tests: ['gofer-rename', 'gofer-names'],
-  },
-  {
-    title: 'gofer: a name that was forgotten while it was looked at again is not looked for',
-    file: GOFER_NAMES,
-    from: 'if (isGone) return;',
-    to: '',
-    also: ['const isGone = dentry.parent?.children?.get(dentry.name) !== dentry;', ''],
-    tests: ['gofer-rename', 'gofer-names'],
+    tests: ['gofer'],
   },
   {
     title: 'gofer: of two FDs of one file, one is closed',
@@ -208,47 +199,12 @@ const MUTATIONS = [
     tests: ['gofer-names', 'gofer-rename'],
   },
   {
-    title: 'gofer: of two that open a file to read, one closes what it has',
-    file: GOFER_DATA,
-    from: 'if (inode.readFd !== undefined) remote.close(found.opened);\n    else inode',
-    to: 'inode',
-    tests: ['gofer-names', 'gofer-data'],
-  },
-  {
-    title: 'gofer: of two that open a file to write, one closes what it has',
-    file: GOFER_DATA,
-    from: 'if (inode.writeFd !== undefined) {\n      remote.close(opened);\n      return;\n    }\n',
-    to: '',
-    tests: ['gofer-names', 'gofer-data'],
-  },
-  {
     title: 'gofer: who appends holds the file while it asks how long it is',
     file: 'src/fs/gofer/direct-file-description.ts',
     from: 'yield* dataMutex.lock();',
     to: 'const isTaken = dataMutex.tryLock();',
     also: ['dataMutex.unlock();', 'if (isTaken) dataMutex.unlock();'],
     tests: ['gofer-data'],
-  },
-  {
-    title: 'gofer: what was on its way when the file was written is not taken',
-    file: GOFER_DATA,
-    from: 'data.generation++;\n    data.storedChunks',
-    to: 'data.storedChunks',
-    tests: ['gofer-data'],
-  },
-  {
-    title: 'gofer: a listing during which names changed is read once more',
-    file: 'src/fs/gofer/gofer-listings.ts',
-    from: 'if (changes.version === version && !changes.isAny) return',
-    to: 'if (changes.version >= version) return',
-    tests: ['gofer-names'],
-  },
-  {
-    title: 'gofer: a symlink somebody else has found while it was read is not taken twice',
-    file: GOFER_FILES,
-    from: 'const inode = this.#knownAs(statx) ?? this.inodes.add(statx, target);',
-    to: 'const inode = this.inodes.add(statx, target);',
-    tests: ['gofer-names'],
   },
   {
     title: 'gofer: names that others have changed are forgotten',
@@ -261,13 +217,6 @@ const MUTATIONS = [
     title: 'gofer: data that others have written is forgotten',
     file: 'src/fs/gofer/invalidation.ts',
     from: 'if ((flags & INVALIDATE_DATA) !== 0) invalidateData(inode, this.#tree.isDirty(inode));',
-    to: '',
-    tests: ['gofer-others'],
-  },
-  {
-    title: 'gofer: what is told of an FD before its answer is looked at is kept',
-    file: 'src/fs/gofer/invalidation.ts',
-    from: 'this.#early.set(fd, (this.#early.get(fd) ?? 0) | flags | names);',
     to: '',
     tests: ['gofer-others'],
   },

@@ -48,6 +48,11 @@ export const NAMES: readonly Scenario[] = [
     programs: [[create('/a/f')], [create('/a/f')]],
   },
   {
+    title: 'of two opens with O_CREAT | O_EXCL that wait for a third, one makes the file',
+    tree: [mkdir('/a')],
+    programs: [[create('/a/x')], [create('/a/f')], [create('/a/f')]],
+  },
+  {
     title: 'two opens with O_CREAT open one file',
     tree: [mkdir('/a')],
     programs: [[open('/a/f', O_RDWR | O_CREAT)], [open('/a/f', O_RDWR | O_CREAT)]],

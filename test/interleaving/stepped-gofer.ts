@@ -17,7 +17,7 @@ import { newTask, openGofer, type Session } from '../support/history/session.ts'
 import { readTree } from '../support/history/tree.ts';
 import { leakedReferences } from '../support/references.ts';
 import { atRest } from './at-rest.ts';
-import { checkCopy } from './gofer-invariants.ts';
+import { checkCopy, knownFds } from './gofer-invariants.ts';
 import { FrameGate } from './frame-gate.ts';
 import type { Told } from './gofer-outcome.ts';
 import { checkTreeInMemory } from './invariants.ts';
@@ -275,6 +275,7 @@ export class SteppedGofer {
     const mounts = this.#mounts.map(({ vfs }) => describeMounts(vfs)).join('; ');
     for (const task of tasks) task.end();
     for (const mount of this.#mounts) await this.#checkMount(mount);
+    this.#checkPinned();
     await this.#unmount();
     const tree = describeServed(this.#tree.top);
     return { calls: this.#calls, files: files.join('; '), mounts, tree };
@@ -288,6 +289,13 @@ export class SteppedGofer {
     checkTreeInMemory(filesystem.root, vfs, { isCopy: true });
     const isShared = this.#mounts.length > 1;
     if (!filesystem.revalidates) checkCopy(filesystem.root, this.#tree.top, { isShared });
+  }
+
+  /** The server has nothing open for a client that the client doesn't know. */
+  #checkPinned(): void {
+    const known = this.#mounts.flatMap(({ filesystem }) => knownFds(filesystem));
+    const { pinned } = this.#tree;
+    if (pinned !== known.length) throw new Error(`${pinned} files are open, ${known.length} known`);
   }
 
   /** Runs what nothing holds up any more. */
