@@ -6,7 +6,7 @@
 // A dentry without references may be dropped by its filesystem.
 
 import { assert } from '../lib/assert.ts';
-import type { Op } from '../lib/op.ts';
+import type { Op, Wait } from '../lib/op.ts';
 import type { FileLocks } from '../locks/file-locks.ts';
 import type { Watches } from './watches.ts';
 import type { Mount } from './mount.ts';
@@ -23,6 +23,11 @@ export abstract class Dentry {
   mountCount = 0;
   /** Removed from the tree. Never becomes false again. */
   isDead = false;
+  /**
+   * Another keeps the tree, and has been asked to rename or remove it: nothing is mounted on it
+   * before that has ended. Mirrors gVisor's PrepareDeleteDentry(), PrepareRenameDentry().
+   */
+  changing: Wait | undefined;
   /** Told when it gets another name or directory, or is removed. */
   onPlaceChanged: (() => void) | undefined;
 

@@ -304,11 +304,15 @@ export class VirtualFilesystem {
    */
   *mount(creds: Credentials, operation: PathOperation, source: MountSource): Op<Mount> {
     if (!creds.isPrivileged) throw linuxerr.EPERM;
-    const point = yield* this.getDentryAt(creds, operation);
-    try {
-      return this.namespace.attach(point, source);
-    } finally {
-      decRefVd(point);
+    for (;;) {
+      const point = yield* this.getDentryAt(creds, operation);
+      try {
+        const { changing } = point.dentry;
+        if (changing === undefined) return this.namespace.attach(point, source);
+        yield changing;
+      } finally {
+        decRefVd(point);
+      }
     }
   }
 

@@ -1,7 +1,6 @@
 // Checks a scenario: runs its interleavings and compares each with the calls made one after the
 // other, in every order that respects which of them had ended before another began.
 
-import { WouldWait } from '../../src/lib/op.ts';
 import { snapshotAfter } from '../support/history/snapshot.ts';
 import { withoutAtime } from '../support/history/tree.ts';
 import {
@@ -12,10 +11,10 @@ import {
   type Machine,
 } from './explore.ts';
 import { Places } from './footprint.ts';
+import { Oracle } from './oracle.ts';
 import { StoreReader } from './outcome.ts';
-import { inParts } from './parts.ts';
-import { type Caching, type Scenario, type TimedOutcome } from './scenario.ts';
-import { type Result, type Scene, World } from './world.ts';
+import { type Caching, type Scenario } from './scenario.ts';
+import { type Scene, World } from './world.ts';
 
 export interface Report extends Exploration {
   /** Different outcomes. */
@@ -34,19 +33,10 @@ export function checkScenario(scenario: Scenario, options: CheckOptions): Report
   return new ScenarioCheck(scenario, options).run();
 }
 
-/** One call of one program. */
-interface CallId {
-  readonly program: number;
-  readonly at: number;
-}
-
 class ScenarioCheck {
   readonly #scene: Scene;
   readonly #options: CheckOptions;
-  /** Outcome → the orders of calls that have it. */
-  readonly #serial = new Map<string, CallId[][]>();
-  /** The same for orders of parts of calls: per order, which calls came before which. */
-  #inParts: Map<string, Map<string, ReadonlySet<string>>> | undefined;
+  readonly #oracle: Oracle;
   /** The trees between two calls, in whatever order they are made. */
   #moments: Set<string> | undefined;
   readonly #outcomes = new Set<string>();
@@ -54,50 +44,11 @@ class ScenarioCheck {
 
   constructor(scenario: Scenario, options: CheckOptions) {
     this.#options = options;
-    this.#scene = {
-      scenario,
-      caching: options.caching,
-      snapshot: snapshotAfter(scenario.tree),
-      places: new Places(),
-      reader: new StoreReader(),
-      checkCommitted: (tree) => {
-        this.#moments ??= this.#allMoments();
-        if (!this.#moments.has(timeless(tree))) throw new Error(`committed:\n${tree}`);
-      },
-    };
-    for (const order of this.#orders()) {
-      const result = this.#inOrder(order);
-      if (result === undefined) continue;
-      const { text } = result;
-      this.#serial.set(text, [...(this.#serial.get(text) ?? []), order]);
-    }
-  }
-
-  #orders(): CallId[][] {
-    return orders(this.#scene.scenario.programs.map(({ length }) => length));
-  }
-
-  /** Undefined if it is no order: a call waits for one that comes later. */
-  #inOrder(order: readonly CallId[]): Result | undefined {
-    const world = new World(this.#scene);
-    try {
-      world.runInOrder(order.map(({ program }) => program));
-    } catch (error) {
-      if (error instanceof WouldWait) return undefined;
-      throw error;
-    }
-    return world.result();
-  }
-
-  #allMoments(): Set<string> {
-    const moments = new Set<string>();
-    for (const order of this.#orders()) {
-      for (let count = 0; count <= order.length; count++) {
-        const result = this.#inOrder(order.slice(0, count));
-        if (result !== undefined) moments.add(timeless(result.tree));
-      }
-    }
-    return moments;
+    this.#scene = sceneOf(scenario, options.caching, (tree) => {
+      this.#moments ??= new Set([...this.#oracle.moments()].map((each) => timeless(each.tree)));
+      if (!this.#moments.has(timeless(tree))) throw new Error(`committed:\n${tree}`);
+    });
+    this.#oracle = new Oracle(this.#scene);
   }
 
   run(): Report {
@@ -116,43 +67,11 @@ class ScenarioCheck {
     const checkEnd = world.checkEnd.bind(world);
     world.checkEnd = () => {
       checkEnd();
-      this.#judge(world.result());
+      const result = world.result();
+      this.#outcomes.add(result.text);
+      if (this.#oracle.judge(result) === 'excused') this.#excused++;
     };
     return world;
-  }
-
-  #judge({ text, calls }: Result): void {
-    this.#outcomes.add(text);
-    const matching = this.#serial.get(text);
-    if (matching?.some((order) => respects(order, calls)) === true) return;
-    this.#inParts ??= this.#outcomesInParts();
-    const needed = precedences(calls);
-    for (const given of this.#inParts.get(text)?.values() ?? []) {
-      if (![...needed].every((pair) => given.has(pair))) continue;
-      this.#excused++;
-      return;
-    }
-    const wanted = [...this.#serial].map(
-      ([outcome, [order]]) => `in the order ${printOrder(order!)}:\n${outcome}`,
-    );
-    const why = matching === undefined ? 'no order has' : 'only an order that can not be has';
-    throw new Error(`${why} the outcome:\n${text}\n\n${wanted.join('\n')}\n`);
-  }
-
-  /** What may come out if the calls are taken apart as Linux takes them apart. */
-  #outcomesInParts(): Map<string, Map<string, ReadonlySet<string>>> {
-    const outcomes = new Map<string, Map<string, ReadonlySet<string>>>();
-    const take = ({ text, calls }: Result): void => {
-      const given = precedences(calls);
-      const known = outcomes.get(text) ?? new Map<string, ReadonlySet<string>>();
-      outcomes.set(text, known.set([...given].join(), given));
-    };
-    exploreAll({
-      actorCount: this.#scene.scenario.programs.length,
-      make: () => new MachineInParts(this.#scene, take),
-      describe: (schedule) => `in parts: ${schedule.join(' ')}`,
-    });
-    return outcomes;
   }
 
   #describe(schedule: readonly number[]): string {
@@ -167,101 +86,23 @@ class ScenarioCheck {
   }
 }
 
-/** Runs the parts of the calls, each of them in one go. */
-class MachineInParts implements Machine {
-  readonly #world: World;
-  readonly #ops: Generator<void, void, void>[];
-  readonly #take: (result: Result) => void;
-  readonly footprint = { reads: 0, writes: 0 };
-  enabled: number;
-  #isOrder = true;
-
-  constructor(scene: Scene, take: (result: Result) => void) {
-    this.#world = new World(scene);
-    this.#take = take;
-    this.#ops = scene.scenario.programs.map((_, index) =>
-      this.#world.programInParts(index, inParts),
-    );
-    this.enabled = (1 << this.#ops.length) - 1;
-  }
-
-  step(actor: number): void {
-    try {
-      this.#world.runPart(() => {
-        if (this.#ops[actor]!.next().done === true) this.enabled &= ~(1 << actor);
-      });
-    } catch (error) {
-      if (!(error instanceof WouldWait)) throw error;
-      // No order: it waits for one that comes later.
-      this.enabled = 0;
-      this.#isOrder = false;
-    }
-  }
-
-  wokenBy(): number {
-    return -1;
-  }
-
-  checkStep(): void {
-    // The calls are those of the serial orders.
-  }
-
-  checkEnd(): void {
-    if (this.#isOrder) this.#take(this.#world.result());
-  }
-}
-
-/** All orders of the calls that keep those of each program in theirs. */
-function orders(lengths: readonly number[]): CallId[][] {
-  const found: CallId[][] = [];
-  const extend = (order: readonly CallId[], done: readonly number[]): void => {
-    let isEnd = true;
-    for (const [program, length] of lengths.entries()) {
-      const at = done[program]!;
-      if (at === length) continue;
-      isEnd = false;
-      extend(
-        [...order, { program, at }],
-        done.map((count, other) => (other === program ? count + 1 : count)),
-      );
-    }
-    if (isEnd) found.push([...order]);
+/** What executions of a scenario on idbfs share. */
+export function sceneOf(
+  scenario: Scenario,
+  caching: Caching,
+  checkCommitted: Scene['checkCommitted'] = () => undefined,
+): Scene {
+  return {
+    scenario,
+    caching,
+    snapshot: snapshotAfter(scenario.tree),
+    places: new Places(),
+    reader: new StoreReader(),
+    checkCommitted,
   };
-  extend(
-    [],
-    lengths.map(() => 0),
-  );
-  return found;
 }
 
 /** Access times may change in the middle of a call. */
 function timeless(tree: string): string {
   return withoutAtime(tree.split('\n')).join('\n');
-}
-
-/** Which calls had ended when which began, as pairs. */
-function precedences(calls: readonly (readonly TimedOutcome[])[]): ReadonlySet<string> {
-  const named = calls.flatMap((of, program) =>
-    of.map((call, at) => ({ call, name: [program, at] })),
-  );
-  const pairs = new Set<string>();
-  for (const { call: earlier, name } of named) {
-    for (const { call: later, name: laterName } of named) {
-      if (earlier.ended >= later.began) continue;
-      pairs.add(`${name.join('.')}<${laterName.join('.')}`);
-    }
-  }
-  return pairs;
-}
-
-/** Does no call come after one that began only when it had ended? */
-function respects(order: readonly CallId[], calls: readonly (readonly TimedOutcome[])[]): boolean {
-  const timeOf = ({ program, at }: CallId): TimedOutcome => calls[program]![at]!;
-  return order.every((later, index) =>
-    order.slice(0, index).every((earlier) => timeOf(later).ended >= timeOf(earlier).began),
-  );
-}
-
-function printOrder(order: readonly CallId[]): string {
-  return order.map(({ program, at }) => `${'ABCDEF'[program]}${at + 1}`).join(' ');
 }

@@ -1,70 +1,135 @@
-// Two programs on a gofer mount, every frame of the protocol a step. Executions differ from the one
-// in which what is under way goes on first by up to DELAYS_MAX choices.
+// What only a gofer mount has, every frame a step; and that an execution is what its schedule says.
 
-import { describe, expect, test } from 'vitest';
-import { create, mkdir, rename, rmdir, unlink } from './calls.ts';
-import { execute, type GoferScenario } from './stepped-gofer.ts';
+import { expect, test } from 'vitest';
+import { assertDefined } from '../../src/lib/assert.ts';
+import { create, mkdir, rename, stat } from './calls.ts';
+import { DATA } from './data-scenarios.ts';
+import { OTHERS } from './gofer-others-scenarios.ts';
+import { textOf } from './gofer-outcome.ts';
+import { execute, following, goferSceneOf, GoferSearch } from './gofer-search.ts';
+import { ALL_MODES } from './gofer-suite.ts';
+import { LOCKS } from './locks-scenarios.ts';
+import { NAMES } from './names-scenarios.ts';
+import { RENAMES } from './rename-scenarios.ts';
+import type { Scenario } from './scenario.ts';
+import type { GoferMode, GoferScenario } from './stepped-gofer.ts';
 
-const CACHES = ['fscache', 'fscache_writethrough', 'remote_revalidating', 'none'];
-/** `BURROW_INTERLEAVING=all` takes minutes. */
-const DELAYS_MAX = process.env['BURROW_INTERLEAVING'] === 'all' ? 2 : 1;
-const TIMEOUT_MS = DELAYS_MAX > 1 ? 3_600_000 : 120_000;
+const [COLD] = ALL_MODES as readonly [GoferMode];
 
-const SCENARIOS: readonly GoferScenario[] = [
+const TWO_RENAMES: Scenario = {
+  title: 'two renames and a look',
+  tree: [mkdir('/a'), create('/a/b')],
+  programs: [[rename('/a/b', '/x')], [rename('/a/b', '/y'), stat('/y')]],
+};
+
+test.each(ALL_MODES)('an execution is the same each time it is run: $title', async (mode) => {
+  const scene = await goferSceneOf(TWO_RENAMES, mode);
+  const first = await execute(scene, (choices, at) => choices[(at * 7) % choices.length]!);
+  const again = await execute(scene, following(first.schedule));
+  expect(again.trace).toEqual(first.trace);
+  expect(again.options).toEqual(first.options);
+  expect(textOf(again.told)).toBe(textOf(first.told));
+  // There was something to be chosen.
+  expect(first.options.filter(({ length }) => length > 1).length).toBeGreaterThan(1);
+});
+
+test('each frame, call of the server and call of a program is a step', async () => {
+  const scene = await goferSceneOf({ ...TWO_RENAMES, programs: [[stat('/a')]] }, COLD);
+  const { schedule, trace } = await execute(scene, following(''));
+  expect(schedule).toMatch(/^A>0<(>0+<)*$/);
+  expect(trace[0]).toMatch(/^A fstatat/);
+});
+
+test('an outcome of no order of the calls is told, with the steps that led to it', async () => {
+  const scene = await goferSceneOf(TWO_RENAMES, COLD);
+  const other = { ...TWO_RENAMES, programs: [[rename('/a/b', '/z')], [stat('/a/b')]] };
+  // Judged by what may come of other calls.
+  const search = new GoferSearch(scene, other);
+  await expect(search.try(following(''))).rejects.toThrow(
+    /^no order has the outcome:[^]*two renames and a look, exclusive: A>[^]*\n> /,
+  );
+});
+
+interface Kept {
+  readonly scenarios: readonly GoferScenario[];
+  readonly title: string;
+  readonly cache: GoferMode['cache'];
+  readonly isWarm?: boolean;
+  readonly schedule: string;
+}
+
+/** After AB, B has to wait for what A is changing. */
+const BOTH = { cache: 'exclusive', isWarm: true, schedule: 'AB' } as const;
+
+/** What went wrong once. */
+const KEPT: readonly Kept[] = [
   {
-    title: 'of two renames of one file, one finds nothing',
-    tree: [mkdir('/a'), create('/a/b')],
-    programs: [[rename('/a/b', '/x')], [rename('/a/b', '/y')]],
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'two renames of files to each other leave one of them',
   },
   {
-    title: 'a file is renamed or unlinked, not both',
-    tree: [mkdir('/a'), mkdir('/c'), create('/a/b')],
-    programs: [[rename('/a/b', '/c/e')], [unlink('/a/b')]],
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'what a rename puts into the place of another file is unlinked with its name',
   },
   {
-    title: 'of two opens with O_CREAT | O_EXCL, one makes the file',
-    tree: [mkdir('/a')],
-    programs: [[create('/a/f')], [create('/a/f')]],
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'nothing is renamed into a directory that is removed',
+    schedule: 'BA',
   },
   {
-    title: 'nothing is created in a directory that is removed',
-    tree: [mkdir('/a')],
-    programs: [[create('/a/f')], [rmdir('/a')]],
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'a rename replaces no directory in which something is created',
+  },
+  {
+    ...BOTH,
+    scenarios: RENAMES,
+    title: 'what is a mount point is not replaced by a rename',
+  },
+  {
+    ...BOTH,
+    scenarios: LOCKS,
+    title: 'the events of two renames come in the order of the renames',
+  },
+  {
+    ...BOTH,
+    scenarios: NAMES,
+    title: 'a file that is unlinked gets another name before, or none',
+    schedule: 'BA',
+  },
+  {
+    ...BOTH,
+    scenarios: DATA,
+    title: 'an extended attribute that is removed is gone, and the others stay',
+    schedule: 'A>0<>0<>0B',
+  },
+  {
+    scenarios: OTHERS,
+    title: 'a symlink that is another one elsewhere by the time it is read is forgotten',
+    cache: 'writethrough',
+    schedule: 'B}00{A',
+  },
+  {
+    scenarios: OTHERS,
+    title: 'a directory that is moved elsewhere while a symlink in it is read is forgotten',
+    cache: 'writethrough',
+    schedule: 'B}000{A',
+  },
+  {
+    scenarios: OTHERS,
+    title: 'a symlink that is moved elsewhere while it is read is forgotten',
+    cache: 'writethrough',
+    schedule: 'B}0{B}0{A',
   },
 ];
 
-/** What comes of the calls one after the other, in either order. */
-async function serialTexts(scenario: GoferScenario, cache: string): Promise<Set<string>> {
-  const first = await execute(scenario, { cache, schedule: [0] });
-  const second = await execute(scenario, { cache, schedule: [1] });
-  return new Set([first.text, second.text]);
-}
-
-describe.each(CACHES)('%s', (cache) => {
-  test.each(SCENARIOS)(
-    '$title',
-    async (scenario) => {
-      const allowed = await serialTexts(scenario, cache);
-      const texts = new Set<string>();
-      let executions = 0;
-      const explore = async (schedule: readonly number[], delays: number): Promise<void> => {
-        const { text, counts } = await execute(scenario, { cache, schedule });
-        executions++;
-        texts.add(text);
-        expect(allowed, `schedule ${schedule.join(' ')}`).toContain(text);
-        if (delays === 0) return;
-        for (let at = schedule.length; at < counts.length; at++) {
-          const before = [...schedule, ...Array<number>(at - schedule.length).fill(0)];
-          for (let other = 1; other < counts[at]!; other++) {
-            await explore([...before, other], delays - 1);
-          }
-        }
-      };
-      await explore([], DELAYS_MAX);
-      expect(executions).toBeGreaterThan(2);
-      // Both orders can come about, so the search has seen both.
-      expect(texts).toEqual(allowed);
-    },
-    TIMEOUT_MS,
-  );
+test.each(KEPT)('$title: $schedule', async ({ scenarios, title, schedule, ...mode }) => {
+  const scenario = assertDefined(scenarios.find((each) => each.title === title));
+  const scene = await goferSceneOf(scenario, { ...mode, title: mode.cache });
+  const execution = await new GoferSearch(scene).try(following(schedule));
+  // It is still a schedule of it.
+  expect(execution.schedule.slice(0, schedule.length)).toBe(schedule);
 });

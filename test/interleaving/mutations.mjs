@@ -18,6 +18,12 @@ const PENDING = 'src/fs/idbfs/pending-items.ts';
 const RENAME = 'src/fs/shared/rename.ts';
 const FILE = 'src/fs/shared/regular-file-description.ts';
 
+const GOFER_FILES = 'src/fs/gofer/gofer-files.ts';
+const GOFER_NAMES = 'src/fs/gofer/gofer-names.ts';
+const GOFER_UPSTREAM = 'src/fs/gofer/gofer-upstream.ts';
+
+const IS_THERE = 'if (parent.children?.has(name) === true) throw linuxerr.EEXIST;\n      ';
+
 const TAKE_DATA = 'if (!dataMutex.tryLock()) yield* dataMutex.lock();\n    ';
 
 /** What is taken out: in which file, what is replaced by what; and which tests are to notice. */
@@ -128,6 +134,91 @@ const MUTATIONS = [
     from: 'const number = this.#startedCount + 1;',
     to: 'const number = this.#startedCount + (this.#isRunning ? 0 : 1);',
     tests: ['data'],
+  },
+  {
+    title: 'gofer: names are changed by one at a time',
+    file: GOFER_FILES,
+    from: 'yield* changes.mutex.lock();\n        held.push(changes);',
+    to: 'if (changes.mutex.tryLock()) held.push(changes);',
+    tests: ['gofer-rename', 'gofer-names'],
+  },
+  {
+    title: 'gofer: a rename that has waited looks whether both names are what they were',
+    file: GOFER_UPSTREAM,
+    from: 'if (!isStill || old.mountCount > 0) return false;',
+    to: 'if (old.mountCount > 0) return false;',
+    tests: ['gofer-rename'],
+  },
+  {
+    title: 'gofer: who has waited to remove a name looks whether it is the same file',
+    file: GOFER_UPSTREAM,
+    from: 'if (parent.children?.get(name) !== child || !mayGo(child)) return false;',
+    to: '',
+    tests: ['gofer-rename'],
+  },
+  {
+    title: 'gofer: nothing is put into a directory that is being removed',
+    file: GOFER_FILES,
+    from: '...going.filter(({ isDir }) => isDir)',
+    to: '',
+    tests: ['gofer-rename', 'gofer-names'],
+  },
+  {
+    title: 'gofer: nothing is mounted on what is being removed or renamed',
+    file: 'src/vfs/virtual-filesystem.ts',
+    from: 'if (changing === undefined) return this',
+    to: 'return this',
+    tests: ['gofer-rename', 'gofer-names'],
+  },
+  {
+    title: 'gofer: who has waited to make a name looks whether it is there by now',
+    file: GOFER_UPSTREAM,
+    from: `${IS_THERE}return this.#create(`,
+    to: 'return this.#create(',
+    tests: ['gofer-names'],
+  },
+  {
+    title: 'gofer: what was found of a name that was changed meanwhile is not taken',
+    file: GOFER_NAMES,
+    from: 'if (look.isStale) continue;',
+    to: '',
+    tests: ['gofer'],
+  },
+  {
+    title: 'gofer: names beneath one that was moved meanwhile are not taken',
+    file: GOFER_NAMES,
+    from: 'isSure ? adopted : adopted.slice(0, 1)',
+    to: 'isSure || adopted.length > 0 ? adopted : []',
+    tests: ['gofer'],
+  },
+  {
+    title: 'gofer: of two FDs of one file, one is closed',
+    file: GOFER_FILES,
+    from: 'if (isKnown || inode.isSymlink) this.remote.close(fd);',
+    to: 'if ((isKnown && false) || inode.isSymlink) this.remote.close(fd);',
+    tests: ['gofer-names', 'gofer-rename'],
+  },
+  {
+    title: 'gofer: who appends holds the file while it asks how long it is',
+    file: 'src/fs/gofer/direct-file-description.ts',
+    from: 'yield* dataMutex.lock();',
+    to: 'const isTaken = dataMutex.tryLock();',
+    also: ['dataMutex.unlock();', 'if (isTaken) dataMutex.unlock();'],
+    tests: ['gofer-data'],
+  },
+  {
+    title: 'gofer: names that others have changed are forgotten',
+    file: 'src/fs/gofer/invalidation.ts',
+    from: "if (typeof name === 'string') this.#tree.forgetEntry(dentry, name);",
+    to: '',
+    tests: ['gofer-others'],
+  },
+  {
+    title: 'gofer: data that others have written is forgotten',
+    file: 'src/fs/gofer/invalidation.ts',
+    from: 'if ((flags & INVALIDATE_DATA) !== 0) invalidateData(inode, this.#tree.isDirty(inode));',
+    to: '',
+    tests: ['gofer-others'],
   },
 ];
 

@@ -1,8 +1,9 @@
 // What came of a scenario: the results of all calls, what is open at the end, what is mounted, and
 // what the store holds. Stores are compared by digest; only new ones are looked into.
 
+import { S_IFDIR, S_IFMT } from '../../src/abi/stat.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
-import { runSync } from '../../src/lib/op.ts';
+import { type Op, runSync } from '../../src/lib/op.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import type { MemoryStoreSnapshot } from '../../src/store/memory-view.ts';
 import type { Task } from '../../src/kernel/task.ts';
@@ -65,15 +66,19 @@ function remount(snapshot: MemoryStoreSnapshot): string[] {
 }
 
 /** What the descriptors of a task stand for. */
-export function describeFiles({ fds }: Task): string {
-  return fds.open
-    .map((fd) => {
-      const file = fds.get(fd);
-      if (file instanceof InotifyInstance) return `${fd} has ${describeEvents(file)}`;
-      const { ino, nlink, size } = runSync(file.stat());
-      return `${fd} is inode ${ino} of ${nlink} names, ${size} bytes`;
-    })
-    .join(', ');
+export function* describeFiles({ fds }: Task): Op<string> {
+  const found: string[] = [];
+  for (const fd of fds.open) {
+    const file = fds.get(fd);
+    if (file instanceof InotifyInstance) {
+      found.push(`${fd} has ${describeEvents(file)}`);
+      continue;
+    }
+    const { ino, mode, nlink, size } = yield* file.stat();
+    const length = (mode & S_IFMT) === S_IFDIR ? '' : `, ${size} bytes`;
+    found.push(`${fd} is inode ${ino} of ${nlink} names${length}`);
+  }
+  return found.join(', ');
 }
 
 /** Takes them. Cookies are left out: they are numbered through all executions. */

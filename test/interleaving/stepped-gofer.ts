@@ -1,217 +1,350 @@
-// SteppedGofer: one execution on a gofer mount. The real client and the real server are joined by a
-// link on which every frame, of either direction, waits for a step; so does the start of a program.
+// SteppedGofer: one execution of a scenario on a gofer mount. The real client and the real server
+// are joined by a link on which every frame, of either direction, waits to be chosen; so does each
+// call the server makes of the files, and each call of a program before it begins.
 //
-// Client and server use promises. After each step they run until nothing is left to do, which is
-// the same every time: the clock stands still and the server's tree is in memory.
+// Client and server use promises. After each step they run until they are at rest, which is the
+// same every time: the clock stands still and the server's tree is in memory.
 
+import type { Gofer } from '../../src/fs/gofer/gofer.ts';
 import { FakeClock } from '../../src/lib/clock.ts';
 import { type Op, runAsync } from '../../src/lib/op.ts';
-import { decodeUtf8 } from '../../src/lib/text.ts';
-import type { Kernel } from '../../src/kernel/kernel.ts';
 import { PAYLOAD_SIZE_MAX } from '../../src/lisafs/frame.ts';
 import { Server } from '../../src/lisafs/server.ts';
 import { LoopbackLink } from '../../src/transport/loopback.ts';
-import type { Syscalls } from '../../src/syscalls/table.ts';
-import type { Receiver, Transport } from '../../src/transport/transport.ts';
-import { type Action, type Outcome, perform } from '../support/history/action.ts';
-import { bootKernel } from '../support/kernels.ts';
+import type { Transport } from '../../src/transport/transport.ts';
+import { type Action, perform } from '../support/history/action.ts';
+import { newTask, openGofer, type Session } from '../support/history/session.ts';
+import { readTree } from '../support/history/tree.ts';
 import { leakedReferences } from '../support/references.ts';
-import { MemoryTree } from '../unit/lisafs/memory-tree.ts';
-import { settle } from '../unit/lisafs/raw-client.ts';
+import { atRest } from './at-rest.ts';
+import { checkCopy, knownFds } from './gofer-invariants.ts';
+import { FrameGate } from './frame-gate.ts';
+import type { Told } from './gofer-outcome.ts';
+import { checkTreeInMemory } from './invariants.ts';
+import { describeFiles, describeMounts } from './outcome.ts';
+import { isDeed, printStep, type Scenario, type Step, type TimedOutcome } from './scenario.ts';
+import { describeServed, SteppedTree } from './stepped-tree.ts';
 
-type MemoryInode = MemoryTree['top'];
-
-export interface GoferScenario {
-  /** A fact. */
+/** What of the tree a gofer knows when the programs begin, and keeps. */
+export interface GoferMode {
   readonly title: string;
-  /** Made before, by another task. */
-  readonly tree: readonly Action[];
-  readonly programs: readonly (readonly Action[])[];
+  readonly cache: 'exclusive' | 'writethrough' | 'shared' | 'none';
+  /** All has been looked at and read. */
+  readonly isWarm?: boolean;
+  /** Hardly anything is kept that nobody uses. */
+  readonly isTiny?: boolean;
+}
+
+export interface GoferScenario extends Scenario {
+  /** The programs that are on another mount of the same server. Default: none. */
+  readonly elsewhere?: readonly number[];
+}
+
+/** What all executions of a scenario in a mode share. */
+export interface GoferScene {
+  readonly scenario: GoferScenario;
+  readonly mode: GoferMode;
+  /** Never changed. */
+  readonly served: SteppedTree;
+}
+
+/** Who goes on, or what arrives. */
+export interface Choice {
+  /**
+   * A, B … a program; > a frame for the server; 0, 1 … a call that the server makes, by age; < a
+   * frame for the client; t the timer. Of the other mount, } and {.
+   */
+  readonly token: string;
+  readonly title: string;
+  /** Neither a program's next call nor the timer. */
+  readonly isUnderWay: boolean;
+  go(): void;
 }
 
 /** Room for the largest frame's header. */
 const HEADER_SIZE_MAX = 16;
-/** Rounds in which a mount that is closed comes to rest; it takes one or two. */
-const CLOSING_ROUNDS_MAX = 100;
+/** Until what is written is sent. */
+const WRITE_BACK_MS = 1000;
+/** Rounds in which what nothing holds up comes to an end; it takes one or two. */
+const ROUNDS_MAX = 100;
+const PROGRAMS = 'ABCDEF';
+/** Tokens of frames, for each mount. */
+const DIRECTIONS = ['><', '}{'];
 
-/** Keeps back frames, in the order of each direction. */
-class FrameGate {
-  readonly toServer: (() => void)[] = [];
-  readonly toClient: (() => void)[] = [];
-  isStepped = false;
-
-  wrap(transport: Transport): Transport {
-    return new Proxy(transport, {
-      get: (target, key): unknown => {
-        if (key === 'send') {
-          return (message: Uint8Array) => {
-            const frame = message.slice();
-            this.#pass(this.toServer, () => {
-              target.send(frame);
-            });
-          };
-        }
-        if (key === 'start') {
-          return (receiver: Receiver) => {
-            target.start({
-              onMessage: (message) => {
-                const frame = message.slice();
-                this.#pass(this.toClient, () => {
-                  receiver.onMessage(frame);
-                });
-              },
-              onClose: (info) => {
-                receiver.onClose(info);
-              },
-            });
-          };
-        }
-        const value: unknown = Reflect.get(target, key, target);
-        return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
-      },
-    });
-  }
-
-  #pass(queue: (() => void)[], deliver: () => void): void {
-    if (this.isStepped) queue.push(deliver);
-    else deliver();
-  }
-}
-
-/** What one of the choices of an execution does. */
-type Choice = () => void;
-
-class SteppedGofer {
-  readonly #scenario: GoferScenario;
-  readonly #tree = new MemoryTree();
-  readonly #gate = new FrameGate();
+export class SteppedGofer {
+  readonly #scene: GoferScene;
+  readonly #tree = new SteppedTree();
+  /** Of each mount. */
+  readonly #gates: FrameGate[] = [];
+  #mounts: Session<Gofer>[] = [];
   readonly #clock = new FakeClock();
   readonly #errors: unknown[] = [];
   readonly #server: Server;
-  readonly #outcomes: Outcome[][];
-  readonly #unstarted: Choice[] = [];
-  #kernel: Kernel | undefined;
+  readonly #calls: TimedOutcome[][];
+  /** Programs that can begin their next call. */
+  readonly #turns: Choice[] = [];
+  #sessions: Session<Gofer>[] = [];
   #endedCount = 0;
+  #stepCount = 0;
+  #timersLeft: number;
 
-  constructor(scenario: GoferScenario) {
-    this.#scenario = scenario;
-    this.#outcomes = scenario.programs.map(() => []);
+  private constructor(scene: GoferScene) {
+    const { scenario, served, mode } = scene;
+    this.#scene = scene;
+    this.#tree.copy(served);
+    this.#calls = scenario.programs.map(() => []);
+    this.#timersLeft = mode.cache === 'exclusive' ? (scenario.commitsMax ?? 0) : 0;
+    let sessionCount = 0;
     this.#server = new Server({
       root: () => this.#tree.root(),
       clock: this.#clock,
-      randomBytes: (size) => new Uint8Array(size).fill(1),
+      randomBytes: (size) => new Uint8Array(size).fill(++sessionCount),
       onError: (error) => this.#errors.push(error),
     });
   }
 
-  /** Mounts, makes the tree, and keeps all frames back from then on. */
-  async begin(cache: string): Promise<void> {
-    const connectGofer = (): Promise<Transport> => {
+  /** Mounts, and keeps all back from then on. */
+  static async begin(scene: GoferScene): Promise<SteppedGofer> {
+    const world = new SteppedGofer(scene);
+    await world.#setUp();
+    return world;
+  }
+
+  async #setUp(): Promise<void> {
+    const { scenario } = this.#scene;
+    const { programs, elsewhere = [], isOneTask = false, opened = [], mounted = [] } = scenario;
+    await this.#mount();
+    if (elsewhere.length > 0) await this.#mount();
+    const shared = this.#newTask(0);
+    this.#sessions = programs.map((_, index) => {
+      if (isOneTask) return shared;
+      return this.#newTask(elsewhere.includes(index) ? 1 : 0);
+    });
+    for (const { task } of this.#mounts) task.end();
+    if (!isOneTask) shared.task.end();
+    for (const deed of mounted) await this.#run(deed.run(this.#sessions[0]!));
+    for (const { sys } of new Set(this.#sessions)) {
+      for (const action of opened) await this.#run(perform(sys, action));
+    }
+    await atRest();
+    this.#isStepped = true;
+    for (const [index, steps] of programs.entries()) {
+      runAsync(this.#program(steps, index)).then(
+        () => {
+          this.#endedCount++;
+        },
+        (error: unknown) => this.#errors.push(error),
+      );
+    }
+    await atRest();
+  }
+
+  #newTask(mount: number): Session<Gofer> {
+    const session = this.#mounts[mount]!;
+    return { ...session, ...newTask(session.vfs, this.#clock) };
+  }
+
+  set #isStepped(isStepped: boolean) {
+    for (const each of [this.#tree, ...this.#gates]) each.isStepped = isStepped;
+  }
+
+  async #mount(): Promise<Session<Gofer>> {
+    const { scenario, mode } = this.#scene;
+    const { dirtyLimit } = scenario;
+    const limits = mode.isTiny === true ? { dentryCacheLimit: 1, cacheSize: 10_000 } : {};
+    const most = dirtyLimit === undefined ? {} : { dirtyLimit };
+    const gate = new FrameGate();
+    const connect = (): Promise<Transport> => {
       const messageSizeMax = PAYLOAD_SIZE_MAX + HEADER_SIZE_MAX;
       const link = new LoopbackLink({ clock: this.#clock, messageSizeMax });
       this.#server.accept(link.server);
-      return Promise.resolve(this.#gate.wrap(link.client));
+      return Promise.resolve(gate.wrap(link.client));
     };
-    const spec = { type: 'gofer', source: 'ws://memory/', options: { cache } } as const;
-    const kernel = await bootKernel(spec, { clock: this.#clock, connectGofer });
-    this.#kernel = kernel;
-    const { task, sys } = await runAsync(kernel.createTask({}));
-    for (const action of this.#scenario.tree) await runAsync(perform(sys, action));
-    task.end();
-    for (const [index, program] of this.#scenario.programs.entries()) {
-      const made = await runAsync(kernel.createTask({}));
-      this.#unstarted.push(() => {
-        runAsync(this.#program(made.sys, { program, index })).then(
-          () => {
-            made.task.end();
-            this.#endedCount++;
-          },
-          (error: unknown) => this.#errors.push(error),
-        );
-      });
+    const options = { cache: mode.cache, ...limits, ...most };
+    const session = await this.#run(openGofer({ connect, clock: this.#clock }, options));
+    this.#gates.push(gate);
+    this.#mounts.push(session);
+    if (mode.isWarm === true) await this.#run(readTree(session.sys));
+    return session;
+  }
+
+  *#program(steps: readonly Step[], index: number): Op<void> {
+    const session = this.#sessions[index]!;
+    for (const step of steps) {
+      yield* this.#turn(index, printStep(step));
+      const call: TimedOutcome = { began: this.#stepCount, ended: -1, outcome: undefined };
+      this.#calls[index]!.push(call);
+      call.outcome = yield* isDeed(step) ? step.run(session) : perform(session.sys, step);
+      call.ended = this.#stepCount;
     }
-    await settle();
-    this.#gate.isStepped = true;
   }
 
-  *#program(
-    sys: Syscalls,
-    { program, index }: { readonly program: readonly Action[]; readonly index: number },
-  ): Op<void> {
-    for (const action of program) this.#outcomes[index]!.push(yield* perform(sys, action));
+  *#turn(index: number, title: string): Op<void> {
+    let isChosen = false;
+    let wakeUp: (() => void) | undefined;
+    const turn: Choice = {
+      token: PROGRAMS[index]!,
+      title,
+      isUnderWay: false,
+      go: () => {
+        this.#turns.splice(this.#turns.indexOf(turn), 1);
+        isChosen = true;
+        wakeUp?.();
+      },
+    };
+    this.#turns.push(turn);
+    const hasCome = (): boolean => isChosen;
+    while (!hasCome()) {
+      yield {
+        subscribe: (wake) => {
+          wakeUp = wake;
+          return () => undefined;
+        },
+      };
+    }
   }
 
-  /** How many choices there are now. The first goes on with what is under way. */
-  get choiceCount(): number {
-    return this.#choices.length;
+  // Steps.
+
+  /** What can be next. The first goes on with what is under way. */
+  get choices(): Choice[] {
+    const calls = this.#tree.calls.map((call, index) => choiceOf(`${index}`, call));
+    const frames = [...this.#frames()];
+    const turns = this.#turns.toSorted((a, b) => (a.token < b.token ? -1 : 1));
+    const under = [...calls, ...frames, ...turns];
+    const isOver = under.length === 0 && this.#endedCount === this.#calls.length;
+    return this.#timersLeft === 0 || isOver ? under : [...under, this.#timer];
   }
 
-  get #choices(): Choice[] {
-    const { toServer, toClient } = this.#gate;
-    const queues = [toServer, toClient].filter(({ length }) => length > 0);
-    const starts = this.#unstarted.map((start) => (): void => {
-      this.#unstarted.splice(this.#unstarted.indexOf(start), 1);
-      start();
-    });
-    const moves = queues.map((queue) => (): void => {
-      queue.shift()!();
-    });
-    return [...moves, ...starts];
+  /** The first of each direction. */
+  *#frames(): Iterable<Choice> {
+    for (const [index, { toServer, toClient }] of this.#gates.entries()) {
+      const [there = '', here = ''] = DIRECTIONS[index] ?? '';
+      const [request] = toServer;
+      if (request !== undefined) yield choiceOf(there, request);
+      const [answer] = toClient;
+      if (answer !== undefined) yield choiceOf(here, answer);
+    }
   }
 
-  async step(choice: number): Promise<void> {
-    this.#choices[choice]!();
-    await settle();
+  get #timer(): Choice {
+    return {
+      token: 't',
+      title: 'what was written is sent',
+      isUnderWay: false,
+      go: () => {
+        this.#timersLeft--;
+        this.#clock.advance(WRITE_BACK_MS);
+      },
+    };
   }
 
-  /** Unmounts. What came of it: results and the server's tree. Throws if anything is left. */
-  async end(): Promise<string> {
+  async step(choice: Choice): Promise<void> {
+    choice.go();
+    await atRest();
+    this.#stepCount++;
+    this.#check();
+  }
+
+  #check(): void {
     if (this.#errors.length > 0) throw this.#errors[0] as Error;
-    const { length } = this.#scenario.programs;
-    if (this.#endedCount < length) throw new Error(`${length - this.#endedCount} can't go on`);
-    this.#gate.isStepped = false;
-    const kernel = this.#kernel!;
-    const leaks = leakedReferences(kernel.vfs);
-    if (leaks.length > 0) throw new Error(`references: ${leaks.join(', ')}`);
-    let isDown = false;
-    const shutdown = runAsync(kernel.shutdown()).then(() => {
-      isDown = true;
-    });
-    for (let round = 0; round < CLOSING_ROUNDS_MAX && !isDown; round++) {
-      await settle();
-      this.#clock.advance(1000);
+    for (const { filesystem, vfs } of this.#mounts) {
+      checkTreeInMemory(filesystem.root, vfs, { isCopy: true });
     }
-    if (!isDown) throw new Error('the unmount does not end');
-    await shutdown;
+    const { watch } = this.#scene.scenario;
+    if (watch === undefined) return;
+    const committedTree = describeServed(this.#tree.top).join('\n');
+    const problem = watch({ calls: this.#calls, committedTree });
+    if (problem !== undefined) throw new Error(problem);
+  }
+
+  // The end.
+
+  /** Ends all tasks, unmounts. Throws if anything is left, or memory isn't as the server is. */
+  async end(): Promise<Told> {
+    const waiting = this.#calls.flatMap((calls, index) => {
+      const { length } = this.#scene.scenario.programs[index]!;
+      const isDone = calls.length === length && calls.every(({ ended }) => ended >= 0);
+      return isDone ? [] : [PROGRAMS[index]!];
+    });
+    if (waiting.length > 0) throw new Error(`deadlock: ${waiting.join(' and ')} can't go on`);
+    this.#isStepped = false;
+    const tasks = new Set(this.#sessions.map(({ task }) => task));
+    const files: string[] = [];
+    for (const task of tasks) files.push(await this.#run(describeFiles(task)));
+    const mounts = this.#mounts.map(({ vfs }) => describeMounts(vfs)).join('; ');
+    for (const task of tasks) task.end();
+    for (const mount of this.#mounts) await this.#checkMount(mount);
+    this.#checkPinned();
+    await this.#unmount();
+    const tree = describeServed(this.#tree.top);
+    return { calls: this.#calls, files: files.join('; '), mounts, tree };
+  }
+
+  async #checkMount({ vfs, filesystem }: Session<Gofer>): Promise<void> {
+    await this.#run(filesystem.sync());
+    await atRest();
+    const leaks = leakedReferences(vfs);
+    if (leaks.length > 0) throw new Error(`references: ${leaks.join(', ')}`);
+    checkTreeInMemory(filesystem.root, vfs, { isCopy: true });
+    const isShared = this.#mounts.length > 1;
+    if (!filesystem.revalidates) checkCopy(filesystem.root, this.#tree.top, { isShared });
+  }
+
+  /** The server has nothing open for a client that the client doesn't know. */
+  #checkPinned(): void {
+    const known = this.#mounts.flatMap(({ filesystem }) => knownFds(filesystem));
+    const { pinned } = this.#tree;
+    if (pinned !== known.length) throw new Error(`${pinned} files are open, ${known.length} known`);
+  }
+
+  /** Runs what nothing holds up any more. */
+  async #run<T>(op: Op<T>): Promise<T> {
+    let isOver = false;
+    const running = runAsync(op).finally(() => {
+      isOver = true;
+    });
+    running.catch(() => undefined);
+    for (let round = 0; round < ROUNDS_MAX && !isOver; round++) {
+      await atRest();
+      if (!isOver) this.#clock.advance(WRITE_BACK_MS);
+    }
+    if (!isOver) throw new Error('it does not end, though nothing holds it up');
+    return await running;
+  }
+
+  async #unmount(): Promise<void> {
+    for (const { vfs } of this.#mounts) await this.#run(vfs.namespace.shutdown());
     this.#server.stop();
-    await settle();
+    await atRest();
     if (this.#errors.length > 0) throw this.#errors[0] as Error;
     if (this.#tree.pinned > 0) throw new Error(`the server has ${this.#tree.pinned} files open`);
-    const results = this.#outcomes.map((outcomes) => outcomes.join(' '));
-    return [...results, ...describe(this.#tree.top)].join('\n');
+  }
+
+  /** What a server has after some calls. Errors: Error if one of them fails. */
+  static async treeAfter(actions: readonly Action[]): Promise<SteppedTree> {
+    const scenario = { title: 'the scene', tree: [], programs: [] };
+    const mode = { title: 'the scene', cache: 'writethrough' } as const;
+    const world = new SteppedGofer({ scenario, mode, served: new SteppedTree() });
+    const session = await world.#mount();
+    for (const action of actions) {
+      const outcome = await world.#run(perform(session.sys, action));
+      if (/^E[A-Z]+$/.test(outcome)) throw new Error(`the scene: ${action.call}: ${outcome}`);
+    }
+    session.task.end();
+    await world.#unmount();
+    return world.#tree;
   }
 }
 
-/** Files are told apart by what is in them, not by numbers. */
-function describe(dir: MemoryInode, path = ''): string[] {
-  return [...dir.names].toSorted().flatMap(([name, inode]) => {
-    const line = `${path}/${name} ${inode.mode.toString(8)} ${decodeUtf8(inode.data)}`;
-    return [line, ...describe(inode, `${path}/${name}`)];
-  });
-}
-
-/** One execution: `schedule` says what is chosen, and after its end always the first choice. */
-export async function execute(
-  scenario: GoferScenario,
-  { cache, schedule }: { readonly cache: string; readonly schedule: readonly number[] },
-): Promise<{ text: string; counts: readonly number[] }> {
-  const world = new SteppedGofer(scenario);
-  await world.begin(cache);
-  const counts: number[] = [];
-  while (world.choiceCount > 0) {
-    const choice = schedule[counts.length] ?? 0;
-    counts.push(world.choiceCount);
-    await world.step(choice);
-  }
-  return { text: await world.end(), counts };
+function choiceOf(token: string, held: { readonly title: string; go(): void }): Choice {
+  const { title } = held;
+  return {
+    token,
+    title,
+    isUnderWay: true,
+    go: () => {
+      held.go();
+    },
+  };
 }

@@ -44,6 +44,9 @@ export interface Result {
   /** Everything that can be told from outside. */
   readonly text: string;
   readonly calls: readonly (readonly TimedOutcome[])[];
+  /** What the tasks have open. */
+  readonly files: string;
+  readonly mounts: string;
   /** What a mount of the store shows then. */
   readonly tree: string;
 }
@@ -335,7 +338,7 @@ export class World implements Machine, Observer {
     this.#store.isStepped = false;
     const { vfs, filesystem } = this.#session;
     const tasks = new Set(this.#sessions.map(({ task }) => task));
-    const files = [...tasks].map(describeFiles).join('; ');
+    const files = [...tasks].map((task) => runSync(describeFiles(task))).join('; ');
     const mounts = describeMounts(vfs);
     this.#observed(() => {
       if (this.#store.resumeCommit !== undefined) this.#resumeCommit();
@@ -350,7 +353,7 @@ export class World implements Machine, Observer {
     const tree = this.#scene.reader.treeOf(this.#store.snapshot(), 'none');
     const results = this.#calls.map((calls) => calls.map(({ outcome }) => outcome).join(' '));
     const text = `${results.join('\n')}\nopen: ${files}\nmounts: ${mounts}\n${tree}`;
-    return { text, calls: this.#calls, tree };
+    return { text, calls: this.#calls, files, mounts, tree };
   }
 
   // What the instruments tell.

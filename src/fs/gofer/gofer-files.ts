@@ -71,7 +71,8 @@ export abstract class GoferFiles extends GoferPaths {
       return yield* this.remote.readlink(fd);
     } catch (error) {
       this.remote.close(fd);
-      throw error;
+      // It was removed as soon as it was found.
+      throw error === linuxerr.EINVAL ? linuxerr.ESTALE : error;
     }
   }
 
@@ -143,9 +144,17 @@ export abstract class GoferFiles extends GoferPaths {
 
   // Changing.
 
-  /** Nobody else changes names of the directories, or looks for these, while `change` is made. */
-  protected *changingNames(names: readonly NewName[], change: () => Op<void>): Op<void> {
-    const dirs = names.map(({ parent }) => parent);
+  /**
+   * Nobody else changes names of the directories, or looks for these, while `change` is made.
+   * `going`: directories that may be removed by it; nothing is put into them meanwhile.
+   */
+  protected *changingNames<T>(
+    names: readonly NewName[],
+    change: () => Op<T>,
+    going: readonly LocalDentry[] = [],
+  ): Op<T> {
+    const parents = names.map(({ parent }) => parent);
+    const dirs = [...parents, ...going.filter(({ isDir }) => isDir)];
     const inodes = [...new Set(dirs.map(inodeOf))].sort((a, b) => a.ino - b.ino);
     const all = inodes.map(({ nameChanges }) => nameChanges);
     const held: NameChanges[] = [];
@@ -158,9 +167,9 @@ export abstract class GoferFiles extends GoferPaths {
       }
       for (const { parent, name } of names) inodeOf(parent).nameChanges.begin(name);
       try {
-        yield* uninterrupted(change());
+        return yield* uninterrupted(change());
       } finally {
-        for (const inode of inodes) inode.isUnsynced = true;
+        for (const parent of parents) inodeOf(parent).isUnsynced = true;
         for (const changes of all) changes.end();
       }
     } finally {

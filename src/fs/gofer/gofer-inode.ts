@@ -61,6 +61,8 @@ export class GoferInode extends Inode {
   hasOwnMode = false;
   /** Set here, and not at the server yet. */
   hasOwnTimes = false;
+  /** Counts changes of extended attributes, by whomever. */
+  xattrsVersion = 0;
   /** Requests that nobody has waited for, and that are not answered. */
   unanswered = 0;
   readonly answered = new WaitQueue();
@@ -158,6 +160,7 @@ export class GoferInode extends Inode {
   invalidateAttributes(): void {
     this.freshness.invalidate();
     this.xattrs = undefined;
+    this.xattrsVersion++;
   }
 
   get cached(): CachedData | undefined {

@@ -25,11 +25,12 @@ import {
   IN_MOVED_TO,
 } from '../../abi/inotify.ts';
 import { S_IFMT } from '../../abi/stat.ts';
-import { type Op, uninterrupted } from '../../lib/op.ts';
+import { type Op, uninterrupted, WaitQueue } from '../../lib/op.ts';
 import type { SetXattr } from '../../vfs/options.ts';
 import type { Inode, LocalDentry } from '../shared/inode.ts';
 import { isThere } from '../shared/local-tree.ts';
 import type { AttributeChange, Move, NewName, Upstream } from '../shared/upstream.ts';
+import type { Xattrs } from '../shared/xattrs.ts';
 import type { GoferData } from './gofer-data.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import { inodeOf } from './gofer-files.ts';
@@ -50,7 +51,11 @@ export interface UpstreamTree {
   fdOf(inode: GoferInode): Op<RemoteFd>;
   findAnew(dentry: LocalDentry): Op<RemoteFd>;
   keepFd(inode: GoferInode, fd: RemoteFd): void;
-  changingNames(names: readonly NewName[], change: () => Op<void>): Op<void>;
+  changingNames<T>(
+    names: readonly NewName[],
+    change: () => Op<T>,
+    going?: readonly LocalDentry[],
+  ): Op<T>;
   forgetNames(dir: LocalDentry): void;
 }
 
@@ -136,8 +141,10 @@ export class GoferUpstream implements Upstream {
       yield* this.#linkTo({ parent, name }, inode, parentFd, yield* this.#tree.fdOf(inode)).wait();
     } catch (error) {
       // The server had found it by another name, which is gone.
-      if (error !== linuxerr.EINVAL || !isThere(target)) throw error;
-      const found = yield* this.#tree.findAnew(target);
+      if (error !== linuxerr.EINVAL) throw error;
+      const named = isThere(target) ? target : inode.dentry;
+      if (named === undefined) throw linuxerr.ENOENT;
+      const found = yield* this.#tree.findAnew(named);
       const pending = this.#linkTo({ parent, name }, inode, parentFd, found);
       remote.close(found);
       yield* pending.wait();
@@ -157,17 +164,24 @@ export class GoferUpstream implements Upstream {
     return pending;
   }
 
-  *remove(parent: LocalDentry, child: LocalDentry): Op<void> {
+  *remove(parent: LocalDentry, child: LocalDentry): Op<boolean> {
+    const place = { parent, name: child.name };
     child.incRef();
     try {
-      yield* this.#tree.changingNames([{ parent, name: child.name }], () => {
-        if (parent.children?.get(child.name) !== child) throw linuxerr.ENOENT;
-        return this.#remove(parent, child);
-      });
-      if (!isThere(child)) this.#tree.forgetNames(parent);
+      const remove = (): Op<boolean> => this.#removeIfStill(place, child);
+      const isDone = yield* this.#tree.changingNames([place], remove, [child]);
+      if (isDone && !isThere(child)) this.#tree.forgetNames(parent);
+      return isDone;
     } finally {
       child.decRef();
     }
+  }
+
+  /** It may have been given another name in the same directory meanwhile. */
+  *#removeIfStill({ parent, name }: NewName, child: LocalDentry): Op<boolean> {
+    if (parent.children?.get(name) !== child || !mayGo(child)) return false;
+    yield* unmountable([child], this.#remove(parent, child));
+    return true;
   }
 
   *#remove(parent: LocalDentry, child: LocalDentry): Op<void> {
@@ -197,20 +211,30 @@ export class GoferUpstream implements Upstream {
     watches.changed(inode, { elsewhere: pending });
   }
 
-  *move(move: Move): Op<void> {
-    const { oldParent, old, newParent, newName, target, flags } = move;
-    const names = [
-      { parent: oldParent, name: old.name },
-      { parent: newParent, name: newName },
-    ];
-    yield* this.#tree.changingNames(names, () => {
-      const isStill =
-        oldParent.children?.get(old.name) === old && newParent.children?.get(newName) === target;
-      if (!isStill || newParent.isDead) throw linuxerr.ENOENT;
-      return this.#move(move, flags);
-    });
-    if (isThere(old) && (target === undefined || isThere(target))) return;
+  *move(move: Move): Op<boolean> {
+    const { oldParent, old, newParent, newName, target } = move;
+    const from = { parent: oldParent, name: old.name };
+    const to = { parent: newParent, name: newName };
+    const going = target === undefined ? [] : [target];
+    const run = (): Op<boolean> => this.#moveIfStill(move, from.name);
+    const isDone = yield* this.#tree.changingNames([from, to], run, going);
+    if (!isDone || (isThere(old) && (target === undefined || isThere(target)))) return isDone;
     for (const dir of [oldParent, newParent]) this.#tree.forgetNames(dir);
+    return true;
+  }
+
+  /** `oldName`: what is moved may have got another one in the same directory meanwhile. */
+  *#moveIfStill(move: Move, oldName: string): Op<boolean> {
+    const { oldParent, old, newParent, newName, target, flags } = move;
+    if (newParent.isDead) throw linuxerr.ENOENT;
+    const isStill =
+      oldParent.children?.get(oldName) === old && newParent.children?.get(newName) === target;
+    if (!isStill || old.mountCount > 0) return false;
+    const isReplaced = target !== undefined && (flags & RENAME_EXCHANGE) === 0;
+    if (isReplaced ? !mayGo(target) : (target?.mountCount ?? 0) > 0) return false;
+    const moved = target === undefined ? [old] : [old, target];
+    yield* unmountable(moved, this.#move(move, flags));
+    return true;
   }
 
   *#move(move: Move, flags: number): Op<void> {
@@ -347,4 +371,35 @@ export class GoferUpstream implements Upstream {
     this.#tree.data.sent(inode, pending);
     for (const dir of dirs) this.#tree.data.sent(inodeOf(dir), pending);
   }
+}
+
+/** Nothing is mounted on it, and nothing is known to be in it. */
+function mayGo({ mountCount, inode }: LocalDentry): boolean {
+  return mountCount === 0 && !(inode.entryCount > 0);
+}
+
+/** Nothing is mounted on any of them until it has ended. */
+function* unmountable<T>(dentries: readonly LocalDentry[], op: Op<T>): Op<T> {
+  const ended = new WaitQueue();
+  for (const dentry of dentries) dentry.changing = ended;
+  try {
+    return yield* op;
+  } finally {
+    for (const dentry of dentries) dentry.changing = undefined;
+    ended.wakeAll();
+  }
+}
+
+/** A file's extended attributes, which are asked for one by one. */
+export function* findXattrs(upstream: Upstream, inode: GoferInode): Op<Xattrs> {
+  const found: Xattrs = new Map();
+  for (const name of yield* upstream.listXattr(inode)) {
+    try {
+      found.set(name, yield* upstream.getXattr(inode, name));
+    } catch (error) {
+      // It has been removed since.
+      if (error !== linuxerr.ENODATA) throw error;
+    }
+  }
+  return found;
 }

@@ -39,7 +39,7 @@ import { GoferWatches } from './gofer-watches.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import { GoferLocks } from './gofer-locks.ts';
 import { GoferListings } from './gofer-listings.ts';
-import { GoferUpstream } from './gofer-upstream.ts';
+import { findXattrs, GoferUpstream } from './gofer-upstream.ts';
 import { Invalidation } from './invalidation.ts';
 import { InodeTable } from './inode-table.ts';
 import type { GoferSettings } from './options.ts';
@@ -124,7 +124,7 @@ export class Gofer extends GoferListings implements DirectFiles {
       keepFd: (inode, fd) => {
         this.keepFd(inode, fd);
       },
-      changingNames: (names, change) => this.changingNames(names, change),
+      changingNames: (names, change, going) => this.changingNames(names, change, going),
       forgetNames: (dir) => {
         this.forgetNames(dir);
       },
@@ -164,6 +164,9 @@ export class Gofer extends GoferListings implements DirectFiles {
     return new Invalidation({
       inodeOfFd: (fd) => this.inodes.byFd(fd),
       isDirty: (inode) => this.#data.isDirty(inode),
+      forgetListing: (dir) => {
+        this.forgetListing(dir);
+      },
       forgetNames: (dir) => {
         this.forgetNames(dir);
       },
@@ -365,16 +368,18 @@ export class Gofer extends GoferListings implements DirectFiles {
 
   override *loadXattrs(inode: Inode): Op<Xattrs> {
     const own = inode as GoferInode;
-    if (own.xattrs !== undefined) return own.xattrs;
-    const found: Xattrs = new Map();
-    for (const name of yield* this.upstream.listXattr(own)) {
-      found.set(name, yield* this.upstream.getXattr(own, name));
+    while (own.xattrs === undefined) {
+      const version = own.xattrsVersion;
+      const found = yield* findXattrs(this.upstream, own);
+      // They may have been changed while they were asked for, one by one.
+      if (version === own.xattrsVersion) own.xattrs ??= found;
     }
-    return (own.xattrs ??= found);
+    return own.xattrs;
   }
 
-  override xattrsChanged(): void {
-    // The server was told before.
+  /** The server was told before. */
+  override xattrsChanged(inode: Inode): void {
+    (inode as GoferInode).xattrsVersion++;
   }
 
   // Room.

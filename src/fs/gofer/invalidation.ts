@@ -18,6 +18,7 @@ import type { GoferInode } from './gofer-inode.ts';
 const EARLY_MAX = 4096;
 
 const OF_FILE = INVALIDATE_ATTRIBUTES | INVALIDATE_DATA | INVALIDATE_GONE;
+const OF_NAMES = INVALIDATE_ENTRY | INVALIDATE_LISTING;
 
 type InvalidatedFile = RequestOf<'Invalidate'>['files'][number];
 
@@ -27,6 +28,8 @@ export interface InvalidatedTree {
   isDirty(inode: GoferInode): boolean;
   /** All that is known of a directory's names. */
   forgetNames(dir: LocalDentry): void;
+  /** Which names there are. */
+  forgetListing(dir: GoferInode): void;
   /** One name, and which names there are. */
   forgetEntry(dir: LocalDentry, name: string): void;
   /** One name of a file. */
@@ -74,7 +77,11 @@ export class Invalidation {
     if ((flags & INVALIDATE_DATA) !== 0) invalidateData(inode, this.#tree.isDirty(inode));
     if ((flags & OF_FILE) !== 0) inode.invalidateAttributes();
     const { dentry } = inode;
-    if (dentry === undefined) return;
+    if (dentry === undefined) {
+      // It is being looked for: what was found beneath it is not taken for what there is.
+      if ((flags & OF_NAMES) !== 0) this.#tree.forgetListing(inode);
+      return;
+    }
     if ((flags & INVALIDATE_LISTING) !== 0) this.#tree.forgetNames(dentry);
     else if ((flags & INVALIDATE_ENTRY) !== 0) {
       // One that isn't text is in no listing here.

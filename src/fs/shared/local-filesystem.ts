@@ -212,18 +212,33 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     const parent = yield* this.resolveParent(rp);
     const name = rp.component;
     if (isDots(name)) throw linuxerr.EISDIR;
-    checkName(name, parent);
-    const child = yield* this.child(parent, name);
-    rp.mount.checkWritable();
-    if (child === undefined) throw linuxerr.ENOENT;
-    if (rp.mustBeDir) throw child.inode.isDir ? linuxerr.EISDIR : linuxerr.ENOTDIR;
-    checkMayRemove(rp, parent, child);
-    if (child.inode.isDir) throw linuxerr.EISDIR;
-    if (child.mountCount > 0) throw linuxerr.EBUSY;
-    if (this.upstream !== undefined) yield* this.upstream.remove(parent, child);
-    // It may have been forgotten while the tree's keeper removed it.
-    if (this.upstream !== undefined && !isThere(child)) return;
-    this.#remove(parent, child);
+    yield* this.#removeName(rp, parent, (child) => {
+      if (rp.mustBeDir) throw child.inode.isDir ? linuxerr.EISDIR : linuxerr.ENOTDIR;
+      checkMayRemove(rp, parent, child);
+      if (child.inode.isDir) throw linuxerr.EISDIR;
+      if (child.mountCount > 0) throw linuxerr.EBUSY;
+    });
+  }
+
+  /** Removes what has the last component's name, if `check` lets it. Errors: ENOENT; `check`'s. */
+  *#removeName(
+    rp: ResolvingPath,
+    parent: LocalDentry,
+    check: (child: LocalDentry) => void,
+  ): Op<void> {
+    const name = rp.component;
+    for (;;) {
+      checkName(name, parent);
+      const child = yield* this.child(parent, name);
+      rp.mount.checkWritable();
+      if (child === undefined) throw linuxerr.ENOENT;
+      check(child);
+      // If somebody else has changed the name meanwhile, it is looked for once more.
+      if (this.upstream !== undefined && !(yield* this.upstream.remove(parent, child))) continue;
+      // It may have been forgotten while the tree's keeper removed it.
+      if (this.upstream === undefined || isThere(child)) this.#remove(parent, child);
+      return;
+    }
   }
 
   /** Linux: d_delete_notify(): the file's own events come first. */
@@ -245,18 +260,12 @@ export abstract class LocalFilesystem extends LocalTree implements Filesystem {
     const name = rp.component;
     if (name === '.') throw linuxerr.EINVAL;
     if (name === '..') throw linuxerr.ENOTEMPTY;
-    checkName(name, parent);
-    const child = yield* this.child(parent, name);
-    rp.mount.checkWritable();
-    if (child === undefined) throw linuxerr.ENOENT;
-    checkMayRemove(rp, parent, child);
-    if (!child.inode.isDir) throw linuxerr.ENOTDIR;
-    if (child.mountCount > 0) throw linuxerr.EBUSY;
-    if (child.inode.entryCount > 0) throw linuxerr.ENOTEMPTY;
-    if (this.upstream !== undefined) yield* this.upstream.remove(parent, child);
-    // It may have been forgotten while the tree's keeper removed it.
-    if (this.upstream !== undefined && !isThere(child)) return;
-    this.#remove(parent, child);
+    yield* this.#removeName(rp, parent, (child) => {
+      checkMayRemove(rp, parent, child);
+      if (!child.inode.isDir) throw linuxerr.ENOTDIR;
+      if (child.mountCount > 0) throw linuxerr.EBUSY;
+      if (child.inode.entryCount > 0) throw linuxerr.ENOTEMPTY;
+    });
   }
 
   renameAt(rp: ResolvingPath, source: RenameSource, options: RenameOptions): Op<void> {

@@ -14,6 +14,7 @@ import type { ResolvingPath } from '../../vfs/resolving-path.ts';
 import { ownedByCreator } from './create.ts';
 import { LocalDentry } from './inode.ts';
 import { checkMayRemove, checkName, isDots, isThere, type LocalTree } from './local-tree.ts';
+import type { Upstream } from './upstream.ts';
 
 interface Rename {
   readonly rp: ResolvingPath;
@@ -48,29 +49,46 @@ export function* renameLocal(
   if (isDots(source.name)) throw linuxerr.EBUSY;
   if (isDots(rename.newName)) throw rename.isNoReplace ? linuxerr.EEXIST : linuxerr.EBUSY;
   rp.mount.checkWritable();
-  checkName(source.name, rename.oldParent);
   newParent.incRef();
   try {
-    const [old, target] = yield* loadBoth(fs, rename, source.name);
-    // From here on nothing waits, but for who keeps the tree.
-    if (!checkRename(rename, old, target)) return;
-    if (fs.upstream !== undefined) {
-      const { oldParent, newName } = rename;
-      const { flags } = options;
-      old.incRef();
-      target?.incRef();
-      try {
-        yield* fs.upstream.move({ oldParent, old, newParent, newName, target, flags });
-      } finally {
-        old.decRef();
-        target?.decRef();
+    for (;;) {
+      checkName(source.name, rename.oldParent);
+      const [old, target] = yield* loadBoth(fs, rename, source.name);
+      // From here on nothing waits, but for who keeps the tree.
+      if (!checkRename(rename, old, target)) return;
+      const { upstream } = fs;
+      // If somebody else has changed one of the names meanwhile, all is looked at once more.
+      if (
+        upstream !== undefined &&
+        !(yield* moveUpstream(upstream, rename, old, target, options))
+      ) {
+        continue;
       }
       // They may have been forgotten meanwhile.
-      if (!isThere(old) || (target !== undefined && !isThere(target))) return;
+      const areThere = isThere(old) && (target === undefined || isThere(target));
+      if (upstream === undefined || areThere) perform(fs, rename, old, target);
+      return;
     }
-    perform(fs, rename, old, target);
   } finally {
     newParent.decRef();
+  }
+}
+
+/** Upstream.move(), with what is moved held. */
+function* moveUpstream(
+  upstream: Upstream,
+  { oldParent, newParent, newName }: Rename,
+  old: LocalDentry,
+  target: LocalDentry | undefined,
+  { flags }: RenameOptions,
+): Op<boolean> {
+  old.incRef();
+  target?.incRef();
+  try {
+    return yield* upstream.move({ oldParent, old, newParent, newName, target, flags });
+  } finally {
+    old.decRef();
+    target?.decRef();
   }
 }
 

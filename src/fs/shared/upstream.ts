@@ -28,8 +28,13 @@ export interface Move {
 export interface Upstream {
   create(place: NewName, inode: Inode): Op<void>;
   link(place: NewName, target: LocalDentry): Op<void>;
-  remove(parent: LocalDentry, child: LocalDentry): Op<void>;
-  move(move: Move): Op<void>;
+  /**
+   * False: somebody else has changed the name meanwhile, put something into the directory, or
+   * mounted something on it. Nothing is done then, and what was checked is to be checked again.
+   */
+  remove(parent: LocalDentry, child: LocalDentry): Op<boolean>;
+  /** The same of both names. */
+  move(move: Move): Op<boolean>;
   setAttributes(inode: Inode, change: AttributeChange): Op<void>;
   /** Of a tree that revalidates: nothing is known of them here. */
   getXattr(inode: Inode, name: string): Op<Uint8Array>;

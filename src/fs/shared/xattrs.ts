@@ -68,7 +68,8 @@ export function* setXattr(
   if (!exists && listSize([...xattrs.keys(), name]) > XATTR_LIST_MAX) throw linuxerr.ENOSPC;
   fs.checkRoom(value.length);
   if (fs.upstream !== undefined) yield* fs.upstream.setXattr(inode, { name, value, flags });
-  xattrs.set(name, value.slice());
+  // They may have been forgotten meanwhile, and found again.
+  (inode.xattrs ?? xattrs).set(name, value.slice());
   changed(fs, inode);
 }
 
@@ -88,7 +89,7 @@ export function* removeXattr(
   const xattrs = yield* fs.loadXattrs(inode);
   if (!xattrs.has(name)) throw linuxerr.ENODATA;
   if (fs.upstream !== undefined) yield* fs.upstream.removeXattr(inode, name);
-  xattrs.delete(name);
+  (inode.xattrs ?? xattrs).delete(name);
   changed(fs, inode);
 }
 

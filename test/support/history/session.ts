@@ -3,8 +3,12 @@
 
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { ROOT_CREDENTIALS } from '../../../src/auth/credentials.ts';
+import type { Gofer } from '../../../src/fs/gofer/gofer.ts';
+import { type Mounting, mountGofer } from '../../../src/fs/gofer/mount-gofer.ts';
+import type { GoferOptions } from '../../../src/fs/gofer/mount-options.ts';
 import { Idbfs } from '../../../src/fs/idbfs/idbfs.ts';
 import type { IdbfsOptions } from '../../../src/fs/idbfs/options.ts';
+import { makeDevices } from '../../../src/fs/shared/devices.ts';
 import type { LocalFilesystem } from '../../../src/fs/shared/local-filesystem.ts';
 import { Tmpfs } from '../../../src/fs/tmpfs/tmpfs.ts';
 import { flagsOf } from '../../../src/kernel/filesystem-types.ts';
@@ -72,6 +76,18 @@ export function openTmpfs(clock: Clock): Session<Tmpfs> {
 
 export function* openIdbfs(options: Omit<IdbfsOptions, 'dev'>): Op<Session<Idbfs>> {
   return sessionOn(yield* Idbfs.mount({ ...options, dev: 1 }), options.clock);
+}
+
+/** What a server serves that `connect` leads to. */
+export function* openGofer(
+  mounting: Pick<Mounting, 'connect' | 'clock'>,
+  options: GoferOptions,
+): Op<Session<Gofer>> {
+  const devices = makeDevices((buffer) => {
+    buffer.fill(0);
+  });
+  const link = { source: 'ws://gofer/', dev: 1, devices };
+  return sessionOn(yield* mountGofer({ ...mounting, ...link }, options), mounting.clock);
 }
 
 /** Ends the task and unmounts. Errors: those of the last commit. */

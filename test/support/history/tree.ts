@@ -100,6 +100,15 @@ function* readBlocks(sys: Syscalls, path: string, size: number): Op<string> {
   return blocks.toString();
 }
 
+/** The blocks of a file, as readTree() shows them. */
+export function describeBlocks(bytes: Uint8Array): string {
+  const blocks = new Blocks();
+  for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
+    blocks.add(at / BLOCK_SIZE, bytes.subarray(at, at + BLOCK_SIZE));
+  }
+  return blocks.toString();
+}
+
 /** The tree of a filesystem in memory as it lies there. Changes nothing, not even a time. */
 export function treeInMemory(filesystem: LocalFilesystem): string[] {
   const lines: string[] = [];

@@ -2,7 +2,13 @@
 // counts what is pinned, so that a test sees what was forgotten.
 
 import { linuxerr } from '../../../src/abi/errno.ts';
-import { AT_REMOVEDIR, RENAME_EXCHANGE } from '../../../src/abi/fcntl.ts';
+import {
+  AT_REMOVEDIR,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  XATTR_CREATE,
+  XATTR_REPLACE,
+} from '../../../src/abi/fcntl.ts';
 import {
   S_IFDIR,
   S_IFLNK,
@@ -10,8 +16,10 @@ import {
   S_IFREG,
   STATX_BASIC_STATS,
   STATX_BTIME,
+  STATX_GID,
   STATX_MODE,
   STATX_SIZE,
+  STATX_UID,
 } from '../../../src/abi/stat.ts';
 import { type Op, type Wait, WaitQueue } from '../../../src/lib/op.ts';
 import type { Statx } from '../../../src/lisafs/records.ts';
@@ -33,6 +41,9 @@ class MemoryInode {
   readonly tree: MemoryTree;
   readonly ino: bigint;
   mode: number;
+  /** Undefined: whose the tree is. */
+  uid: number | undefined;
+  gid = 0;
   data = new Uint8Array(0);
   target = '';
   nlink = 1;
@@ -45,14 +56,45 @@ class MemoryInode {
     this.mode = mode;
   }
 
+  get isDirectory(): boolean {
+    return (this.mode & S_IFMT) === S_IFDIR;
+  }
+
+  /** What its names and, where they count, its subdirectories come to. */
+  get links(): number {
+    if (!this.isDirectory || !this.tree.countsSubdirectories || this.nlink === 0) return this.nlink;
+    return 2 + [...this.names.values()].filter(({ isDirectory }) => isDirectory).length;
+  }
+
+  /** A name of it is gone. A directory has no other. */
+  dropLink(): void {
+    this.nlink = this.isDirectory ? 0 : this.nlink - 1;
+  }
+
+  isSameOrAbove(other: MemoryInode): boolean {
+    return this === other || [...this.names.values()].some((child) => child.isSameOrAbove(other));
+  }
+
+  /** `known`: files have several names. */
+  copyTo(tree: MemoryTree, known: Map<MemoryInode, MemoryInode>): MemoryInode {
+    let copy = known.get(this);
+    if (copy !== undefined) return copy;
+    known.set(this, (copy = new MemoryInode(tree, this.ino, this.mode)));
+    const { uid, gid, target, nlink } = this;
+    Object.assign(copy, { uid, gid, target, nlink, data: this.data.slice() });
+    for (const [name, child] of this.names) copy.names.set(name, child.copyTo(tree, known));
+    for (const [name, value] of this.xattrs) copy.xattrs.set(name, value);
+    return copy;
+  }
+
   get statx(): Statx {
     return {
       mask: STATX_BASIC_STATS | (this.tree.hasBirthTimes ? STATX_BTIME : 0),
       blksize: 4096,
       attributes: 0n,
-      nlink: this.nlink,
-      uid: this.tree.uid,
-      gid: 0,
+      nlink: this.links,
+      uid: this.uid ?? this.tree.uid,
+      gid: this.gid,
       mode: this.mode,
       ino: this.ino,
       size: this.data.length,
@@ -71,7 +113,9 @@ class MemoryInode {
 }
 
 export class MemoryTree {
-  readonly top = new MemoryInode(this, 1n, S_IFDIR | 0o755);
+  top = new MemoryInode(this, 1n, S_IFDIR | 0o755);
+  /** Directories count those in them as links, as most of Linux's filesystems do; btrfs doesn't. */
+  countsSubdirectories = false;
   /** It knows when its files were made. */
   hasBirthTimes = false;
   /** Whose all of it is. */
@@ -94,6 +138,13 @@ export class MemoryTree {
   failure: Error | undefined;
   /** The same of a change. */
   readonly failures = new Map<string, Error>();
+
+  /** Becomes like another one, which may change afterwards. */
+  copy(other: MemoryTree): void {
+    this.top = other.top.copyTo(this, new Map());
+    this.#lastIno = other.#lastIno;
+    this.countsSubdirectories = other.countsSubdirectories;
+  }
 
   newInode(mode: number): MemoryInode {
     this.#lastIno += 1n;
@@ -164,13 +215,15 @@ class MemoryFile implements ServedFile {
     return this.inode.statx;
   }
 
-  *setStat({ mask, mode, size }: AttributeChanges): Op<{
+  *setStat({ mask, mode, uid, gid, size }: AttributeChanges): Op<{
     failureMask: number;
     failureErrno: number;
   }> {
     yield* this.tree.enter('setStat');
     const { inode } = this;
     if ((mask & STATX_MODE) !== 0) inode.mode = (inode.mode & S_IFMT) | (mode & 0o7777);
+    if ((mask & STATX_UID) !== 0) inode.uid = uid;
+    if ((mask & STATX_GID) !== 0) inode.gid = gid;
     if ((mask & STATX_SIZE) !== 0) inode.data = resized(inode.data, size);
     return { failureMask: 0, failureErrno: 0 };
   }
@@ -211,6 +264,7 @@ class MemoryFile implements ServedFile {
 
   *#make(name: string, mode: number): Op<PinnedFile & { readonly file: MemoryFile }> {
     yield* this.tree.enter(`make ${name}`);
+    if (this.inode.nlink === 0) throw linuxerr.ENOENT;
     if (this.inode.names.has(name)) throw linuxerr.EEXIST;
     const inode = this.tree.newInode(mode);
     this.inode.names.set(name, inode);
@@ -238,8 +292,9 @@ class MemoryFile implements ServedFile {
 
   *link(target: ServedFile, name: string): Op<PinnedFile> {
     yield* this.tree.enter(`link ${name}`);
-    if (this.inode.names.has(name)) throw linuxerr.EEXIST;
     const { inode } = target as MemoryFile;
+    if (this.inode.nlink === 0 || inode.nlink === 0) throw linuxerr.ENOENT;
+    if (this.inode.names.has(name)) throw linuxerr.EEXIST;
     inode.nlink++;
     this.inode.names.set(name, inode);
     return this.tree.pin(inode);
@@ -248,12 +303,12 @@ class MemoryFile implements ServedFile {
   *unlink(name: string, flags: number): Op<void> {
     yield* this.tree.enter(`unlink ${name}`);
     const child = this.#child(name);
-    const isDirectory = (child.mode & S_IFMT) === S_IFDIR;
+    const { isDirectory } = child;
     if (isDirectory !== ((flags & AT_REMOVEDIR) !== 0)) {
       throw isDirectory ? linuxerr.EISDIR : linuxerr.ENOTDIR;
     }
     if (child.names.size > 0) throw linuxerr.ENOTEMPTY;
-    child.nlink--;
+    child.dropLink();
     this.inode.names.delete(name);
   }
 
@@ -262,12 +317,13 @@ class MemoryFile implements ServedFile {
     const to = (target as MemoryFile).inode;
     const moved = this.#child(name);
     const replaced = to.names.get(newName);
+    const isExchange = (flags & RENAME_EXCHANGE) !== 0;
+    checkRename({ from: this.inode, moved, to, replaced }, flags);
     // Linux: nothing happens.
     if (moved === replaced) return;
     this.inode.names.delete(name);
-    if (replaced !== undefined && (flags & RENAME_EXCHANGE) !== 0) {
-      this.inode.names.set(name, replaced);
-    }
+    if (replaced !== undefined && isExchange) this.inode.names.set(name, replaced);
+    else replaced?.dropLink();
     to.names.set(newName, moved);
   }
 
@@ -282,8 +338,11 @@ class MemoryFile implements ServedFile {
     return value;
   }
 
-  *setXattr(name: string, value: Uint8Array): Op<void> {
+  *setXattr(name: string, value: Uint8Array, flags: number): Op<void> {
     yield* this.tree.enter('setXattr');
+    const isThere = this.inode.xattrs.has(name);
+    if ((flags & XATTR_CREATE) !== 0 && isThere) throw linuxerr.EEXIST;
+    if ((flags & XATTR_REPLACE) !== 0 && !isThere) throw linuxerr.ENODATA;
     this.inode.xattrs.set(name, value.slice());
   }
 
@@ -309,6 +368,28 @@ class MemoryFile implements ServedFile {
     this.#isClosed = true;
     this.tree.pinned--;
   }
+}
+
+interface MemoryRename {
+  readonly from: MemoryInode;
+  readonly moved: MemoryInode;
+  readonly to: MemoryInode;
+  readonly replaced: MemoryInode | undefined;
+}
+
+/** Linux: fs/namei.c do_renameat2(), vfs_rename(). */
+function checkRename({ from, moved, to, replaced }: MemoryRename, flags: number): void {
+  const isExchange = (flags & RENAME_EXCHANGE) !== 0;
+  if (to.nlink === 0) throw linuxerr.ENOENT;
+  if ((flags & RENAME_NOREPLACE) !== 0 && replaced !== undefined) throw linuxerr.EEXIST;
+  if (isExchange && replaced === undefined) throw linuxerr.ENOENT;
+  if (moved.isSameOrAbove(to)) throw linuxerr.EINVAL;
+  if (replaced === undefined) return;
+  if (replaced.isSameOrAbove(from)) throw isExchange ? linuxerr.EINVAL : linuxerr.ENOTEMPTY;
+  if (isExchange) return;
+  if (moved.isDirectory && !replaced.isDirectory) throw linuxerr.ENOTDIR;
+  if (!moved.isDirectory && replaced.isDirectory) throw linuxerr.EISDIR;
+  if (replaced.names.size > 0) throw linuxerr.ENOTEMPTY;
 }
 
 /** Tells what a test says. */
