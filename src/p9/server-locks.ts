@@ -63,6 +63,8 @@ export class ClientLocks {
   /** By process and machine. */
   readonly #owners = new Map<string, KnownOwner>();
   readonly #byId = new Map<number, KnownOwner>();
+  /** Burrow's clients that speak by this session, which is one, and how many owners each has. */
+  readonly #ownerCounts = new Map<string, number>();
   #lastId = 0;
   #hasEnded = false;
   readonly #ended = new WaitQueue();
@@ -92,6 +94,7 @@ export class ClientLocks {
       known = { key, id, clientId, refs: 0, fids: new Map() };
       this.#owners.set(key, known);
       this.#byId.set(id.id, known);
+      this.#count(clientId, 1);
     }
     known.refs++;
     return known.id;
@@ -139,6 +142,7 @@ export class ClientLocks {
     if (known.refs > 0) return;
     this.#byId.delete(id);
     this.#owners.delete(known.key);
+    this.#count(known.clientId, -1);
   }
 
   /** Empty if it is another client's, who is known by it. */
@@ -160,17 +164,18 @@ export class ClientLocks {
     const client = lockClientOf(clientId);
     if (client === undefined) return;
     for (const other of this.#options.clients) {
-      if (other === this || !other.#isOf(client)) continue;
+      if (other === this || !other.#ownerCounts.has(client)) continue;
       other.#options.onSuperseded();
       while (!other.#hasEnded) yield other.#ended;
     }
   }
 
-  #isOf(client: string): boolean {
-    for (const { clientId } of this.#owners.values()) {
-      if (lockClientOf(clientId) === client) return true;
-    }
-    return false;
+  #count(clientId: string, growth: number): void {
+    const client = lockClientOf(clientId);
+    if (client === undefined) return;
+    const count = (this.#ownerCounts.get(client) ?? 0) + growth;
+    if (count === 0) this.#ownerCounts.delete(client);
+    else this.#ownerCounts.set(client, count);
   }
 
   /** No request is under way any more. */

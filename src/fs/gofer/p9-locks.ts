@@ -126,7 +126,7 @@ export class P9Locks implements RemoteLocks {
       const status = yield* this.#tryLock(opened, own);
       if (status === undefined) return 'here';
       if (status === LOCK_SUCCESS) return yield* this.#probeWith(probe, own);
-      if (status !== LOCK_BLOCKED) throw linuxerr.ENOLCK;
+      if (status !== LOCK_BLOCKED) checkStatus(status, own);
       const place = yield* this.#probeOther(opened, own);
       if (place !== undefined) return place;
     }

@@ -1,7 +1,8 @@
 // Locks by 9P2000.L: at servers that make less of them than ours, and when a link breaks.
 
+import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test, type TestContext } from 'vitest';
-import { linuxerr } from '../../../src/abi/errno.ts';
+import { type LinuxError, linuxerr } from '../../../src/abi/errno.ts';
 import {
   AT_FDCWD,
   F_GETLK,
@@ -23,8 +24,9 @@ import type { ConnectGofer } from '../../../src/fs/gofer/mount-gofer.ts';
 import { WireWriter } from '../../../src/lib/wire-buffer.ts';
 import { decodeFrame, encodeError, encodeR, MSIZE_MAX } from '../../../src/p9/frame.ts';
 import { MESSAGES } from '../../../src/p9/messages.ts';
-import { LOCK_SUCCESS, LOCK_TYPE_UNLCK } from '../../../src/p9/records.ts';
+import { LOCK_ERROR, LOCK_GRACE, LOCK_SUCCESS, LOCK_TYPE_UNLCK } from '../../../src/p9/records.ts';
 import type { Receiver, Transport } from '../../../src/transport/transport.ts';
+import type { RemoteStatus } from '../../../src/vfs/remote-link.ts';
 import { startDiod, type TestDiod, whyNoDiod } from '../../support/diod.ts';
 import {
   clientOf,
@@ -191,16 +193,20 @@ describe('diod has one lock on a file for each fid', () => {
   });
 });
 
-/** Answers Tlock and Tgetlock by itself, as a server does that has no locks. */
-function withoutLocks(transport: Transport, refusal: typeof linuxerr.EOPNOTSUPP | undefined) {
+/** What a server says to Tlock: an error, a status, or undefined if it is to say so itself. */
+type Said = LinuxError | number | undefined;
+
+/** Answers Tlock by itself, and Tgetlock as a server that knows of no locks. */
+function sayingOfLocks(transport: Transport, sayNext: () => Said): Transport {
   let receiver: Receiver | undefined;
   const answers = (message: Uint8Array): Uint8Array | undefined => {
     const { type, tag, body } = decodeFrame(message, MSIZE_MAX);
     const options = { tag, msize: MSIZE_MAX };
     const [isLock, isGetlock] = [type === MESSAGES.lock.type, type === MESSAGES.getlock.type];
-    if (!isLock && !isGetlock) return undefined;
-    if (refusal !== undefined) return encodeError(new WireWriter(), options, refusal);
-    if (isLock) return encodeR(new WireWriter(), options, 'lock', { status: LOCK_SUCCESS });
+    const said = isLock || isGetlock ? sayNext() : undefined;
+    if (said === undefined) return undefined;
+    if (typeof said !== 'number') return encodeError(new WireWriter(), options, said);
+    if (isLock) return encodeR(new WireWriter(), options, 'lock', { status: said });
     const asked = MESSAGES.getlock.T.decode(body);
     return encodeR(new WireWriter(), options, 'getlock', { ...asked, type: LOCK_TYPE_UNLCK });
   };
@@ -225,14 +231,122 @@ function withoutLocks(transport: Transport, refusal: typeof linuxerr.EOPNOTSUPP 
   });
 }
 
+test('a server that has begun anew is asked again by who waits', async () => {
+  const server = await gofer();
+  const says: Said[] = [LOCK_GRACE, LOCK_ERROR, LOCK_GRACE];
+  const connect: ConnectGofer = async (link) =>
+    sayingOfLocks(await server.connect(link), () => says.shift());
+  const client = await clientOf(server, { ...MOUNT, connect });
+  const a = await opened(client);
+  await expect(lock(a, F_WRLCK)).rejects.toBe(linuxerr.EAGAIN);
+  await expect(lock(a, F_WRLCK)).rejects.toBe(linuxerr.ENOLCK);
+  expect(placeOf(client)).toBe('unknown');
+  await lockWaiting(a, F_WRLCK);
+  expect([says.length, placeOf(client)]).toEqual([0, 'server']);
+  says.push(LOCK_ERROR);
+  await expect(lock(a, F_RDLCK, { start: 5, length: 1 })).rejects.toBe(linuxerr.ENOLCK);
+});
+
+test('very many may wait, and who gives a lock up gets through', async () => {
+  const server = await gofer();
+  const [first, second] = [await clientOf(server, MOUNT), await clientOf(server, MOUNT)];
+  const a = await opened(first);
+  await lock(a, F_WRLCK);
+  // More than the server has under way for a client.
+  const waiting: Promise<void>[] = [];
+  for (let count = 0; count < 70; count++) {
+    waiting.push(lockWaiting(await opened(second), F_RDLCK, { start: count, length: 1 }));
+  }
+  const b = await opened(second);
+  await lock(b, F_WRLCK, { start: 100, length: 1 }).catch(() => undefined);
+  await lock(a, F_UNLCK);
+  await Promise.all(waiting);
+  await expect(lock(a, F_WRLCK)).rejects.toBe(linuxerr.EAGAIN);
+});
+
+/** A link that its client takes to be gone while the server takes it to be there. */
+class HalfLink {
+  #receiver: Receiver | undefined;
+  #isCut = false;
+
+  wrap(transport: Transport): Transport {
+    return new Proxy(transport, {
+      get: (target, key): unknown => {
+        if (key === 'isOpen') return !this.#isCut && target.isOpen;
+        if (key === 'start') {
+          return (told: Receiver) => {
+            this.#receiver = told;
+            target.start({
+              onMessage: (message) => {
+                if (!this.#isCut) told.onMessage(message);
+              },
+              onClose: (info) => {
+                if (!this.#isCut) told.onClose(info);
+              },
+            });
+          };
+        }
+        const value: unknown = Reflect.get(target, key);
+        if (typeof value !== 'function') return value;
+        return (...values: unknown[]): unknown =>
+          this.#isCut ? undefined : (Reflect.apply(value, target, values) as unknown);
+      },
+    });
+  }
+
+  cut(): void {
+    this.#isCut = true;
+    this.#receiver?.onClose({ code: 1006, reason: '', isLocal: false });
+  }
+}
+
+test('a link that the server takes to be there isn’t in the way of its own client', async () => {
+  const server = await gofer();
+  const links: HalfLink[] = [];
+  const connect: ConnectGofer = async (link) => {
+    const half = new HalfLink();
+    links.push(half);
+    return half.wrap(await server.connect(link));
+  };
+  const a = await opened(await clientOf(server, { ...MOUNT, connect }));
+  const b = await opened(await clientOf(server, MOUNT));
+  await lock(a, F_WRLCK, { start: 0, length: 10 });
+  await a.sys.flock(a.fd, LOCK_EX);
+  links[0]!.cut();
+  await a.sys.fstatfs(a.fd);
+  expect(links.length).toBe(2);
+  // It has them all still.
+  await a.sys.write(a.fd, new Uint8Array(1));
+  await expect(lock(b, F_RDLCK)).rejects.toBe(linuxerr.EAGAIN);
+  await expect(b.sys.flock(b.fd, LOCK_SH | LOCK_NB)).rejects.toBe(linuxerr.EAGAIN);
+  await lock(a, F_UNLCK);
+  await lock(b, F_RDLCK);
+});
+
+/** What README.md tells of, and is seen here or in gofer-locks.test.ts. */
+const PLACES: Readonly<Record<RemoteStatus['locks'], true>> = {
+  server: true,
+  file: true,
+  here: true,
+  unknown: true,
+};
+
+test('README.md says what each state of locks means', async () => {
+  const readme = await readFile('src/fs/gofer/README.md', 'utf8');
+  const table = /\n\| `locks`.*\n\|.*\n((?:\|.*\n)+)/.exec(readme)?.[1] ?? '';
+  const rows = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, place]) => place);
+  expect(rows).toEqual(Object.keys(PLACES));
+});
+
 describe.each([
-  { server: 'says EOPNOTSUPP', refusal: linuxerr.EOPNOTSUPP },
-  { server: 'says ENOSYS', refusal: linuxerr.ENOSYS },
-  { server: 'grants everything, as QEMU’s', refusal: undefined },
-])('a server without locks, which $server', ({ refusal }) => {
+  { server: 'says EOPNOTSUPP', said: linuxerr.EOPNOTSUPP },
+  { server: 'says ENOSYS', said: linuxerr.ENOSYS },
+  { server: 'grants everything, as QEMU’s', said: LOCK_SUCCESS },
+])('a server without locks, which $server', ({ said }) => {
   test('locks are this kernel’s alone, which is told once', async () => {
     const server = await gofer();
-    const connect: ConnectGofer = async (link) => withoutLocks(await server.connect(link), refusal);
+    const connect: ConnectGofer = async (link) =>
+      sayingOfLocks(await server.connect(link), () => said);
     const told: unknown[] = [];
     const client = await clientOf(server, {
       ...MOUNT,
