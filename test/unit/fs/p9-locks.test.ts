@@ -21,12 +21,14 @@ import {
   SEEK_SET,
 } from '../../../src/abi/fcntl.ts';
 import type { ConnectGofer } from '../../../src/fs/gofer/mount-gofer.ts';
+import { FileLocks, type LockOwner } from '../../../src/locks/file-locks.ts';
 import { WireWriter } from '../../../src/lib/wire-buffer.ts';
 import { decodeFrame, encodeError, encodeR, MSIZE_MAX } from '../../../src/p9/frame.ts';
 import { MESSAGES } from '../../../src/p9/messages.ts';
 import { LOCK_ERROR, LOCK_GRACE, LOCK_SUCCESS, LOCK_TYPE_UNLCK } from '../../../src/p9/records.ts';
 import type { Receiver, Transport } from '../../../src/transport/transport.ts';
 import type { RemoteStatus } from '../../../src/vfs/remote-link.ts';
+import { randomFrom } from '../../wire/message-checks.ts';
 import { startDiod, type TestDiod, whyNoDiod } from '../../support/diod.ts';
 import {
   clientOf,
@@ -118,6 +120,39 @@ describe('diod has one lock on a file for each fid', () => {
     await a.sys.close(a.fd);
     await lockWaiting(b, F_WRLCK);
   });
+
+  test.for([1, 2])(
+    'random locks of one kernel are as in one table, seed %i',
+    async (seed, context) => {
+      const random = randomFrom(seed);
+      const [first, second] = await twoOn(await served(context));
+      const model = new FileLocks();
+      const owners: { process: Opened; owner: LockOwner }[] = [];
+      for (let count = 1; count <= 3; count++) {
+        owners.push({ process: await opened(first), owner: { lockPid: count } });
+      }
+      const other = await opened(second);
+      for (let step = 0; step < 100; step++) {
+        const { process, owner } = owners[random(owners.length)]!;
+        const type = [F_RDLCK, F_WRLCK, F_UNLCK, F_UNLCK][random(4)]!;
+        const start = random(20);
+        const length = random(10);
+        const outcome = lock(process, type, { start, length }).catch((error: unknown) => error);
+        const request = { type, start, end: length === 0 ? Infinity : start + length };
+        let expected: unknown;
+        try {
+          model.setRange(owner, request);
+        } catch (error) {
+          expected = error;
+        }
+        expect(await outcome, `step ${step}`).toBe(expected);
+        // Whatever there is, the other kernel is kept out by it; and by nothing else.
+        const theirs = await lock(other, F_WRLCK).catch((error: unknown) => error);
+        expect(theirs, `step ${step}`).toBe(model.isEmpty ? undefined : linuxerr.EAGAIN);
+        if (model.isEmpty) await lock(other, F_UNLCK);
+      }
+    },
+  );
 
   test('a lock that can’t be had leaves what there was', async (context) => {
     const clients = await twoOn(await served(context));
