@@ -13,6 +13,13 @@ export interface LinkState {
   readonly latency: number | null;
   /** The cache mode of the mount. */
   readonly cache: 'exclusive' | 'writethrough' | 'shared' | 'none';
+  /**
+   * Whom locks keep out. 'server': all its clients. 'file': them too, but from all of a file, as
+   * the server knows no parts of it. 'here': nobody but this kernel's processes, as in exclusive
+   * mode, and with a server that has no locks. 'unknown': 9P doesn't say, and none was asked for
+   * yet.
+   */
+  readonly locks: 'server' | 'file' | 'here' | 'unknown';
   /** Requests sent since the mount. */
   readonly requests: number;
   /** Names, listings and reads for which none had to be sent, as memory had the answer. */

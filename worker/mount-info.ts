@@ -22,6 +22,7 @@ export function linkState(status: RemoteStatus): LinkState {
     reason: status.reason ?? null,
     latency: status.latencyMs ?? null,
     cache: status.cache,
+    locks: status.locks,
     requests: status.requestCount,
     requestsSaved: status.savedCount,
     sentBytes: status.sentBytes,

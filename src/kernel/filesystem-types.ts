@@ -58,6 +58,7 @@ export interface IdbfsMountOptions {
 export interface FilesystemTypesOptions {
   readonly clock: Clock;
   readonly devices: Devices;
+  readonly fillRandom: (buffer: Uint8Array) => void;
   /** Opens the store of an idbfs. `lock` if it is held already. Errors: StoreError. */
   readonly openStore: (
     source: string,
@@ -115,10 +116,15 @@ export class FilesystemTypes {
       }
       case 'gofer': {
         const { source } = spec;
-        const { connectGofer: connect, onLinkChanged } = this.#options;
+        const { connectGofer: connect, onLinkChanged, fillRandom } = this.#options;
         if (connect === undefined) throw linuxerr.ENODEV;
         const shown = withoutToken(source);
-        const mounting = { connect, source, dev, clock, devices };
+        const randomBytes = (count: number): Uint8Array => {
+          const bytes = new Uint8Array(count);
+          fillRandom(bytes);
+          return bytes;
+        };
+        const mounting = { connect, source, dev, clock, devices, randomBytes };
         const filesystem = yield* mountGofer(
           { ...mounting, onLinkChanged: (status) => onLinkChanged?.(shown, status) },
           spec.options ?? {},

@@ -172,6 +172,12 @@ export class FileLocks {
     this.#changed.wakeAll();
   }
 
+  /** Everybody's. */
+  releaseAll(): void {
+    for (const holder of [...this.#flocks.keys()]) this.releaseFlock(holder);
+    for (const owner of [...this.#ranges.keys()]) this.releaseRanges(owner);
+  }
+
   /** What the owner has within the request becomes what the request says. */
   #replace(owner: LockOwner, request: RangeRequest): void {
     const old = this.#ranges.get(owner) ?? [];

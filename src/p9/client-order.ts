@@ -5,6 +5,7 @@ import { AT_REMOVEDIR } from '../abi/fcntl.ts';
 import type { ClientFids } from './client-fids.ts';
 import type { P9Request } from './client-request.ts';
 import type { MessageName } from './messages.ts';
+import { LOCK_FLAGS_BLOCK } from './records.ts';
 
 /** They change which names there are: those of one directory, or where whole trees are. */
 const NAMING: ReadonlySet<MessageName> = new Set([
@@ -40,10 +41,22 @@ export function dependsOn(later: P9Request, earlier: P9Request, fids: ClientFids
   const namesEarlier = NAMING.has(earlier.name) || isMoving(earlier);
   if (namesLater && namesEarlier && (isMoving(later) || isMoving(earlier))) return true;
   if (!sharesFile(later, earlier, fids)) return false;
+  if (later.name === 'lock') return isBeforeLock(earlier);
+  // Whoever needs the lock waits for it.
+  if (earlier.name === 'lock') return false;
   if (namesLater && namesEarlier) return later.values.name === earlier.values.name;
   if (namesLater || namesEarlier) return true;
   if (later.name === 'write' || earlier.name === 'write') return !areApart(later, earlier);
   return CHANGING.has(later.name) || CHANGING.has(earlier.name);
+}
+
+/**
+ * What was changed under a lock is there before that is given up, and the locks of a file are set
+ * in order; but for one that is waited for, which may take for ever.
+ */
+function isBeforeLock({ name, values }: P9Request): boolean {
+  if (name === 'lock') return ((values.flags ?? 0) & LOCK_FLAGS_BLOCK) === 0;
+  return name === 'write' || CHANGING.has(name);
 }
 
 function sharesFile(later: P9Request, earlier: P9Request, fids: ClientFids): boolean {

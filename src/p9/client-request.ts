@@ -146,7 +146,13 @@ export class P9Request extends Answered {
     if (isWanted || this.#onAbandoned === undefined) return;
     // What changes something is done all the same; others may rely on it.
     if (!this.isRetrySafe || this.isChange) return;
+    this.abandon();
+  }
+
+  /** It fails with EINTR, unless it has just been done. */
+  abandon(): void {
+    if (this.isSettled || this.isAbandoned) return;
     this.isAbandoned = true;
-    this.#onAbandoned(this);
+    this.#onAbandoned?.(this);
   }
 }

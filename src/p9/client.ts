@@ -110,6 +110,11 @@ export class P9Client {
     return yield* this.send(name, values).wait();
   }
 
+  /** Gives up what was sent: it fails with EINTR, unless it has just been done. */
+  cancel(reply: Reply<unknown>): void {
+    (reply as P9Request).abandon();
+  }
+
   #sendAs<Name extends MessageName>(
     kind: RequestKind,
     name: Name,

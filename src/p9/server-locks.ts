@@ -2,14 +2,16 @@
 // may share. diod protocol.md (lock, getlock); Linux: fs/9p/vfs_file.c v9fs_file_do_lock().
 //
 // An owner is a process of a machine, as the client says. What it locked by a fid it gives up when
-// that is clunked, as a process does when it closes any descriptor of a file.
+// that is clunked, as a process does when it closes any descriptor of a file. Burrow's clients have
+// flock locks and those of descriptions as well (lock-clients.ts).
 
 import { linuxerr } from '../abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../abi/fcntl.ts';
 import { NAME_MAX } from '../abi/limits.ts';
-import { type Op, startOp } from '../lib/op.ts';
+import { type Op, startOp, WaitQueue } from '../lib/op.ts';
 import { isLongerThan } from '../lib/text.ts';
 import type { LockOwnerId, LockRequest, LockTable } from '../locks/lock-table.ts';
+import { lockClientOf, lockKindOf } from './lock-clients.ts';
 import type { RMessage, TMessage } from './messages.ts';
 import {
   LOCK_BLOCKED,
@@ -38,6 +40,10 @@ export interface ClientLocksOptions {
   readonly table: LockTable;
   /** That no other session of any server of the table has. */
   readonly name: string;
+  /** All clients of this server. */
+  readonly clients: Set<ClientLocks>;
+  /** The session is to end: its client has another. */
+  readonly onSuperseded: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -47,6 +53,8 @@ interface KnownOwner {
   readonly clientId: string;
   /** Fids and requests that name it. */
   refs: number;
+  /** The fids, by file. */
+  readonly fids: Map<string, Set<Fid>>;
 }
 
 /** Those of one client. */
@@ -55,10 +63,15 @@ export class ClientLocks {
   /** By process and machine. */
   readonly #owners = new Map<string, KnownOwner>();
   readonly #byId = new Map<number, KnownOwner>();
+  /** Burrow's clients that speak by this session, which is one, and how many owners each has. */
+  readonly #ownerCounts = new Map<string, number>();
   #lastId = 0;
+  #hasEnded = false;
+  readonly #ended = new WaitQueue();
 
   constructor(options: ClientLocksOptions) {
     this.#options = options;
+    options.clients.add(this);
   }
 
   /** Of the session, for the table. */
@@ -72,22 +85,54 @@ export class ClientLocks {
 
   /** For a request or a fid, which gives it back with forget(). Errors: ENOLCK. */
   owner(procId: number, clientId: string): LockOwnerId {
-    const key = `${procId} ${clientId}`;
+    const key = keyOf(procId, clientId);
     let known = this.#owners.get(key);
     if (known === undefined) {
       if (this.#owners.size >= OWNERS_MAX) throw linuxerr.ENOLCK;
-      const id = { session: this.#options.name, kind: 'record', id: ++this.#lastId } as const;
-      known = { key, id, clientId, refs: 0 };
+      const kind = lockKindOf(clientId) ?? 'record';
+      const id = { session: this.#options.name, kind, id: ++this.#lastId };
+      known = { key, id, clientId, refs: 0, fids: new Map() };
       this.#owners.set(key, known);
       this.#byId.set(id.id, known);
+      this.#count(clientId, 1);
     }
     known.refs++;
     return known.id;
   }
 
-  retain({ id }: LockOwnerId): void {
-    const known = this.#byId.get(id);
-    if (known !== undefined) known.refs++;
+  /** What the owner of a request has on the fid's file goes with the fid. */
+  tie(fid: Fid, { file, owner }: LockRequest): void {
+    const known = this.#byId.get(owner.id);
+    if (known === undefined || fid.onRelease.has(owner)) return;
+    known.refs++;
+    const tied = known.fids.get(file) ?? new Set();
+    known.fids.set(file, tied.add(fid));
+    fid.onRelease.set(owner, () => {
+      this.release(file, owner);
+      this.#untie(fid, file, owner);
+    });
+  }
+
+  /** The owner has nothing there any more. A client may keep its fids open for ever. */
+  untieAll({ file, owner }: LockRequest): void {
+    const known = this.#byId.get(owner.id);
+    if (known === undefined) return;
+    let tiedCount = 0;
+    for (const each of known.fids.values()) tiedCount += each.size;
+    // Another request of its may take something just now.
+    if (known.refs - tiedCount > 1) return;
+    for (const fid of [...(known.fids.get(file) ?? [])]) {
+      fid.onRelease.delete(owner);
+      this.#untie(fid, file, owner);
+    }
+  }
+
+  #untie(fid: Fid, file: string, owner: LockOwnerId): void {
+    const known = this.#byId.get(owner.id);
+    const tied = known?.fids.get(file);
+    tied?.delete(fid);
+    if (tied?.size === 0) known?.fids.delete(file);
+    this.forget(owner);
   }
 
   forget({ id }: LockOwnerId): void {
@@ -97,9 +142,10 @@ export class ClientLocks {
     if (known.refs > 0) return;
     this.#byId.delete(id);
     this.#owners.delete(known.key);
+    this.#count(known.clientId, -1);
   }
 
-  /** Empty if it is another client's. */
+  /** Empty if it is another client's, who is known by it. */
   clientIdOf({ session, id }: LockOwnerId): string {
     return session === this.#options.name ? (this.#byId.get(id)?.clientId ?? '') : '';
   }
@@ -109,18 +155,51 @@ export class ClientLocks {
     this.#run(this.table.release(file, owner));
   }
 
-  /** No request is under way any more. */
-  end(): void {
-    this.#run(this.table.endSession(this.#options.name));
+  /**
+   * Whose link broke has another: the sessions it had before, which this server may take to be
+   * there still, end with what they have and wait for. Only Burrow's clients have names that nobody
+   * else can say.
+   */
+  *supersede(clientId: string): Op<void> {
+    const client = lockClientOf(clientId);
+    if (client === undefined) return;
+    for (const other of this.#options.clients) {
+      if (other === this || !other.#ownerCounts.has(client)) continue;
+      other.#options.onSuperseded();
+      while (!other.#hasEnded) yield other.#ended;
+    }
   }
 
-  #run(op: Op<void>): void {
+  #count(clientId: string, growth: number): void {
+    const client = lockClientOf(clientId);
+    if (client === undefined) return;
+    const count = (this.#ownerCounts.get(client) ?? 0) + growth;
+    if (count === 0) this.#ownerCounts.delete(client);
+    else this.#ownerCounts.set(client, count);
+  }
+
+  /** No request is under way any more. */
+  end(): void {
+    const ended = (): void => {
+      this.#options.clients.delete(this);
+      this.#hasEnded = true;
+      this.#ended.wakeAll();
+    };
+    this.#run(this.table.endSession(this.#options.name), ended);
+  }
+
+  #run(op: Op<void>, onDone: () => void = () => undefined): void {
     const reject = (error: unknown): void => {
       // The table says so itself that it can't be reached.
       if (error !== linuxerr.ENOLCK) this.#options.onError(error);
+      onDone();
     };
-    startOp(op, { resolve: () => undefined, reject });
+    startOp(op, { resolve: onDone, reject });
   }
+}
+
+function keyOf(procId: number, clientId: string): string {
+  return `${procId} ${clientId}`;
 }
 
 /** Errors: EINVAL, ENAMETOOLONG, ENOLCK. The owner is to be forgotten. */
@@ -134,27 +213,30 @@ function lockRequest(
   const end = length === 0 ? Infinity : start + length;
   if (type === undefined || (length !== 0 && !Number.isSafeInteger(end))) throw linuxerr.EINVAL;
   if (isLongerThan(clientId, NAME_MAX)) throw linuxerr.ENAMETOOLONG;
+  const kind = lockKindOf(clientId);
+  if (kind === 'flock' && (start !== 0 || length !== 0)) throw linuxerr.EINVAL;
   const owner = scope.locks.owner(procId, clientId);
   const file = tree.files.nameOf(held.fileKey);
-  return { file, owner, pid: procId, type, start, end };
+  // A description is no process.
+  const pid = kind === undefined || kind === 'record' ? procId : -1;
+  return { file, owner, pid, type, start, end };
 }
 
-/** Linux: fcntl(2). Errors: EBADF, also of a fid that isn't open. */
-function checkMode({ use }: Fid, type: number): void {
+/** Linux: fcntl(2), flock(2). Errors: EBADF, also of a fid that isn't open. */
+function checkMode({ use }: Fid, { type, clientId }: TMessage<'lock'>): void {
   if (use?.kind !== 'open') throw linuxerr.EBADF;
+  if (lockKindOf(clientId) === 'flock') return;
   if (type === LOCK_TYPE_RDLCK && !use.isReadable) throw linuxerr.EBADF;
   if (type === LOCK_TYPE_WRLCK && !use.isWritable) throw linuxerr.EBADF;
 }
 
-/** The fid's locks go with it. */
-function giveUpWith(fid: Fid, { scope }: Request, { file, owner }: LockRequest): void {
-  if (fid.onRelease.has(owner)) return;
-  const { locks } = scope;
-  locks.retain(owner);
-  fid.onRelease.set(owner, () => {
-    locks.release(file, owner);
-    locks.forget(owner);
-  });
+/** An owner that has nothing, perhaps any more, needn't be known: there may be very many. */
+function* untieIfNone({ scope }: Request, wanted: LockRequest): Op<void> {
+  const { table } = scope.locks;
+  const all = { ...wanted, type: F_UNLCK, start: 0, end: Infinity };
+  // Who can't have another flock lock has lost the one before.
+  const isNone = wanted.owner.kind === 'flock' || (yield* table.find(all)) === undefined;
+  if (isNone) scope.locks.untieAll(wanted);
 }
 
 /** Errors: LockTable.set()'s, but EAGAIN. */
@@ -162,18 +244,26 @@ function* lock(request: Request, values: TMessage<'lock'>): Op<number> {
   const { fid: number, flags, ...asked } = values;
   const fid = request.fid(number);
   if ((flags & ~(LOCK_FLAGS_BLOCK | LOCK_FLAGS_RECLAIM)) !== 0) throw linuxerr.EINVAL;
-  checkMode(fid, asked.type);
+  checkMode(fid, values);
   const wanted = lockRequest(request, fid, asked);
   const { locks } = request.scope;
+  const isUnlock = asked.type === LOCK_TYPE_UNLCK;
+  let isHad = false;
   try {
-    if (asked.type !== LOCK_TYPE_UNLCK) giveUpWith(fid, request, wanted);
+    if (!isUnlock) locks.tie(fid, wanted);
+    if ((flags & LOCK_FLAGS_RECLAIM) !== 0) yield* locks.supersede(asked.clientId);
     yield* locks.table.set(wanted, { mayWait: (flags & LOCK_FLAGS_BLOCK) !== 0 });
+    isHad = !isUnlock;
     return LOCK_SUCCESS;
   } catch (error) {
     if (error === linuxerr.EAGAIN) return LOCK_BLOCKED;
     throw error;
   } finally {
-    locks.forget(wanted.owner);
+    try {
+      if (!isHad) yield* untieIfNone(request, wanted);
+    } finally {
+      locks.forget(wanted.owner);
+    }
   }
 }
 
@@ -181,7 +271,8 @@ function* getlock(request: Request, values: TMessage<'getlock'>): Op<RMessage<'g
   const { fid: number, ...asked } = values;
   const fid = request.fid(number);
   if (fid.use?.kind !== 'open') throw linuxerr.EBADF;
-  if (asked.type === LOCK_TYPE_UNLCK) throw linuxerr.EINVAL;
+  const hasNoRange = lockKindOf(asked.clientId) === 'flock';
+  if (asked.type === LOCK_TYPE_UNLCK || hasNoRange) throw linuxerr.EINVAL;
   const wanted = lockRequest(request, fid, asked);
   const { locks } = request.scope;
   try {

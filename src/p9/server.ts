@@ -77,6 +77,7 @@ export class Server {
   readonly #options: SetOptions;
   readonly #qidPaths = new QidPaths();
   readonly #connections = new Set<Connection>();
+  readonly #lockClients = new Set<ClientLocks>();
   #isStopping = false;
 
   constructor(options: ServerOptions) {
@@ -122,17 +123,24 @@ export class Server {
     const { fidsMax: max, xattrBytesMax, observer } = this.#options;
     const fids = new Fids({ max, xattrBytesMax, files: tree.files, onCloseError: onError });
     const name = hexOf(randomBytes(LOCK_NAME_SIZE));
+    // A link that is taken to be there may be closed only much later.
+    const onSuperseded = (): void => {
+      outlet.refuse('the client has another link');
+      session.end().catch(onError);
+    };
+    const clients = this.#lockClients;
     const scope = {
       tree,
       qidPaths: this.#qidPaths,
       isReadOnly,
       pinRoot: () => root(outlet),
       fids,
-      locks: new ClientLocks({ table, name, onError }),
+      locks: new ClientLocks({ table, name, clients, onSuperseded, onError }),
       version,
       msize,
     };
-    return new Session({ ...this.#options, observer, scope, outlet });
+    const session = new Session({ ...this.#options, observer, scope, outlet });
+    return session;
   }
 
   /**

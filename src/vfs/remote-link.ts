@@ -11,6 +11,11 @@ export interface RemoteStatus {
   /** Of a round trip, smoothed. */
   readonly latencyMs: number | undefined;
   readonly cache: 'exclusive' | 'writethrough' | 'shared' | 'none';
+  /**
+   * Where locks keep others out. 'file': the server knows of one on each file, whoever here has it.
+   * 'unknown': nobody has asked for any.
+   */
+  readonly locks: 'server' | 'file' | 'here' | 'unknown';
   readonly requestCount: number;
   /** Names, listings and reads for which nobody had to ask the server. */
   readonly savedCount: number;

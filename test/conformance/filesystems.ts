@@ -106,7 +106,7 @@ async function onGofer(
   cache: CacheMode,
   protocol: GoferLink['protocol'] = 'lisafs',
 ): Promise<FilesystemUnderTest> {
-  const gofer = await startGofer({ protocol });
+  const gofer = await startGofer();
   const { connect: connectGofer, url: source } = gofer;
   const spec: KernelMountSpec = {
     type: 'gofer',

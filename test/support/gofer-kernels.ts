@@ -6,6 +6,7 @@ import type { CacheMode } from '../../src/fs/gofer/options.ts';
 import type { GoferOptions } from '../../src/fs/gofer/mount-options.ts';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import { type Op, runAsync } from '../../src/lib/op.ts';
+import type { RemoteStatus } from '../../src/vfs/remote-link.ts';
 import type { Syscalls } from '../../src/syscalls/table.ts';
 import { asyncSyscallsOf } from '../conformance/burrow-subject.ts';
 import type { AsyncSyscalls } from '../conformance/process.ts';
@@ -48,18 +49,21 @@ export interface ClientOptions extends GoferOptions {
   readonly cache: CacheMode;
   /** Another way there. */
   readonly connect?: ConnectGofer;
+  /** Told how the link is. */
+  readonly onLinkChanged?: (status: RemoteStatus) => void;
   /** Answers take a while. */
   readonly isSlow?: boolean;
 }
 
 export async function clientOf(
   { url: source, connect: direct }: Pick<TestGofer, 'url' | 'connect'>,
-  { connect = direct, isSlow = false, ...options }: ClientOptions,
+  { connect = direct, isSlow = false, onLinkChanged, ...options }: ClientOptions,
 ): Promise<GoferClient> {
   const link = new SlowLink(isSlow ? undefined : 0);
   const spec = { type: 'gofer', source, options } as const;
   const kernel = await bootKernel(spec, {
     connectGofer: async (asked) => link.wrap(await connect(asked)),
+    onLinkChanged: (_source, status) => onLinkChanged?.(status),
   });
   closers.push(() => runAsync(kernel.shutdown()));
   return { kernel, link, process: () => processOf(kernel) };

@@ -38,7 +38,6 @@ export interface TestGofer {
 
 export interface TestGoferOptions {
   readonly isReadOnly?: boolean;
-  readonly protocol?: GoferLink['protocol'];
   /** Of another gofer that was closed and left it. */
   readonly folder?: string;
   readonly port?: number;
@@ -47,20 +46,10 @@ export interface TestGoferOptions {
 /** Without a folder it makes one, which is removed as it closes. */
 export async function startGofer(options: TestGoferOptions = {}): Promise<TestGofer> {
   const clock = new RealClock();
-  const { isReadOnly = false, protocol = 'lisafs' } = options;
+  const { isReadOnly = false } = options;
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'burrow-gofer-')));
   await chmod(folder, 0o777);
-  const served = await HostExport.open(folder, {
-    clock,
-    calls: await loadKoffiCalls(),
-    fdsMax: FDS_MAX,
-    clientFdsMax: FDS_MAX,
-    // As on a filesystem of one's own.
-    allowsSetId: true,
-    isReadOnly,
-    xattrPrefixes: ['user.', 'trusted.', 'security.'],
-    nodeTypes: [S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR],
-  });
+  const served = await openFolder(folder, { clock, isReadOnly });
   const errors: unknown[] = [];
   const common: ServerOptions = {
     root: (client) => served.pin(client),
@@ -73,15 +62,17 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
       errors.push(error);
     },
   };
-  const server = protocol === 'lisafs' ? new Server(common) : new P9Server(common);
+  const servers = { lisafs: new Server(common), '9p2000.L': new P9Server(common) };
   const socketOptions = { clock, messageSizeMax: MESSAGE_SIZE_MAX };
   const sockets = new WebSocketServer({
     host: '127.0.0.1',
     port: options.port ?? 0,
-    ...serverOptions({ messageSizeMax: MESSAGE_SIZE_MAX, protocols: [protocol] }),
+    ...serverOptions({ messageSizeMax: MESSAGE_SIZE_MAX, protocols: Object.keys(servers) }),
   });
   sockets.on('connection', (socket) => {
-    server.accept(acceptWebSocket(socket, socketOptions));
+    servers[socket.protocol as GoferLink['protocol']].accept(
+      acceptWebSocket(socket, socketOptions),
+    );
   });
   await once(sockets, 'listening');
   const { port } = sockets.address() as AddressInfo;
@@ -89,7 +80,7 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
   const stop = async (): Promise<void> => {
     // As when it is killed: nobody is told.
     for (const socket of sockets.clients) socket.terminate();
-    server.stop();
+    for (const server of Object.values(servers)) server.stop();
     const closed = once(sockets, 'close');
     sockets.close();
     await closed;
@@ -100,7 +91,7 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
     url,
     port,
     errors,
-    connect: () =>
+    connect: ({ protocol }) =>
       connectWebSocket(url, {
         ...socketOptions,
         protocols: [protocol],
@@ -113,4 +104,21 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function openFolder(
+  folder: string,
+  { clock, isReadOnly }: { readonly clock: RealClock; readonly isReadOnly: boolean },
+): Promise<HostExport> {
+  return HostExport.open(folder, {
+    clock,
+    calls: await loadKoffiCalls(),
+    fdsMax: FDS_MAX,
+    clientFdsMax: FDS_MAX,
+    // As on a filesystem of one's own.
+    allowsSetId: true,
+    isReadOnly,
+    xattrPrefixes: ['user.', 'trusted.', 'security.'],
+    nodeTypes: [S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR],
+  });
 }

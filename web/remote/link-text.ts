@@ -50,14 +50,21 @@ export function describeTrouble({ path, link }: RemoteMount): string {
   return `${path} is not connected any more.${why}`;
 }
 
+/** Where locks are not what somebody expects of a cache mode. */
+function describeLocks({ locks, cache }: LinkState): string[] {
+  if (locks === 'file') return ['locks: whole files'];
+  return locks === 'here' && cache !== 'exclusive' ? ['locks: this page only'] : [];
+}
+
 /** What has gone over a link, and what hadn't to. */
-export function describeTraffic({ latency, cache, ...link }: LinkState): string {
-  const { requests, requestsSaved, sentBytes, receivedBytes, reconnects } = link;
+export function describeTraffic(link: LinkState): string {
+  const { latency, cache, requests, requestsSaved, sentBytes, receivedBytes, reconnects } = link;
   // Where everything is looked at again, there is nothing to save.
   const asksAgain = (cache === 'shared' || cache === 'none') && requestsSaved === 0;
   const saved = asksAgain ? '' : `, ${count(requestsSaved, 'more')} saved by the cache`;
   return [
     `cache: ${cache}`,
+    ...describeLocks(link),
     describeLatency(latency),
     `${count(requests, 'request')}${saved}`,
     `${formatBytes(sentBytes)} sent, ${formatBytes(receivedBytes)} received`,

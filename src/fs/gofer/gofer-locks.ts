@@ -8,46 +8,31 @@
 // are taken again; those that others have taken meanwhile are lost, as NFS has it.
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
-import {
-  F_RDLCK,
-  F_UNLCK,
-  F_WRLCK,
-  LOCK_EX,
-  LOCK_UN,
-  O_RDONLY,
-  O_WRONLY,
-} from '../../abi/fcntl.ts';
+import { F_RDLCK, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_UN } from '../../abi/fcntl.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { anyOf, type Op, startOp, timer, uninterrupted } from '../../lib/op.ts';
-import type { RecoveryCalls } from '../../lisafs/client-recovery.ts';
 import { FLOCK, OFD_LOCK, RECORD_LOCK } from '../../lisafs/extensions.ts';
-import { INVALID_FD } from '../../lisafs/records.ts';
 import {
   FileLocks,
   type LockConflict,
   type LockOwner,
-  type RangeLock,
   type RangeRequest,
 } from '../../locks/file-locks.ts';
 import type { FileDescription } from '../../vfs/file-description.ts';
 import type { Inode } from '../shared/inode.ts';
-import type { LockedFile, RangeOwner, UpstreamLocks } from '../shared/upstream-locks.ts';
+import type { LockedFile, RangeOwner } from '../shared/upstream-locks.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import { HeldLocks, type HeldLock } from './held-locks.ts';
-import { setLockOf } from './lisafs-locks.ts';
-import type { PendingLock, RemoteFd, RemoteLock, RemoteLocks } from './remote.ts';
-
-/** Between attempts at a server that lets nobody wait. Linux: NFS4_LOCK_MINTIMEOUT. */
-const POLL_MS = 1000;
+import { fdOfLock, type LockFds } from './lock-fds.ts';
+import type { LockRetaking, PendingLock, RemoteFd, RemoteLock, RemoteLocks } from './remote.ts';
+import { POLL_MS, type ServerLocks } from './server-locks.ts';
 
 const WHOLE = { start: 0, end: Infinity } as const;
 
 export interface GoferLocksOptions {
   readonly locks: RemoteLocks;
+  readonly fds: LockFds;
   readonly clock: Clock;
-  /** Opens a file once more. `flags`: O_RDONLY or O_WRONLY. */
-  open(inode: GoferInode, flags: number): Op<RemoteFd>;
-  close(fd: RemoteFd): void;
   /** A lock was granted: others may have changed the file before. */
   onGranted(inode: GoferInode): void;
 }
@@ -60,7 +45,8 @@ interface Asking {
   readonly onGranted: () => void;
 }
 
-export class GoferLocks implements UpstreamLocks {
+export class GoferLocks implements ServerLocks {
+  readonly place = 'server';
   readonly #options: GoferLocksOptions;
   readonly #held = new HeldLocks();
   /** Counts sessions that were lost, with all locks. */
@@ -164,7 +150,7 @@ export class GoferLocks implements UpstreamLocks {
     const here = own.locks?.findConflict(owner, request);
     // Its own are all known here.
     if (here !== undefined || request.type === F_UNLCK) return here;
-    const fd = yield* this.#fdFor(own, file, F_UNLCK);
+    const fd = yield* this.#options.fds.of(own, file, F_UNLCK);
     const kind = kindOf(owner);
     const id = this.#held.idOf(owner);
     const lock = { kind, owner: id, pid: owner.lockPid, ...request };
@@ -221,7 +207,10 @@ export class GoferLocks implements UpstreamLocks {
     for (;;) {
       const generation = this.#generation;
       try {
-        yield* this.#askOnce(asking, yield* this.#fdFor(held.inode, file, asking.lock.type));
+        yield* this.#askOnce(
+          asking,
+          yield* this.#options.fds.of(held.inode, file, asking.lock.type),
+        );
         return;
       } catch (error) {
         // In the session that is lost it had nothing.
@@ -281,32 +270,6 @@ export class GoferLocks implements UpstreamLocks {
     });
   }
 
-  /**
-   * Open at the server for locks only: those of a description go when the FD is closed by which
-   * they were taken, and what data is read by may be closed at any time.
-   */
-  *#fdFor(inode: GoferInode, file: FileDescription, type: number): Op<RemoteFd> {
-    const mustWrite = type === F_WRLCK && file.isWritable;
-    const known = mustWrite ? inode.lockWriteFd : (inode.lockReadFd ?? inode.lockWriteFd);
-    const isUsable = known !== undefined && (type !== F_RDLCK || known === inode.lockReadFd);
-    if (isUsable) return known;
-    const writes = mustWrite || !file.isReadable;
-    return yield* completed(this.#open(inode, writes));
-  }
-
-  *#open(inode: GoferInode, writes: boolean): Op<RemoteFd> {
-    const opened = yield* this.#options.open(inode, writes ? O_WRONLY : O_RDONLY);
-    const meanwhile = writes ? inode.lockWriteFd : inode.lockReadFd;
-    if (meanwhile !== undefined) {
-      this.#options.close(opened);
-      return meanwhile;
-    }
-    inode.wasOpenToWrite ||= writes;
-    if (writes) inode.lockWriteFd = opened;
-    else inode.lockReadFd = opened;
-    return opened;
-  }
-
   // When the link was gone.
 
   /** There is a link again: what nobody knows is set anew. */
@@ -342,22 +305,22 @@ export class GoferLocks implements UpstreamLocks {
   }
 
   /** The session is lost, and its locks with it. FDs are open again. */
-  *recover(calls: RecoveryCalls): Op<void> {
+  *recover(retaking: LockRetaking): Op<void> {
     this.#generation++;
     for (const held of this.#held.all()) {
       held.becomeSure();
-      if (held.hasLocks) yield* this.#takeAgain(held, calls);
+      if (held.hasLocks) yield* this.#takeAgain(held, retaking);
       this.#held.forgetIfUnused(held);
     }
   }
 
   /** Errors: EIO if the link, or this session, is gone as well. */
-  *#takeAgain(held: HeldLock, calls: RecoveryCalls): Op<void> {
+  *#takeAgain(held: HeldLock, retaking: LockRetaking): Op<void> {
     try {
       for (const lock of held.locks()) {
         const fd = fdOfLock(held.inode, lock.type);
         if (fd === undefined) throw linuxerr.ENOLCK;
-        yield* calls.call('SetLock', setLockOf(fd, lock, false));
+        yield* retaking.set(fd, lock);
       }
     } catch (error) {
       if (error === linuxerr.EIO || !(error instanceof LinuxError)) throw error;
@@ -365,25 +328,9 @@ export class GoferLocks implements UpstreamLocks {
       // Some of it may have been had.
       const fd = fdOfLock(held.inode, F_UNLCK);
       const all = { ...held.named, ...WHOLE, type: F_UNLCK };
-      if (fd !== undefined) calls.send('SetLock', setLockOf(fd, all, false));
+      if (fd !== undefined) retaking.giveUp(fd, all);
     }
   }
-}
-
-/** Who is interrupted is told so once it is done. */
-function* completed<T>(op: Op<T>): Op<T> {
-  let interruption: { readonly reason: unknown } | undefined;
-  let result = op.next();
-  while (result.done !== true) {
-    try {
-      yield result.value;
-    } catch (reason) {
-      interruption ??= { reason };
-    }
-    result = op.next();
-  }
-  if (interruption !== undefined) throw interruption.reason;
-  return result.value;
 }
 
 /** Who is interrupted gives the lock up, unless it has just been had. Errors: the server's. */
@@ -405,20 +352,12 @@ function* waitFor(pending: PendingLock): Op<void> {
   }
 }
 
-function kindOf(owner: LockOwner): number {
+/** Of a range. */
+export function kindOf(owner: LockOwner): number {
   return owner.lockPid < 0 ? OFD_LOCK : RECORD_LOCK;
 }
 
-function typeOfFlock(operation: number): number {
+export function typeOfFlock(operation: number): number {
   if (operation === LOCK_UN) return F_UNLCK;
   return operation === LOCK_EX ? F_WRLCK : F_RDLCK;
-}
-
-/** Undefined if it couldn't be opened again. */
-function fdOfLock(
-  { lockReadFd, lockWriteFd }: GoferInode,
-  type: RangeLock['type'],
-): RemoteFd | undefined {
-  const candidates = type === F_WRLCK ? [lockWriteFd, lockReadFd] : [lockReadFd, lockWriteFd];
-  return candidates.find((fd) => fd !== undefined && !fd.isLost && fd.id !== INVALID_FD);
 }

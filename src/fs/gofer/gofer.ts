@@ -32,19 +32,21 @@ import type { Xattrs } from '../shared/xattrs.ts';
 import { CachedFileDescription } from './cached-file-description.ts';
 import { DirectFileDescription, type DirectFiles } from './direct-file-description.ts';
 import { FdCache } from './fd-cache.ts';
+import { makeServerLocks } from './found-locks.ts';
 import { invalidateData, refresh } from './freshness.ts';
 import { GoferData } from './gofer-data.ts';
 import { inodeOf } from './gofer-files.ts';
 import { GoferWatches } from './gofer-watches.ts';
 import type { GoferInode } from './gofer-inode.ts';
-import { GoferLocks } from './gofer-locks.ts';
 import { GoferListings } from './gofer-listings.ts';
 import { findXattrs, GoferUpstream } from './gofer-upstream.ts';
 import { Invalidation } from './invalidation.ts';
 import { InodeTable } from './inode-table.ts';
+import { lisafsRetaking } from './lisafs-locks.ts';
 import type { GoferSettings } from './options.ts';
 import { reclaim } from './reclaim.ts';
-import type { OpenedAndRead, Remote, RemoteFd } from './remote.ts';
+import type { LockRetaking, OpenedAndRead, Remote, RemoteFd } from './remote.ts';
+import type { ServerLocks } from './server-locks.ts';
 
 /** f_type of statfs, as gVisor has it. Linux: V9FS_MAGIC. */
 const V9FS_MAGIC = 0x01021997;
@@ -55,6 +57,8 @@ const OPENED_AHEAD = O_CLOEXEC | O_LARGEFILE | O_NOFOLLOW | O_NOCTTY | O_NONBLOC
 export interface GoferMount extends GoferSettings, LocalOptions {
   readonly remote: Remote;
   readonly dev: number;
+  /** It is known by now where locks are: upstreamLocks.place. */
+  readonly onLocksFound?: () => void;
 }
 
 export class Gofer extends GoferListings implements DirectFiles {
@@ -64,7 +68,7 @@ export class Gofer extends GoferListings implements DirectFiles {
   override readonly hasZeroRange = false;
   override readonly knowsXattrs = false;
   override readonly upstream: Upstream;
-  override readonly upstreamLocks: GoferLocks | undefined;
+  override readonly upstreamLocks: ServerLocks | undefined;
   override readonly stored: StoredData;
   protected override readonly inodes: InodeTable;
   protected override readonly fds: FdCache;
@@ -129,7 +133,8 @@ export class Gofer extends GoferListings implements DirectFiles {
         this.forgetNames(dir);
       },
     });
-    this.upstreamLocks = this.#isExclusive ? undefined : this.#makeLocks();
+    const { onLocksFound = () => undefined } = mount;
+    this.upstreamLocks = this.#isExclusive ? undefined : this.#makeLocks(onLocksFound);
     const { fd, statx } = remote.root;
     const inode = this.inodes.add(statx, '');
     inode.fd = fd;
@@ -139,14 +144,15 @@ export class Gofer extends GoferListings implements DirectFiles {
   }
 
   /** Undefined if the server has no locks. */
-  #makeLocks(): GoferLocks | undefined {
+  #makeLocks(onPlaceFound: () => void): ServerLocks | undefined {
     const { remote, clock } = this;
     const { locks } = remote;
     if (locks === undefined) return undefined;
     const fdOf = (inode: GoferInode): Op<RemoteFd> => this.fdOf(inode);
-    return new GoferLocks({
+    return makeServerLocks({
       locks,
       clock,
+      onPlaceFound,
       *open(inode, flags) {
         return yield* remote.open(yield* fdOf(inode), flags);
       },
@@ -451,16 +457,16 @@ export class Gofer extends GoferListings implements DirectFiles {
     const root = inodeOf(this.root);
     if (mounted.hasHostRestarted === true) this.#data.hostRestarted(this.inodes.values());
     yield* reclaim(this.inodes.values(), { root, mounted }, calls);
-    this.renewed();
-    if (this.upstreamLocks !== undefined) yield* this.upstreamLocks.recover(calls);
+    yield* this.renewed(lisafsRetaking(calls));
     if (this.#watches !== undefined) yield* this.#watches.recover(calls);
   }
 
   /** There is a new session, in which what was open is open again. */
-  renewed(): void {
+  *renewed(retaking: LockRetaking): Op<void> {
     this.inodes.renumberFds();
     this.#invalidation.onSessionLost();
     if (!this.#isExclusive) this.#invalidateAll();
+    if (this.upstreamLocks !== undefined) yield* this.upstreamLocks.recover(retaking);
   }
 
   /** What others have done meanwhile nobody has told. */

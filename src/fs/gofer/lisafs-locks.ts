@@ -3,14 +3,16 @@
 import { F_UNLCK } from '../../abi/fcntl.ts';
 import type { Op } from '../../lib/op.ts';
 import type { LisafsClient } from '../../lisafs/client.ts';
+import type { RecoveryCalls } from '../../lisafs/client-recovery.ts';
 import type { RequestOf } from '../../lisafs/messages.ts';
 import type { RangeLock } from '../../locks/file-locks.ts';
-import type { PendingLock, RemoteFd, RemoteLock, RemoteLocks } from './remote.ts';
+import type { LockRetaking, PendingLock, RemoteFd, RemoteLock, RemoteLocks } from './remote.ts';
 
 /** 2^53 − 1: a range that ends behind it reaches as far as any file. */
 const { MAX_SAFE_INTEGER } = Number;
 
 export class LisafsLocks implements RemoteLocks {
+  readonly probe = undefined;
   readonly #client: LisafsClient;
 
   constructor(client: LisafsClient) {
@@ -42,7 +44,19 @@ export class LisafsLocks implements RemoteLocks {
   }
 }
 
-export function setLockOf(fd: RemoteFd, lock: RemoteLock, wait: boolean): RequestOf<'SetLock'> {
+/** By what goes before all other calls of a session. */
+export function lisafsRetaking(calls: RecoveryCalls): LockRetaking {
+  return {
+    *set(fd, lock) {
+      yield* calls.call('SetLock', setLockOf(fd, lock, false));
+    },
+    giveUp(fd, lock) {
+      calls.send('SetLock', setLockOf(fd, lock, false));
+    },
+  };
+}
+
+function setLockOf(fd: RemoteFd, lock: RemoteLock, wait: boolean): RequestOf<'SetLock'> {
   return { ...rangeOf(fd, lock), wait };
 }
 

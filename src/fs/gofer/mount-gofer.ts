@@ -9,6 +9,7 @@ import type { LisafsClientOptions } from '../../lisafs/client-options.ts';
 import { P9Client } from '../../p9/client.ts';
 import type { P9ClientOptions } from '../../p9/client-options.ts';
 import { MSIZE_MAX } from '../../p9/frame.ts';
+import { LOCK_CLIENT_SIZE, lockClientName } from '../../p9/lock-clients.ts';
 import { problemsOfToken } from '../../transport/gofer-url.ts';
 import type { Transport } from '../../transport/transport.ts';
 import { ConnectError } from '../../transport/web-socket.ts';
@@ -21,6 +22,7 @@ import { LisafsRemote } from './lisafs-remote.ts';
 import type { GoferOptions } from './mount-options.ts';
 import {
   CACHE_MODE_NAMES,
+  type CacheMode,
   cacheModeOf,
   DEFAULTS,
   type GoferSettings,
@@ -29,9 +31,10 @@ import {
   VERSION_NAMES,
   versionOf,
 } from './options.ts';
+import { p9Retaking } from './p9-locks.ts';
 import { namesOf, reclaimFids } from './p9-reclaim.ts';
 import { P9Remote } from './p9-remote.ts';
-import { ServerLink } from './server-link.ts';
+import { ServerLink, type ServerLinkOptions } from './server-link.ts';
 
 export interface GoferLink {
   /** The WebSocket's subprotocol. */
@@ -48,7 +51,8 @@ export interface Mounting {
   readonly dev: number;
   readonly clock: Clock;
   readonly devices: Devices;
-  /** The link is another than before, or its latency is. */
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** The link is another than before, or its latency is; or it is found out where locks are. */
   readonly onLinkChanged?: ((status: RemoteStatus) => void) | undefined;
 }
 
@@ -96,7 +100,7 @@ function* mountLisafs(
     const { cache } = checked;
     const remote = new LisafsRemote(client, { isAlone: isAlone(checked) });
     const made = new Gofer({ ...checked, remote, dev, clock, devices });
-    made.remoteLink = new ServerLink(client, { cache, clock, savedCount: () => made.savedCount });
+    made.remoteLink = new ServerLink(client, statusOf(made, mounting, cache));
     return (filesystem = made);
   } catch (error) {
     yield* client.close();
@@ -118,6 +122,7 @@ function* mountP9(
   let filesystem: Gofer | undefined;
   let client: P9Client | undefined;
   let reason: string | undefined;
+  const lockName = lockClientName(mounting.randomBytes(LOCK_CLIENT_SIZE));
   const clientOptions: P9ClientOptions = {
     connect: async () => connect({ protocol: '9p2000.L', source, token: await tokenOf(options) }),
     newToken: typeof options.token === 'function',
@@ -135,16 +140,19 @@ function* mountP9(
       if (filesystem === undefined || client === undefined) return;
       const root = filesystem.root.inode as GoferInode;
       yield* reclaimFids(filesystem.knownInodes, { root, client, calls });
-      filesystem.renewed();
+      yield* filesystem.renewed(p9Retaking(calls, lockName));
     },
   };
   const connecting = P9Client.connect(clientOptions);
   client = yield* connectedBy(connecting, source, () => reason);
   try {
     const { cache } = checked;
-    const remote = new P9Remote(client);
-    const made = new Gofer({ ...checked, remote, dev, clock, devices });
-    made.remoteLink = new ServerLink(client, { cache, clock, savedCount: () => made.savedCount });
+    const remote = new P9Remote(client, lockName);
+    const onLocksFound = (): void => {
+      tellStatus(filesystem, mounting);
+    };
+    const made = new Gofer({ ...checked, remote, dev, clock, devices, onLocksFound });
+    made.remoteLink = new ServerLink(client, statusOf(made, mounting, cache));
     remote.findsBy((fd) => namesOf(made.knownInodes, fd));
     return (filesystem = made);
   } catch (error) {
@@ -153,15 +161,24 @@ function* mountP9(
   }
 }
 
+function statusOf(made: Gofer, { clock }: Mounting, cache: CacheMode): ServerLinkOptions {
+  const savedCount = (): number => made.savedCount;
+  return { cache, clock, savedCount, lockPlace: () => made.upstreamLocks?.place ?? 'here' };
+}
+
 function onLinkStatus(
   { state }: LinkStatus,
   filesystem: Gofer | undefined,
-  { onLinkChanged }: Mounting,
+  mounting: Mounting,
 ): void {
-  const link = filesystem?.remoteLink;
   // One that is closed belongs to nothing any more.
   if (state === 'closed') return;
   if (state === 'connected') filesystem?.reconnected();
+  tellStatus(filesystem, mounting);
+}
+
+function tellStatus(filesystem: Gofer | undefined, { onLinkChanged }: Mounting): void {
+  const link = filesystem?.remoteLink;
   if (link !== undefined) onLinkChanged?.(link.status);
 }
 

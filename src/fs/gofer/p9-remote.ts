@@ -23,6 +23,7 @@ import { OPEN_TRUNCATE_VERSION } from '../../p9/version.ts';
 import type { MessageName, RMessage, TMessage } from '../../p9/messages.ts';
 import { isDots } from '../shared/local-tree.ts';
 import type { AttributeChange } from '../shared/upstream.ts';
+import { P9Locks } from './p9-locks.ts';
 import { P9Names } from './p9-names.ts';
 import { ASKED, direntTypeOf, fidOf, statxOf } from './p9-statx.ts';
 import { P9Walks } from './p9-walks.ts';
@@ -53,8 +54,8 @@ export class P9Remote implements Remote {
   readonly root: Found;
   readonly pipelines = false;
   readonly walkAndOpen = undefined;
-  // Locks and watches are of this kernel alone: what other clients do isn't seen.
-  readonly locks = undefined;
+  readonly locks: P9Locks;
+  // What other clients do isn't told.
   readonly watches = undefined;
   readonly #client: P9Client;
   readonly #walks: P9Walks;
@@ -66,8 +67,10 @@ export class P9Remote implements Remote {
   #namesOf: NamesOf = () => undefined;
   #takesDatasync: boolean;
 
-  constructor(client: P9Client) {
+  /** `lockName`: nobody else's, for whoever else has locks. */
+  constructor(client: P9Client, lockName: string) {
     this.#client = client;
+    this.locks = new P9Locks(client, lockName);
     const { fid, qid, valid, attr } = client.root;
     this.root = { fd: fidOf(fid), statx: statxOf(qid, valid, attr) };
     this.#walks = new P9Walks(client);

@@ -203,10 +203,39 @@ export interface PendingLock extends Pending<void> {
   cancel(): void;
 }
 
+/** What becomes of locks when a session was lost: before any other request of the next. */
+export interface LockRetaking {
+  /** Errors: EAGAIN if somebody else has been faster; EIO if this link is gone as well. */
+  set(opened: RemoteFd, lock: RemoteLock): Op<void>;
+  /** Doesn't wait. */
+  giveUp(opened: RemoteFd, lock: RemoteLock): void;
+}
+
+/** How to find out what a server makes of locks: with one that somebody wants. */
+export interface LockProbe {
+  readonly opened: RemoteFd;
+  /** The same file, opened once more, to be written if it may be. */
+  readonly other: { open(): Op<RemoteFd>; close(fd: RemoteFd): void };
+  /** F_RDLCK or F_WRLCK, as `opened` is open. */
+  readonly lock: RemoteLock;
+}
+
 export interface RemoteLocks {
-  /** `opened` is open as the lock's type needs it. */
+  /**
+   * `opened` is open as the lock's type needs it.
+   *
+   * Errors: EAGAIN if another's is in the way; EOPNOTSUPP if the server lets nobody wait, or has no
+   * locks.
+   */
   set(opened: RemoteFd, lock: RemoteLock, mayWait: boolean): PendingLock;
   find(opened: RemoteFd, lock: RemoteLock): Op<(RangeLock & { readonly pid: number }) | undefined>;
+  /**
+   * Undefined: each owner's ranges are its own. Otherwise that has to be found out: `file` is a
+   * server that has one lock on a file for each FD, `here` one that keeps nobody out.
+   *
+   * Errors: EAGAIN, ENOLCK, EIO: nobody knows yet.
+   */
+  readonly probe: ((probe: LockProbe) => Op<'server' | 'file' | 'here'>) | undefined;
 }
 
 export interface RemoteWatches {

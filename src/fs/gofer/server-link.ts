@@ -29,6 +29,7 @@ export interface ServerLinkOptions {
   readonly cache: CacheMode;
   readonly clock: Clock;
   readonly savedCount: () => number;
+  readonly lockPlace: () => RemoteStatus['locks'];
 }
 
 export class ServerLink implements RemoteLink {
@@ -36,13 +37,16 @@ export class ServerLink implements RemoteLink {
   readonly #cache: CacheMode;
   readonly #clock: Clock;
   readonly #savedCount: () => number;
+  readonly #lockPlace: () => RemoteStatus['locks'];
   #measuredMs = -Infinity;
 
-  constructor(client: LinkClient, { cache, clock, savedCount }: ServerLinkOptions) {
+  constructor(client: LinkClient, options: ServerLinkOptions) {
+    const { cache, clock, savedCount, lockPlace } = options;
     this.#client = client;
     this.#cache = cache;
     this.#clock = clock;
     this.#savedCount = savedCount;
+    this.#lockPlace = lockPlace;
   }
 
   get status(): RemoteStatus {
@@ -52,6 +56,7 @@ export class ServerLink implements RemoteLink {
       state: STATES[state],
       cache: this.#cache,
       savedCount: this.#savedCount(),
+      locks: this.#lockPlace(),
     };
   }
 

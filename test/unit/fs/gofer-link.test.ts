@@ -86,6 +86,7 @@ test('a mount tells how its link is; others have none', async () => {
     state: 'connected',
     reason: undefined,
     cache: 'writethrough',
+    locks: 'server',
     reconnectCount: 0,
   });
   expect(link().latencyMs).toBeGreaterThan(0);

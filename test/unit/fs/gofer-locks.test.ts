@@ -31,6 +31,22 @@ import { startGofer, type TestGofer } from '../../support/gofers.ts';
 afterEach(endGofers);
 
 const MODES = ['shared', 'none', 'writethrough'] as const;
+const VERSIONS = ['lisafs', '9P2000.L'] as const;
+
+interface Mount {
+  readonly version: (typeof VERSIONS)[number];
+  readonly cache: (typeof MODES)[number];
+}
+
+const MOUNTS: readonly Mount[] = VERSIONS.flatMap((version) =>
+  MODES.map((cache) => ({ version, cache })),
+);
+/** Of two clients; those of different protocols know nothing of each other but by the server. */
+const PAIRS = [
+  ...MOUNTS.map((mount) => ({ ...mount, other: mount.version })),
+  { version: '9P2000.L', cache: 'shared', other: 'lisafs' },
+  { version: 'lisafs', cache: 'shared', other: '9P2000.L' },
+] as const;
 
 interface Range {
   readonly start?: number;
@@ -52,9 +68,12 @@ async function opened(process: Process, path = '/file', flags = O_CREAT | O_RDWR
   return { ...process, fd: await process.sys.openat(AT_FDCWD, path, flags, 0o644) };
 }
 
-async function twoOn(server: TestGofer, cache: (typeof MODES)[number]): Promise<[Opened, Opened]> {
-  const first = await clientOf(server, { cache });
-  const second = await clientOf(server, { cache });
+async function twoOn(
+  server: TestGofer,
+  { version, cache, other }: (typeof PAIRS)[number],
+): Promise<[Opened, Opened]> {
+  const first = await clientOf(server, { cache, version });
+  const second = await clientOf(server, { cache, version: other });
   return [await opened(await first.process()), await opened(await second.process())];
 }
 
@@ -64,9 +83,9 @@ const lock = ({ sys, fd }: Opened, type: number, range?: Range): Promise<void> =
 const lockWaiting = ({ run, fd }: Opened, type: number, range?: Range): Promise<void> =>
   run((sys) => sys.setlk(fd, F_SETLKW, lockOf(type, range)));
 
-describe.each(MODES)('%s: two kernels exclude each other', (cache) => {
+describe.each(PAIRS)('$cache, $version and $other: two kernels exclude each other', (pair) => {
   test('by record locks, and F_GETLK tells of the other one', async () => {
-    const [a, b] = await twoOn(await gofer(), cache);
+    const [a, b] = await twoOn(await gofer(), pair);
     await lock(a, F_WRLCK, { start: 10, length: 5 });
     await expect(lock(b, F_RDLCK, { start: 14 })).rejects.toBe(linuxerr.EAGAIN);
     await lock(b, F_WRLCK, { start: 15 });
@@ -79,7 +98,7 @@ describe.each(MODES)('%s: two kernels exclude each other', (cache) => {
   });
 
   test('by locks of a description', async () => {
-    const [a, b] = await twoOn(await gofer(), cache);
+    const [a, b] = await twoOn(await gofer(), pair);
     await a.sys.setlk(a.fd, F_OFD_SETLK, lockOf(F_RDLCK));
     await b.sys.setlk(b.fd, F_OFD_SETLK, lockOf(F_RDLCK));
     const exclusive = b.sys.setlk(b.fd, F_OFD_SETLK, lockOf(F_WRLCK));
@@ -90,7 +109,7 @@ describe.each(MODES)('%s: two kernels exclude each other', (cache) => {
 
   test('by flock, on directories as well', async () => {
     const server = await gofer();
-    const [a, b] = await twoOn(server, cache);
+    const [a, b] = await twoOn(server, pair);
     await a.sys.flock(a.fd, LOCK_SH);
     await b.sys.flock(b.fd, LOCK_SH);
     await expect(b.sys.flock(b.fd, LOCK_EX | LOCK_NB)).rejects.toBe(linuxerr.EAGAIN);
@@ -105,7 +124,7 @@ describe.each(MODES)('%s: two kernels exclude each other', (cache) => {
   });
 
   test('who waits gets the lock when it is given up', async () => {
-    const [a, b] = await twoOn(await gofer(), cache);
+    const [a, b] = await twoOn(await gofer(), pair);
     await lock(a, F_WRLCK);
     let isHad = false;
     const waiting = lockWaiting(b, F_WRLCK).then(() => {
@@ -119,7 +138,7 @@ describe.each(MODES)('%s: two kernels exclude each other', (cache) => {
   });
 
   test('record locks go when the process closes the file, whichever descriptor', async () => {
-    const [a, b] = await twoOn(await gofer(), cache);
+    const [a, b] = await twoOn(await gofer(), pair);
     await lock(a, F_WRLCK);
     const other = await a.sys.openat(AT_FDCWD, '/file', O_RDONLY, 0);
     await a.sys.close(other);
@@ -127,7 +146,7 @@ describe.each(MODES)('%s: two kernels exclude each other', (cache) => {
   });
 
   test('a deadlock across kernels is told', async () => {
-    const [a, b] = await twoOn(await gofer(), cache);
+    const [a, b] = await twoOn(await gofer(), pair);
     await lock(a, F_WRLCK, { start: 0, length: 1 });
     await lock(b, F_WRLCK, { start: 1, length: 1 });
     const waits = lockWaiting(a, F_WRLCK, { start: 1, length: 1 });
@@ -148,7 +167,7 @@ describe.each(MODES)('%s: two kernels exclude each other', (cache) => {
   });
 
   test('EINTR is told whenever it comes', async () => {
-    const [a, b] = await twoOn(await gofer(), cache);
+    const [a, b] = await twoOn(await gofer(), pair);
     await lock(a, F_WRLCK);
     const waiting = lockWaiting(b, F_WRLCK);
     b.interrupt();
@@ -157,7 +176,9 @@ describe.each(MODES)('%s: two kernels exclude each other', (cache) => {
 
   test('EINTR gives up a lock that is waited for', async () => {
     const server = await gofer();
-    const [a, b] = await twoOn(server, cache);
+    const [a, b] = await twoOn(server, pair);
+    // By now it is known what the server makes of locks.
+    await b.sys.getlk(b.fd, F_GETLK, lockOf(F_WRLCK));
     await lock(a, F_WRLCK);
     const waiting = lockWaiting(b, F_WRLCK);
     // Until the server knows of it.
@@ -172,8 +193,8 @@ describe.each(MODES)('%s: two kernels exclude each other', (cache) => {
   });
 });
 
-test('what is in the way here is known without a question', async () => {
-  const client = await clientOf(await gofer(), { cache: 'shared' });
+test.each(VERSIONS)('%s: what is in the way here is known without a question', async (version) => {
+  const client = await clientOf(await gofer(), { cache: 'shared', version });
   const a = await opened(await client.process());
   const b = await opened(await client.process());
   await lock(a, F_WRLCK);
@@ -182,8 +203,8 @@ test('what is in the way here is known without a question', async () => {
   expect(client.link.requests).toBe(0);
 });
 
-test('in exclusive mode locks are nobody else’s business', async () => {
-  const client = await clientOf(await gofer(), { cache: 'exclusive' });
+test.each(VERSIONS)('%s: in exclusive mode locks are nobody else’s business', async (version) => {
+  const client = await clientOf(await gofer(), { cache: 'exclusive', version });
   const a = await opened(await client.process());
   await a.sys.fsync(a.fd);
   client.link.reset();
@@ -198,7 +219,7 @@ test.each([1, 2, 3, 4])('random locks are as in one table, seed %i', async (seed
   const server = await gofer();
   const kernels = [
     await clientOf(server, { cache: 'shared' }),
-    await clientOf(server, { cache: 'writethrough' }),
+    await clientOf(server, { cache: 'writethrough', version: '9P2000.L' }),
   ];
   const owners: { process: Opened; owner: LockOwner }[] = [];
   for (const kernel of [...kernels, ...kernels]) {
@@ -235,14 +256,14 @@ describe('a server that is started anew', () => {
     comeBack(): void;
   }
 
-  async function restartable(cache: (typeof MODES)[number]): Promise<Restart> {
+  async function restartable(mount: Mount): Promise<Restart> {
     const first = await startGofer();
     let server = first;
     atEnd(() => server.close());
     let mayCome = Promise.resolve();
     let comeBack = (): void => undefined;
     const client = await clientOf(first, {
-      cache,
+      ...mount,
       connect: async (link) => {
         await mayCome;
         return server.connect(link);
@@ -267,15 +288,15 @@ describe('a server that is started anew', () => {
     };
   }
 
-  test.each(MODES)('%s: locks are taken again', async (cache) => {
-    const { a, restart, comeBack } = await restartable(cache);
+  test.each(MOUNTS)('$cache, $version: locks are taken again', async (mount) => {
+    const { a, restart, comeBack } = await restartable(mount);
     await lock(a, F_WRLCK, { start: 0, length: 10 });
     await lock(a, F_RDLCK, { start: 20, length: 10 });
     await a.sys.flock(a.fd, LOCK_EX);
     const server = await restart();
     comeBack();
     await a.sys.fstatfs(a.fd);
-    const b = await opened(await (await clientOf(server, { cache })).process());
+    const b = await opened(await (await clientOf(server, mount)).process());
     await expect(lock(b, F_RDLCK, { start: 9, length: 1 })).rejects.toBe(linuxerr.EAGAIN);
     await expect(lock(b, F_WRLCK, { start: 20, length: 1 })).rejects.toBe(linuxerr.EAGAIN);
     await lock(b, F_WRLCK, { start: 10, length: 10 });
@@ -285,11 +306,11 @@ describe('a server that is started anew', () => {
     await b.sys.flock(b.fd, LOCK_EX);
   });
 
-  test.each(MODES)('%s: what others have taken is lost, and told', async (cache) => {
-    const { a, restart, comeBack } = await restartable(cache);
+  test.each(MOUNTS)('$cache, $version: what others have taken is lost, and told', async (mount) => {
+    const { a, restart, comeBack } = await restartable(mount);
     await lock(a, F_WRLCK);
     const server = await restart();
-    const b = await opened(await (await clientOf(server, { cache })).process());
+    const b = await opened(await (await clientOf(server, mount)).process());
     await lock(b, F_WRLCK);
     comeBack();
     await a.sys.fstatfs(a.fd);
@@ -308,9 +329,9 @@ describe('a server that is started anew', () => {
     await lock(a, F_WRLCK);
   });
 
-  test.each(MODES)('%s: who waited for a lock goes on waiting', async (cache) => {
-    const { a, first, restart, comeBack } = await restartable(cache);
-    const holder = await clientOf(first, { cache });
+  test.each(MOUNTS)('$cache, $version: who waited for a lock goes on waiting', async (mount) => {
+    const { a, first, restart, comeBack } = await restartable(mount);
+    const holder = await clientOf(first, mount);
     const b = await opened(await holder.process());
     await lock(b, F_WRLCK);
     const waiting = lockWaiting(a, F_WRLCK);

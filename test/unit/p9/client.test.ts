@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { O_RDONLY, O_TRUNC } from '../../../src/abi/fcntl.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
-import { type Interruption, type Op, runAsync, startOp } from '../../../src/lib/op.ts';
+import { type Interruption, type Op, runAsync, startOp, waitFor } from '../../../src/lib/op.ts';
 import { WireWriter } from '../../../src/lib/wire-buffer.ts';
 import { P9Client } from '../../../src/p9/client.ts';
 import type { P9ClientOptions } from '../../../src/p9/client-options.ts';
@@ -17,6 +17,7 @@ import {
   type RMessage,
   type TMessage,
 } from '../../../src/p9/messages.ts';
+import { LOCK_FLAGS_BLOCK, LOCK_TYPE_UNLCK, LOCK_TYPE_WRLCK } from '../../../src/p9/records.ts';
 import { LoopbackLink } from '../../../src/transport/loopback.ts';
 import type { Transport } from '../../../src/transport/transport.ts';
 import { settle } from '../lisafs/raw-client.ts';
@@ -200,6 +201,76 @@ describe('tags', () => {
     await server.pass(1000);
     expect(await outcome).toBe(linuxerr.EIO);
     expect(server.links.length).toBe(2);
+  });
+});
+
+describe('locks', () => {
+  const lockOf = (fid: number, type: number, flags = 0): TMessage<'lock'> => ({
+    ...{ fid, type, flags, start: 0, length: 0, procId: 1, clientId: 'a' },
+  });
+
+  test('are set in order, after what was changed under them', async () => {
+    const { client, server, root } = await connect();
+    const next = async (): Promise<Asked> => {
+      await settle();
+      expect(server.asked.length).toBe(1);
+      return server.asked.shift()!;
+    };
+    const outcomes = [
+      outcomeOf(client.call('write', { fid: root, offset: 0, data })),
+      outcomeOf(client.call('lock', lockOf(root, LOCK_TYPE_UNLCK))),
+      outcomeOf(client.call('lock', lockOf(root, LOCK_TYPE_WRLCK))),
+    ];
+    server.answer((await next()).tag, 'write', { count: 3 });
+    const unlock = await next();
+    expect(unlock.values).toMatchObject({ type: LOCK_TYPE_UNLCK });
+    server.answer(unlock.tag, 'lock', { status: 0 });
+    server.answer((await next()).tag, 'lock', { status: 1 });
+    expect(await Promise.all(outcomes)).toEqual([{ count: 3 }, { status: 0 }, { status: 1 }]);
+  });
+
+  test('that are waited for keep nothing else waiting, and may be given up', async () => {
+    const { client, server, root } = await connect();
+    const waiting = client.send('lock', lockOf(root, LOCK_TYPE_WRLCK, LOCK_FLAGS_BLOCK));
+    const outcomes = [
+      outcomeOf(client.call('fsync', { fid: root, datasync: 0 })),
+      outcomeOf(client.call('mkdir', { dfid: root, name: 'd', mode: 0o755, gid: 0 })),
+      outcomeOf(client.call('lock', lockOf(root, LOCK_TYPE_UNLCK))),
+    ];
+    await settle();
+    const [lock, fsync] = server.asked.splice(0, 2);
+    expect([lock?.name, fsync?.name]).toEqual(['lock', 'fsync']);
+    server.answer(fsync!.tag, 'fsync', {});
+    await settle();
+    for (const { name, tag } of server.asked.splice(0)) {
+      if (name === 'mkdir') server.answer(tag, 'mkdir', { qid: QID });
+      else server.answer(tag, 'lock', { status: 0 });
+    }
+    expect(await Promise.all(outcomes)).toEqual([{}, { qid: QID }, { status: 0 }]);
+    client.cancel(waiting);
+    client.cancel(waiting);
+    await settle();
+    const [flush, ...others] = server.asked;
+    expect([flush?.name, flush?.values, others]).toEqual(['flush', { oldtag: lock!.tag }, []]);
+    server.answer(flush!.tag, 'flush', {});
+    expect(await outcomeOf(waiting.wait())).toBe(linuxerr.EINTR);
+  });
+
+  test('of a link that broke nobody knows; who has given up is told at once', async () => {
+    const { client, server, root } = await connect({
+      *onSessionLost() {
+        yield* waitFor(new Promise<void>(() => undefined));
+      },
+    });
+    const [kept, cancelled] = [1, 2].map(() =>
+      client.send('lock', lockOf(root, LOCK_TYPE_WRLCK, LOCK_FLAGS_BLOCK)),
+    );
+    await settle();
+    client.cancel(cancelled!);
+    await server.cut();
+    expect([kept!.isSettled, cancelled!.isSettled]).toEqual([false, true]);
+    client.abort();
+    expect(await outcomeOf(kept!.wait())).toBe(linuxerr.EIO);
   });
 });
 

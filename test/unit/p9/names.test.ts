@@ -16,6 +16,7 @@ import { Server as LisafsServer } from '../../../src/lisafs/server.ts';
 import {
   LOCK_BLOCKED,
   LOCK_FLAGS_BLOCK,
+  LOCK_FLAGS_RECLAIM,
   LOCK_SUCCESS,
   LOCK_TYPE_RDLCK,
   LOCK_TYPE_UNLCK,
@@ -238,6 +239,90 @@ describe('locks', () => {
     await write(client, fid, 'text');
     await client.call('lock', lockOf(fid, LOCK_TYPE_UNLCK));
     expect((await waiting).status).toBe(LOCK_SUCCESS);
+  });
+
+  const BURROW = `burrow-${'0a'.repeat(16)}`;
+
+  test('of Burrow’s clients are of the kind that their names say', async () => {
+    const served = serve();
+    const { client, root } = await attach(served);
+    await client.create(root, 'f', O_RDWR);
+    const fid = await client.open(root, O_RDONLY, 'f');
+    const writer = await client.open(root, O_RDWR, 'f');
+    const whole = { start: 0, length: 0 };
+    const flock = async (owner: number, type: number) =>
+      (
+        await client.call('lock', {
+          ...lockOf(fid, type, { procId: owner }),
+          ...whole,
+          clientId: `${BURROW}/${owner}/flock`,
+        })
+      ).status;
+    // As with flock(2), a description that only reads may have it.
+    expect(await flock(1, LOCK_TYPE_WRLCK)).toBe(LOCK_SUCCESS);
+    expect(await flock(2, LOCK_TYPE_RDLCK)).toBe(LOCK_BLOCKED);
+    const record = { ...lockOf(writer, LOCK_TYPE_WRLCK), clientId: `${BURROW}/3/record` };
+    expect((await client.call('lock', record)).status).toBe(LOCK_SUCCESS);
+    const ofd = { ...lockOf(writer, LOCK_TYPE_WRLCK), procId: 4, clientId: `${BURROW}/4/ofd` };
+    expect((await client.call('lock', ofd)).status).toBe(LOCK_BLOCKED);
+    expect((await client.call('lock', { ...ofd, start: 20 })).status).toBe(LOCK_SUCCESS);
+    // It is no process’s.
+    const asked = { ...lockOf(fid, LOCK_TYPE_RDLCK, { procId: 5 }), start: 20 };
+    expect(await client.call('getlock', asked)).toMatchObject({ start: 20, procId: 0 });
+    const clientId = `${BURROW}/1/flock`;
+    const part = client.call('lock', { ...lockOf(fid, LOCK_TYPE_RDLCK), clientId });
+    await expect(part).rejects.toBe(linuxerr.EINVAL);
+    const question = client.call('getlock', { ...asked, ...whole, clientId });
+    await expect(question).rejects.toBe(linuxerr.EINVAL);
+    expect(await flock(1, LOCK_TYPE_UNLCK)).toBe(LOCK_SUCCESS);
+    expect(await flock(2, LOCK_TYPE_WRLCK)).toBe(LOCK_SUCCESS);
+  });
+
+  test('are taken again by a client whose old link is taken to be there', async () => {
+    const served = serve();
+    const old = await attach(served);
+    const fid = await old.client.create(old.root, 'f', O_RDWR);
+    const clientId = `${BURROW}/1/record`;
+    const lock = { ...lockOf(fid, LOCK_TYPE_WRLCK), clientId };
+    expect((await old.client.call('lock', lock)).status).toBe(LOCK_SUCCESS);
+    // Whoever waits there doesn’t get it in between.
+    const waits = { flags: LOCK_FLAGS_BLOCK, clientId: `${BURROW}/2/record` };
+    old.client.send('lock', { ...lock, ...waits });
+    const { client, root } = await attach(served);
+    const again = await client.open(root, O_RDWR, 'f');
+    const retaken = { ...lock, fid: again };
+    expect((await client.call('lock', retaken)).status).toBe(LOCK_BLOCKED);
+    const flags = LOCK_FLAGS_RECLAIM;
+    // Who has another name takes nothing from anybody.
+    const others = [`burrow-${'0b'.repeat(16)}/1/record`, 'host'];
+    for (const other of others) {
+      const asked = { ...retaken, flags, clientId: other };
+      expect((await client.call('lock', asked)).status).toBe(LOCK_BLOCKED);
+    }
+    expect((await client.call('lock', { ...retaken, flags })).status).toBe(LOCK_SUCCESS);
+    await old.client.closed;
+  });
+
+  test('of very many owners, one after the other, by a fid that stays', async () => {
+    const { client, root } = await attach(serve());
+    const fid = await client.create(root, 'f', O_RDWR);
+    const held = lockOf(fid, LOCK_TYPE_WRLCK, { procId: 1 });
+    await client.call('lock', held);
+    for (let procId = 2; procId < 10_100; procId++) {
+      const lock = {
+        ...lockOf(fid, LOCK_TYPE_WRLCK, { procId }),
+        start: procId % 2 === 0 ? 0 : 10,
+      };
+      // Some get none, and have nothing to give up.
+      const { status } = await client.call('lock', lock);
+      expect(status).toBe(procId % 2 === 0 ? LOCK_BLOCKED : LOCK_SUCCESS);
+      if (status === LOCK_SUCCESS) await client.call('lock', { ...lock, type: LOCK_TYPE_UNLCK });
+    }
+    expect((await client.call('lock', { ...held, procId: 2 })).status).toBe(LOCK_BLOCKED);
+    await client.call('clunk', { fid });
+    const again = await client.open(root, O_RDWR, 'f');
+    const lock = { ...held, fid: again, procId: 2 };
+    expect((await client.call('lock', lock)).status).toBe(LOCK_SUCCESS);
   });
 
   test('that are refused', async () => {

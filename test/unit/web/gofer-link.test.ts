@@ -61,6 +61,7 @@ const LINK: LinkState = {
   reason: null,
   latency: 0.44,
   cache: 'shared',
+  locks: 'server',
   requests: 1234,
   requestsSaved: 1,
   sentBytes: 999,
@@ -111,6 +112,10 @@ test('what has gone over a link', () => {
   const unsaved = { ...LINK, requestsSaved: 0 };
   expect(describeTraffic(unsaved)).toContain('1,234 requests · ');
   expect(describeTraffic({ ...unsaved, cache: 'exclusive' })).toContain('requests, 0 more saved');
+  expect(describeTraffic({ ...LINK, locks: 'file' })).toContain('shared · locks: whole files · ');
+  expect(describeTraffic({ ...LINK, locks: 'here' })).toContain(' · locks: this page only · ');
+  const alone = { ...LINK, cache: 'exclusive', locks: 'here' } as const;
+  expect(describeTraffic(alone)).not.toContain('locks');
   expect(describeTraffic({ ...LINK, reconnects: 2 })).toContain(' · reconnected 2 times');
   expect([describeLatency(null), describeLatency(104.4)]).toEqual(['latency unknown', '104 ms']);
 });

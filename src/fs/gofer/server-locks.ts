@@ -1,0 +1,20 @@
+// ServerLocks: locks that a server knows of, whatever it makes of them.
+
+import type { Op } from '../../lib/op.ts';
+import type { RemoteStatus } from '../../vfs/remote-link.ts';
+import type { UpstreamLocks } from '../shared/upstream-locks.ts';
+import type { LockRetaking } from './remote.ts';
+
+/** Between attempts at a server that lets nobody wait. Linux: NFS4_LOCK_MINTIMEOUT. */
+export const POLL_MS = 1000;
+
+/** Where locks are. */
+export type LockPlace = RemoteStatus['locks'];
+
+export interface ServerLocks extends UpstreamLocks {
+  readonly place: LockPlace;
+  /** The session is lost, and its locks with it. FDs are open again. */
+  recover(retaking: LockRetaking): Op<void>;
+  /** There is a link again. */
+  reconnected(): void;
+}
