@@ -30,6 +30,8 @@ export interface TestGofer {
   readonly connect: ConnectGofer;
   /** Errors that nobody expects. */
   readonly errors: readonly unknown[];
+  /** Descriptors that are open. */
+  readonly fdCount: () => number;
   readonly port: number;
   /** Leaves the folder. */
   stop(): Promise<void>;
@@ -42,19 +44,29 @@ export interface TestGoferOptions {
   /** Of another gofer that was closed and left it. */
   readonly folder?: string;
   readonly port?: number;
+  /** Descriptors of all clients, and of one: as `burrowfs gofer --max-fds` has it. */
+  readonly fdsMax?: number;
+}
+
+function serverOf(
+  protocol: GoferLink['protocol'],
+  options: ServerOptions,
+  { reserve }: HostExport,
+): Server | P9Server {
+  return protocol === 'lisafs' ? new Server({ ...options, reserve }) : new P9Server(options);
 }
 
 /** Without a folder it makes one, which is removed as it closes. */
 export async function startGofer(options: TestGoferOptions = {}): Promise<TestGofer> {
   const clock = new RealClock();
-  const { isReadOnly = false, protocol = 'lisafs' } = options;
+  const { isReadOnly = false, protocol = 'lisafs', fdsMax = 2 * FDS_MAX } = options;
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'burrow-gofer-')));
   await chmod(folder, 0o777);
   const served = await HostExport.open(folder, {
     clock,
     calls: await loadKoffiCalls(),
-    fdsMax: FDS_MAX,
-    clientFdsMax: FDS_MAX,
+    fdsMax,
+    clientFdsMax: Math.floor(fdsMax / 2),
     // As on a filesystem of one's own.
     allowsSetId: true,
     isReadOnly,
@@ -73,7 +85,7 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
       errors.push(error);
     },
   };
-  const server = protocol === 'lisafs' ? new Server(common) : new P9Server(common);
+  const server = serverOf(protocol, common, served);
   const socketOptions = { clock, messageSizeMax: MESSAGE_SIZE_MAX };
   const sockets = new WebSocketServer({
     host: '127.0.0.1',
@@ -100,6 +112,7 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
     url,
     port,
     errors,
+    fdCount: () => served.fdCount,
     connect: () =>
       connectWebSocket(url, {
         ...socketOptions,

@@ -57,13 +57,39 @@ describe('budgets', () => {
 
   test('that of all is ENFILE, and a walk that fails leaves nothing', async () => {
     mkdirSync(tree().in('a', 'b', 'c', 'd', 'e'), { recursive: true });
-    const { connect, hostExport } = await serve({ fdsMax: 7, clientFdsMax: 100 });
+    const { connect, hostExport } = await serve({ fdsMax: 8, clientFdsMax: 100 });
     const [one, two] = [await connect(), await connect()];
     expect(hostExport.fdCount).toBe(3);
-    await expect(one.walk('a', 'b', 'c', 'd', 'e')).rejects.toBe(linuxerr.ENFILE);
+    await expect(one.walk('a', 'b', 'c', 'd', 'e')).rejects.toBe(linuxerr.EMFILE);
     await untilClosed(hostExport, 3);
-    await two.walk('a', 'b', 'c', 'd');
-    expect(hostExport.fdCount).toBe(7);
+    await one.walk('a', 'b');
+    await two.walk('a');
+    for (const greedy of [one, two]) {
+      await expect(greedy.walk('a')).rejects.toBe(linuxerr.EMFILE);
+    }
+    await connect();
+    const last = await connect();
+    expect(hostExport.fdCount).toBe(8);
+    await expect(connect()).rejects.toBe(linuxerr.ENFILE);
+    await last.leave();
+    await untilClosed(hostExport, 7);
+    await connect();
+  });
+
+  test('clients that take all they get leave something for the next one', async () => {
+    fill(1);
+    const { connect, hostExport } = await serve({ fdsMax: 65, clientFdsMax: 32 });
+    const counts: number[] = [];
+    for (let count = 0; count < 4; count++) {
+      const before = hostExport.fdCount;
+      const greedy = await connect();
+      const takeAll = async (): Promise<void> => {
+        for (;;) await greedy.fd('file-0');
+      };
+      await expect(takeAll()).rejects.toBe(linuxerr.EMFILE);
+      counts.push(hostExport.fdCount - before);
+    }
+    expect(counts).toEqual([32, 16, 8, 4]);
   });
 });
 
