@@ -78,7 +78,9 @@ export class GoferUpstream implements Upstream {
     const making = { name, mode, uid, gid, rdev, target };
     inode.sentMode = mode;
     inode.countAs(dir);
-    const goesOn = isExclusive && dir.isTrusted && remote.mayGoOn(making);
+    // Asked before it is known whether it may: room is there when the next name is made.
+    const hasRoom = isExclusive && remote.mayGoOn(making);
+    const goesOn = hasRoom && dir.isTrusted;
     const asking = remote.make(parentFd, making, { goesOn });
     const { made, pending } = yield* this.#expecting({ dir, name }, asking);
     this.#tree.watches?.changed(inode, { dir, made: pending });
