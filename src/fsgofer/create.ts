@@ -79,16 +79,20 @@ export async function createFile(
   const flags = access | O_CREAT | O_EXCL | O_NOFOLLOW;
   const permissions = options.mode & FIRST_PERMISSIONS;
   const { budget } = parent.host;
+  // Both at once: what was kept for this client is there now, and perhaps not later.
   const reserved = budget.reserve();
+  let forFile: FdReservation | undefined;
   try {
+    const source = (forFile = budget.reserve());
     const fd = await parent.withName(
       bytes,
-      (path) => HostFd.open(budget, () => open(path, flags, permissions)),
+      (path) => HostFd.open(source, () => open(path, flags, permissions)),
       (opened) => opened.close(),
     );
     return await settleFile(parent, { name: bytes, fd, options, reserved });
   } finally {
     reserved.release();
+    forFile?.release();
   }
 }
 

@@ -100,6 +100,15 @@ export class HostExport {
     return { file, statx: policy.shown(walked.stat) };
   }
 
+  /** Descriptors that are taken for what a client is going to make: up to `count`. */
+  readonly reserve = {
+    take: (client: object, count: number): number => this.#limitsOf(client).budget.takeUpTo(count),
+    give: (client: object, count: number): void => {
+      const { budget } = this.#limitsOf(client);
+      for (let given = 0; given < count; given++) budget.give();
+    },
+  };
+
   #limitsOf(client: object): ClientLimits {
     const known = this.#limits.get(client);
     if (known !== undefined) return known;

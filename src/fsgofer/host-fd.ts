@@ -4,7 +4,7 @@
 // A path through /proc/self/fd names a descriptor by its number. Were it closed while a call with
 // such a path is under way, the next file to be opened could get its number, and the call.
 
-import type { LinuxError } from '../abi/errno.ts';
+import { LinuxError } from '../abi/errno.ts';
 import { assert } from '../lib/assert.ts';
 import { close } from './node-fs.ts';
 
@@ -22,11 +22,19 @@ export interface FdSource {
   give(): void;
 }
 
+/** Nobody pays. */
+const UNPAID: FdSource = {
+  spend: (openIt) => openIt(),
+  give: () => undefined,
+};
+
 export class FdBudget implements FdSource {
   readonly #fdsMax: number;
   readonly #error: LinuxError;
   readonly #parent: FdBudget | undefined;
   #fdCount = 0;
+  /** Who has the one beyond the limit, or the last who has had it. */
+  #brief: Promise<unknown> = Promise.resolve();
 
   constructor({ fdsMax, error, parent }: FdBudgetOptions) {
     this.#fdsMax = fdsMax;
@@ -39,9 +47,21 @@ export class FdBudget implements FdSource {
     return this.#fdCount;
   }
 
-  /** Errors: its own, or its parent's, if there are too many. */
+  /** Descriptors that may still be opened. */
+  get leftCount(): number {
+    return this.#fdsMax - this.#fdCount;
+  }
+
+  /**
+   * Of what several share, nobody has more than is left for all others: so each newcomer finds
+   * something, however many have taken as much as they could, and those who give up what they
+   * don't need end up with as much each.
+   * Errors: its own, or its parent's, if there are too many.
+   */
   take(): void {
     if (this.#fdCount >= this.#fdsMax) throw this.#error;
+    const sharedLeft = this.#parent?.leftCount ?? Infinity;
+    if (sharedLeft > 0 && this.#fdCount >= sharedLeft) throw this.#error;
     this.#parent?.take();
     this.#fdCount++;
   }
@@ -52,6 +72,19 @@ export class FdBudget implements FdSource {
     this.#parent?.give();
   }
 
+  /** Takes up to `count` for later, each to be given back by itself. Returns how many. */
+  takeUpTo(count: number): number {
+    for (let taken = 0; taken < count; taken++) {
+      try {
+        this.take();
+      } catch (error) {
+        if (!(error instanceof LinuxError)) throw error;
+        return taken;
+      }
+    }
+    return count;
+  }
+
   /**
    * Takes one for later, so that what is done until then isn't done in vain.
    * Errors: take()'s.
@@ -59,6 +92,24 @@ export class FdBudget implements FdSource {
   reserve(): FdReservation {
     this.take();
     return new FdReservation(this);
+  }
+
+  /**
+   * For what takes one only for a moment, and isn't worth failing for: where there is none left,
+   * one beyond the limit, in turn. Errors: those of `work`.
+   */
+  async briefly<T>(work: (source: FdSource) => Promise<T>): Promise<T> {
+    if (this.takeUpTo(1) === 0) {
+      const turn = this.#brief.then(() => work(UNPAID));
+      this.#brief = turn.catch(() => undefined);
+      return turn;
+    }
+    const reserved = new FdReservation(this);
+    try {
+      return await work(reserved);
+    } finally {
+      reserved.release();
+    }
   }
 
   /** Opens something that takes one, and is given back by whoever closes it. Errors: take()'s. */

@@ -131,12 +131,12 @@ export class PathPlace implements Place {
     return new PathPlace(this.host, identityOf(await fd.use(fstat)), position);
   }
 
-  async open(flags: number): Promise<HostFd> {
+  async open(flags: number, source: FdSource = this.host.budget): Promise<HostFd> {
     // A FIFO that has taken the file's place must not make this wait.
     // Nor must a file be truncated before it is known to be the right one.
     const hostFlags = (flags & ~O_TRUNC) | O_NOFOLLOW | O_NONBLOCK;
     const fd = await this.withPath(
-      (path) => HostFd.open(this.host.budget, () => open(path, hostFlags)),
+      (path) => HostFd.open(source, () => open(path, hostFlags)),
       (opened) => opened.close(),
     );
     try {

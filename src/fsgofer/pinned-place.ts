@@ -134,10 +134,10 @@ export class PinnedPlace implements Place {
     return (await PinnedPlace.#pin(this.host, source, openIt)).place;
   }
 
-  open(flags: number): Promise<HostFd> {
+  open(flags: number, source: FdSource = this.host.budget): Promise<HostFd> {
     // Or one of few threads waits, 45 seconds by default, for who on the host has a lease on it.
     const hostFlags = flags | O_NONBLOCK;
-    return this.withPath((path) => HostFd.open(this.host.budget, () => open(path, hostFlags)));
+    return this.withPath((path) => HostFd.open(source, () => open(path, hostFlags)));
   }
 
   moved(): void {

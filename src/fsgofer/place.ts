@@ -71,8 +71,11 @@ export interface Place {
   /** The place of a file that was made here, and is open. Whoever calls closes both. */
   adopt(name: HostName, fd: HostFd, source?: FdSource): Promise<Place>;
 
-  /** Opens the file, which is known to be a regular one. `flags` are the host's. */
-  open(flags: number): Promise<HostFd>;
+  /**
+   * Opens the file, which is known to be a regular one. `flags` are the host's. `source` as in
+   * walk().
+   */
+  open(flags: number, source?: FdSource): Promise<HostFd>;
 
   /** The file has got another name, which is what was asked for. */
   moved(parent: Place, name: HostName): void;

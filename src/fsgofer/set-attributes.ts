@@ -111,12 +111,7 @@ export async function setMode(place: Place, mode: number): Promise<void> {
   }
   // chmod() follows links, and there is no other; what can't be opened can't be helped.
   if (type !== S_IFREG && type !== S_IFDIR) throw linuxerr.EOPNOTSUPP;
-  const fd = await place.open(constants.O_RDONLY);
-  try {
-    await fd.use((number) => fchmod(number, permissions));
-  } finally {
-    await fd.close();
-  }
+  await briefly(place, constants.O_RDONLY, (fd) => fchmod(fd, permissions));
 }
 
 /** Errors: EISDIR; EINVAL for what isn't a regular file; EACCES; ftruncate(2)'s. */
@@ -124,12 +119,19 @@ async function setSize(place: Place, size: number): Promise<void> {
   const { type } = place.identity;
   if (type === S_IFDIR) throw linuxerr.EISDIR;
   if (type !== S_IFREG) throw linuxerr.EINVAL;
-  const fd = await place.open(constants.O_WRONLY);
-  try {
-    await fd.use((number) => ftruncate(number, size));
-  } finally {
-    await fd.close();
-  }
+  await briefly(place, constants.O_WRONLY, (fd) => ftruncate(fd, size));
+}
+
+/** A client that has no descriptors left can change its files all the same. */
+function briefly(place: Place, flags: number, work: (fd: number) => Promise<void>): Promise<void> {
+  return place.host.budget.briefly(async (source) => {
+    const fd = await place.open(flags, source);
+    try {
+      await fd.use(work);
+    } finally {
+      await fd.close();
+    }
+  });
 }
 
 /** Errors: chown(2)'s. */

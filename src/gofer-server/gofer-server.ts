@@ -71,7 +71,7 @@ export interface GoferServerOptions {
   readonly tls?: TlsFiles;
   readonly idRanges?: readonly IdRange[];
   readonly connectionsMax?: number;
-  /** Descriptors of the host; one client has at most half of them. */
+  /** Descriptors of the host; no client has more of them than are left for all others. */
   readonly fdsMax?: number;
   readonly clock: Clock;
   readonly log: GoferLog;
@@ -188,7 +188,8 @@ export class GoferServer implements GaugeSource {
       ...(shared !== undefined && { lockNameOf }),
     };
     const bootVerifier = await readBootVerifier();
-    const lisafs = new LisafsServer({ ...serverOptions, bootVerifier });
+    const { reserve } = hostExport;
+    const lisafs = new LisafsServer({ ...serverOptions, bootVerifier, reserve });
     const p9 = new P9Server(serverOptions);
     try {
       const server = new GoferServer({ options, hostExport, tree, lisafs, p9 });

@@ -28,6 +28,11 @@ export class ClosedFds {
     if (fds.length > 0) this.#send(fds);
   }
 
+  /** For whoever closes them now. */
+  take(): readonly number[] {
+    return this.#fds.splice(0);
+  }
+
   /** They mean nothing any more. */
   forget(): void {
     this.#fds = [];

@@ -17,7 +17,7 @@ import { mount, type MountedRoot } from './client-mount.ts';
 import type { LisafsClientOptions } from './client-options.ts';
 import { Recovery } from './client-recovery.ts';
 import { ClientRequest, type SendOptions, type ValuesOf } from './client-request.ts';
-import type { MessageName, ResponseOf } from './messages.ts';
+import type { MessageName, RequestOf, ResponseOf } from './messages.ts';
 import { CLIENT_FD_MIN } from './records.ts';
 
 const NO_SESSION = new Uint8Array(0);
@@ -145,6 +145,18 @@ export class LisafsClient {
   /** Nobody needs this FD of the session any more. Closed soon, after what was sent so far. */
   closeFd(fd: number): void {
     this.#closedFds.add(fd);
+  }
+
+  /**
+   * Closes what was to be closed soon, and waits until the server has done so, so that there is
+   * room for others. Errors: EIO if nobody knows.
+   */
+  *closeNow(): Op<void> {
+    const fds = this.#closedFds.take();
+    const session = this.#sessionNumber;
+    // Another session's numbers may be other files'.
+    const values = (): RequestOf<'Close'> => ({ fds: session === this.session ? [...fds] : [] });
+    yield* this.call('Close', values);
   }
 
   /** Measures the round trip, if that can be at the moment. */

@@ -234,6 +234,14 @@ export const EXTENSIONS = {
     request: struct({ watchId: u64 }),
     response: nothing,
   },
+  Reserve: {
+    mid: 270,
+    ...bookkeeping,
+    isRetrySafe: true,
+    errors: [],
+    request: struct({ total: u64 }),
+    response: struct({ total: u64 }),
+  },
   Event: {
     mid: 512,
     ...pushed,

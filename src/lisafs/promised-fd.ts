@@ -22,6 +22,8 @@ export class PromisedFD {
   /** That are to be made, or not, by one request: who names any of them stands in one line. */
   readonly ids = new Set<number>();
   readonly #open = new Set<number>();
+  /** Of the ids: for so many there was room kept. */
+  keptCount = 0;
   #inLine = 0;
 
   add(id: number): void {

@@ -45,6 +45,7 @@ function* creatingOne(
   id = INVALID_FD,
 ): Op<Inode> {
   const run = function* (directory: ControlFD): Op<Inode> {
+    request.useKept();
     const pinned = yield* make(directory);
     request.scope.tree.entryChanged(directory, common.name);
     return request.addControl(directory.node, common.name, pinned, id);
@@ -82,6 +83,7 @@ function* createFile(
   const flags = values.flags & O_ACCMODE;
   const create = function* (directory: ControlFD): Op<CreatedFile> {
     const { node, file } = directory;
+    request.useKept();
     const made = yield* file.create(values.name, creationOf(values), flags);
     let { statx } = made;
     try {
@@ -136,6 +138,7 @@ function* promising<T>(
   try {
     const line = new PromisedFD();
     for (const id of ids) promised.push(request.fds.promise(id, line));
+    request.takeKept(line.keptCount);
     return yield* run();
   } finally {
     for (const withdraw of promised) withdraw();
@@ -143,9 +146,20 @@ function* promising<T>(
 }
 
 type Names =
-  'OpenCreateAt' | 'CreateWrite' | 'MkdirAt' | 'MkdirAs' | 'MknodAt' | 'SymlinkAt' | 'LinkAt';
+  | 'OpenCreateAt'
+  | 'CreateWrite'
+  | 'MkdirAt'
+  | 'MkdirAs'
+  | 'MknodAt'
+  | 'SymlinkAt'
+  | 'LinkAt'
+  | 'Reserve';
 
 export const CREATE_HANDLERS: Handlers<Names> = {
+  *Reserve({ fds }, { total }) {
+    return { total: fds.keepUpTo(total) };
+  },
+
   *OpenCreateAt(request, values) {
     const { child, openFD } = yield* createFile(request, values);
     return { child, newFD: openFD };

@@ -200,6 +200,8 @@ export const DATA_HANDLERS: Handlers<Names> = {
       if (request.fds.isAwaited(id)) yield* untilMade(request, id);
       request.fds.close(id);
     }
+    // Who asks for more once this is answered finds the room.
+    yield* request.fds.untilClosed();
     return {};
   },
 };

@@ -8,7 +8,7 @@ import { linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
-import { Mutex, type Op, startOp } from '../lib/op.ts';
+import { Mutex, type Op, startOp, WaitQueue } from '../lib/op.ts';
 import type { RwLock } from '../lib/rw-lock.ts';
 import { birthOf, type FileIndex, fileKeyOf } from '../served/file-index.ts';
 import type { Holder, Node } from '../served/node.ts';
@@ -90,9 +90,18 @@ export class OpenFD {
 
 type FD = ControlFD | OpenFD;
 
+/** Who pays for FDs with what is scarce. The client is the one that the root was pinned for. */
+export interface FdReserve {
+  /** Takes up to so many for later. Returns how many. */
+  take(client: object, count: number): number;
+  give(client: object, count: number): void;
+}
+
 export interface FdsOptions {
   /** Most FDs at a time. */
   readonly max: number;
+  /** Undefined: FDs take nothing but their places here. */
+  readonly reserve: FdReserve | undefined;
   /** Whatever anybody holds. */
   readonly files: FileIndex;
   /** Another client has changed something: INVALIDATE_ flags. */
@@ -112,6 +121,13 @@ export class Fds {
   #lastClientId = INVALID_FD;
   /** Places for FDs that requests are about to make. */
   #reserved = 0;
+  /** Kept for ids that the client is going to choose. */
+  #keptCount = 0;
+  /** Ids that the client has chosen since it came. */
+  #chosenTotal = 0;
+  /** Files of the host's that are being closed. */
+  readonly #closing = new Set<object>();
+  readonly #closed = new WaitQueue();
 
   constructor(options: FdsOptions) {
     this.#options = options;
@@ -133,7 +149,39 @@ export class Fds {
    */
   promise(id: number, promised: PromisedFD): () => void {
     if (id <= this.#lastClientId) throw linuxerr.EINVAL;
-    return this.promiseKept(id, promised);
+    this.#chosenTotal++;
+    const isKept = this.#keptCount > 0;
+    // Its place is free as long as this takes.
+    if (isKept) this.#keptCount--;
+    try {
+      const withdraw = this.promiseKept(id, promised);
+      if (isKept) promised.keptCount++;
+      return withdraw;
+    } catch (error) {
+      if (isKept) this.giveKept(1);
+      throw error;
+    }
+  }
+
+  /**
+   * Sees to it that there is room for ids that the client is going to choose, so that making them
+   * doesn't fail with EMFILE: for `total` since it came, or as many as there is room for. Returns
+   * for how many. Fewer than before gives back the rest.
+   */
+  keepUpTo(total: number): number {
+    const wanted = Math.max(0, total - this.#chosenTotal);
+    const more = wanted - this.#keptCount;
+    if (more < 0) this.giveKept(-more);
+    const room = this.#options.max - this.#byId.size - this.#reserved - this.#keptCount;
+    const asked = Math.max(0, Math.min(more, room));
+    const { reserve } = this.#options;
+    this.#keptCount += more < 0 ? more : (reserve?.take(this, asked) ?? asked);
+    return this.#chosenTotal + this.#keptCount;
+  }
+
+  /** What was kept for so many is to be used now, or isn't needed. */
+  giveKept(count: number): void {
+    if (count > 0) this.#options.reserve?.give(this, count);
   }
 
   /**
@@ -162,7 +210,8 @@ export class Fds {
 
   /** Errors: EMFILE if there is no room for so many more. */
   checkRoom(count: number): void {
-    if (this.#byId.size + this.#reserved + count > this.#options.max) throw linuxerr.EMFILE;
+    const taken = this.#byId.size + this.#reserved + this.#keptCount;
+    if (taken + count > this.#options.max) throw linuxerr.EMFILE;
   }
 
   /** Errors: EMFILE. What is reserved is to be given back with unreserve(). */
@@ -280,6 +329,8 @@ export class Fds {
   /** Those that are promised will be there when they are made. */
   closeAll(): void {
     for (const id of [...this.#byId.keys()]) this.close(id);
+    this.giveKept(this.#keptCount);
+    this.#keptCount = 0;
   }
 
   release(fd: FD): void {
@@ -301,6 +352,23 @@ export class Fds {
 
   /** Nobody waits for it. */
   closeLater(close: Op<void>): void {
-    startOp(close, { resolve: () => undefined, reject: this.#options.onCloseError });
+    const each = {};
+    this.#closing.add(each);
+    const end = (): void => {
+      this.#closing.delete(each);
+      this.#closed.wakeAll();
+    };
+    startOp(close, {
+      resolve: end,
+      reject: (error) => {
+        end();
+        this.#options.onCloseError(error);
+      },
+    });
+  }
+
+  /** Until the host has closed what it was told to so far: then there is room again. */
+  *untilClosed(): Op<void> {
+    for (const each of [...this.#closing]) while (this.#closing.has(each)) yield this.#closed;
   }
 }

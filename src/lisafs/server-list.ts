@@ -179,6 +179,20 @@ function* listDir(
   }
 }
 
+/** What couldn't be told isn't gone on with: nothing stays open for it. */
+function* listedOrEnded(
+  request: Request,
+  directory: ControlFD,
+  wanted: ListRequest,
+): Op<ResponseOf<'ListDir'>> {
+  try {
+    return yield* listDir(request, directory, wanted);
+  } catch (error) {
+    endListing(request, directory);
+    throw error;
+  }
+}
+
 function endListing({ fds }: Request, { listing }: ControlFD): void {
   const { opened } = listing;
   listing.opened = undefined;
@@ -208,7 +222,7 @@ export const LIST_HANDLERS: Handlers<'Getdents64' | 'ListDir'> = {
     return yield* request.reading(directory, () =>
       locked(directory.listing.mu, function* () {
         checkThere(directory.node);
-        return yield* listDir(request, directory, wanted);
+        return yield* listedOrEnded(request, directory, wanted);
       }),
     );
   },

@@ -6,6 +6,7 @@ import { LocalLockTable, type LockTable } from '../locks/lock-table.ts';
 import type { PinnedFile } from '../served/served-file.ts';
 import type { ServedTree } from '../served/served-tree.ts';
 import type { ServerObserver } from '../served/server-observer.ts';
+import type { FdReserve } from './server-fds.ts';
 
 const SESSIONS_MAX = 1000;
 const FDS_MAX = 10_000;
@@ -27,6 +28,8 @@ export interface ServerOptions {
   readonly sessionsMax?: number;
   /** Most FDs of a client. */
   readonly fdsMax?: number;
+  /** Takes what FDs cost for those that a client is going to make (Reserve). */
+  readonly reserve?: FdReserve;
   /** Most requests of a client at a time. */
   readonly inFlightMax?: number;
   /** How long a client whose link is gone may take to come back, in milliseconds. */
@@ -55,7 +58,7 @@ export interface ServerOptions {
   readonly observer?: ServerObserver;
 }
 
-type Unset = 'observer' | 'tree' | 'lockNameOf';
+type Unset = 'observer' | 'tree' | 'lockNameOf' | 'reserve';
 export type SetOptions = Required<Omit<ServerOptions, Unset>> & Pick<ServerOptions, Unset>;
 
 export function withDefaults(options: ServerOptions): SetOptions {

@@ -47,6 +47,7 @@ export class Request {
   readonly tag: number;
   readonly #used: (ControlFD | OpenFD)[] = [];
   #reserved = 0;
+  #keptCount = 0;
   readonly #afterwards: (() => void)[] = [];
 
   constructor(scope: RequestScope, tag: number) {
@@ -125,6 +126,17 @@ export class Request {
     this.#reserved += count;
   }
 
+  /** What was kept for so many FDs is this request's. */
+  takeKept(count: number): void {
+    this.#keptCount += count;
+  }
+
+  /** It is needed now: whoever opens files does so before anybody else does anything. */
+  useKept(): void {
+    this.fds.giveKept(this.#keptCount);
+    this.#keptCount = 0;
+  }
+
   /** Calls it once the request is answered. */
   afterwards(run: () => void): void {
     this.#afterwards.push(run);
@@ -137,6 +149,7 @@ export class Request {
   end(): void {
     this.fds.unreserve(this.#reserved);
     this.#reserved = 0;
+    this.useKept();
     for (const fd of this.#used.splice(0)) this.fds.release(fd);
   }
 

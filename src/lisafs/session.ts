@@ -14,7 +14,7 @@ import type { LockTable } from '../locks/lock-table.ts';
 import { BUFFERED_BYTES_MAX } from '../transport/transport.ts';
 import { type Frame, type HeaderVersion, isTagBefore, PAYLOAD_SIZE_MAX } from './frame.ts';
 import { MESSAGES, type MessageName, messageNameOf, messageRow } from './messages.ts';
-import { Fds } from './server-fds.ts';
+import { type FdReserve, Fds } from './server-fds.ts';
 import { handlerOf } from './server-handlers.ts';
 import { isReplyKept, replyBytesMax } from './reply-size.ts';
 import { isPlainRead } from './server-data.ts';
@@ -36,6 +36,7 @@ const SILENT: ReadonlySet<MessageName | undefined> = new Set([
   'CancelLock',
   'Watch',
   'Unwatch',
+  'Reserve',
 ]);
 
 /** Of a reply that is kept, beside its payload. */
@@ -67,6 +68,7 @@ export interface Outlet {
 export interface SessionOptions {
   readonly scope: ServerScope;
   readonly fdsMax: number;
+  readonly reserve?: FdReserve | undefined;
   /** Watches at a time. */
   readonly watchesMax: number;
   /** Events that wait until the client has room for them. */
@@ -133,9 +135,10 @@ export class Session {
   }
 
   #newFds(): Fds {
-    const { fdsMax, onError, scope } = this.#options;
+    const { fdsMax, onError, reserve, scope } = this.#options;
     return new Fds({
       max: fdsMax,
+      reserve,
       files: scope.tree.files,
       onInvalidate: ({ id }, flags, name) => {
         this.#pushes.invalidate(id, flags, name);

@@ -3,7 +3,7 @@
 // fails with EIO otherwise. Ordinary requests wait until fids are what they were.
 
 import { errorFromErrno, LinuxError, linuxerr } from '../abi/errno.ts';
-import { type Wait, WaitQueue } from '../lib/op.ts';
+import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
 import { nextMacrotask } from '../lib/macrotask.ts';
 import { WireError } from '../lib/wire-buffer.ts';
 import { ClientFids } from './client-fids.ts';
@@ -255,6 +255,13 @@ export class P9Calls implements P9LinkUser {
       this.#send(this.#link, clunk);
     }
     this.#idle.wakeAll();
+  }
+
+  /** The same, and waits for the answers to all. A link that is gone leaves none. */
+  *clunkNow(): Op<void> {
+    this.flushClunks();
+    const clunks = [...this.#sent.values()].filter(({ kind }) => kind === 'clunk');
+    for (const clunk of clunks) while (!clunk.isSettled) yield clunk.settled;
   }
 
   /** One that a request is to make comes back here if that is done. */

@@ -146,6 +146,14 @@ export class P9Client {
     if (fid !== this.#rootFid) this.#calls.fids.doom(fid);
   }
 
+  /**
+   * Clunks what was to be clunked soon, and waits until the server has done so, and what was sent
+   * to be clunked before, so that there is room for others.
+   */
+  clunkNow(): Op<void> {
+    return this.#calls.clunkNow();
+  }
+
   /** Asks the server, if there is a link, how long a round trip takes; the status says it later. */
   measure(): void {
     this.#connection.measure();

@@ -7,7 +7,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { S_IFDIR } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
-import { type Op, startOp } from '../lib/op.ts';
+import { type Op, startOp, WaitQueue } from '../lib/op.ts';
 import type { RwLock } from '../lib/rw-lock.ts';
 import type { LockOwnerId } from '../locks/lock-table.ts';
 import { birthOf, type FileIndex, fileKeyOf } from '../served/file-index.ts';
@@ -134,6 +134,9 @@ export class Fids {
   readonly #options: FidsOptions;
   readonly #byNumber = new Map<number, Fid>();
   #xattrBytes = 0;
+  /** Files of the host's that are being closed. */
+  readonly #closing = new Set<object>();
+  readonly #closed = new WaitQueue();
 
   constructor(options: FidsOptions) {
     this.#options = options;
@@ -213,6 +216,23 @@ export class Fids {
 
   /** Nobody waits for it. */
   closeLater(close: Op<void>): void {
-    startOp(close, { resolve: () => undefined, reject: this.#options.onCloseError });
+    const each = {};
+    this.#closing.add(each);
+    const end = (): void => {
+      this.#closing.delete(each);
+      this.#closed.wakeAll();
+    };
+    startOp(close, {
+      resolve: end,
+      reject: (error) => {
+        end();
+        this.#options.onCloseError(error);
+      },
+    });
+  }
+
+  /** Until the host has closed what it was told to so far: then there is room again. */
+  *untilClosed(): Op<void> {
+    for (const each of [...this.#closing]) while (this.#closing.has(each)) yield this.#closed;
   }
 }

@@ -208,6 +208,9 @@ export const WALK_HANDLERS: Handlers<Names> = {
     const { held, use } = request.fid(number);
     request.fids.clunk(number);
     if (use?.kind === 'new xattr') yield* setNewXattr(request, held, use);
+    // Who asks for more once this is answered finds the room.
+    request.end();
+    yield* request.fids.untilClosed();
     return {};
   },
 };

@@ -30,6 +30,8 @@ export interface TestGofer {
   readonly connect: ConnectGofer;
   /** Errors that nobody expects. */
   readonly errors: readonly unknown[];
+  /** Descriptors that are open. */
+  readonly fdCount: () => number;
   readonly port: number;
   /** Leaves the folder. */
   stop(): Promise<void>;
@@ -41,15 +43,17 @@ export interface TestGoferOptions {
   /** Of another gofer that was closed and left it. */
   readonly folder?: string;
   readonly port?: number;
+  /** Descriptors of all clients, and of one: as `burrowfs gofer --max-fds` has it. */
+  readonly fdsMax?: number;
 }
 
 /** Without a folder it makes one, which is removed as it closes. */
 export async function startGofer(options: TestGoferOptions = {}): Promise<TestGofer> {
   const clock = new RealClock();
-  const { isReadOnly = false } = options;
+  const { isReadOnly = false, fdsMax = 2 * FDS_MAX } = options;
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'burrow-gofer-')));
   await chmod(folder, 0o777);
-  const served = await openFolder(folder, { clock, isReadOnly });
+  const served = await openFolder(folder, { clock, isReadOnly, fdsMax });
   const errors: unknown[] = [];
   const common: ServerOptions = {
     root: (client) => served.pin(client),
@@ -62,7 +66,10 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
       errors.push(error);
     },
   };
-  const servers = { lisafs: new Server(common), '9p2000.L': new P9Server(common) };
+  const servers = {
+    lisafs: new Server({ ...common, reserve: served.reserve }),
+    '9p2000.L': new P9Server(common),
+  };
   const socketOptions = { clock, messageSizeMax: MESSAGE_SIZE_MAX };
   const sockets = new WebSocketServer({
     host: '127.0.0.1',
@@ -91,6 +98,7 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
     url,
     port,
     errors,
+    fdCount: () => served.fdCount,
     connect: ({ protocol }) =>
       connectWebSocket(url, {
         ...socketOptions,
@@ -108,16 +116,14 @@ export async function startGofer(options: TestGoferOptions = {}): Promise<TestGo
 
 async function openFolder(
   folder: string,
-  { clock, isReadOnly }: { readonly clock: RealClock; readonly isReadOnly: boolean },
+  options: { readonly clock: RealClock; readonly isReadOnly: boolean; readonly fdsMax: number },
 ): Promise<HostExport> {
   return HostExport.open(folder, {
-    clock,
+    ...options,
     calls: await loadKoffiCalls(),
-    fdsMax: FDS_MAX,
-    clientFdsMax: FDS_MAX,
+    clientFdsMax: Math.floor(options.fdsMax / 2),
     // As on a filesystem of one's own.
     allowsSetId: true,
-    isReadOnly,
     xattrPrefixes: ['user.', 'trusted.', 'security.'],
     nodeTypes: [S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR],
   });

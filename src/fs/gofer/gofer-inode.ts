@@ -55,6 +55,8 @@ export class GoferInode extends Inode {
   isUnsynced = false;
   /** Syncs that are not answered: until then nobody knows that anything is synced. */
   syncing = 0;
+  /** Of its references: who needs it in memory only, and walks to it again if need be. */
+  #keptCount = 0;
   /** What the server has as its mode, or will. */
   sentMode = 0;
   /** Its mode was set here since it was made. */
@@ -118,6 +120,21 @@ export class GoferInode extends Inode {
     const [other] = this.#otherNames ?? [];
     this.#dentry = other;
     if (other !== undefined) this.#otherNames?.delete(other);
+  }
+
+  keepInMemory(): void {
+    this.incRef();
+    this.#keptCount++;
+  }
+
+  letGo(): void {
+    this.#keptCount--;
+    this.decRef();
+  }
+
+  /** Somebody has it open, or is about to do something with it. Requests hold it, too. */
+  get isInUse(): boolean {
+    return this.refs > this.#keptCount + this.unanswered;
   }
 
   /** Directory: of its names. */

@@ -83,14 +83,19 @@ export class GoferUpstream implements Upstream {
     const making = { name, mode, uid, gid, rdev, target };
     inode.sentMode = mode;
     inode.countAs(dir);
-    const { made, pending } = yield* this.#expecting({ dir, name }, remote.make(parentFd, making));
+    // Asked before it is known whether it may: room is there when the next name is made.
+    const hasRoom = isExclusive && remote.mayGoOn(making);
+    const goesOn = hasRoom && dir.isTrusted;
+    const asking = remote.make(parentFd, making, { goesOn });
+    const { made, pending } = yield* this.#expecting({ dir, name }, asking);
     this.#tree.watches?.changed(inode, { dir, made: pending });
     this.#tree.keepFd(inode, made.fd);
     inode.readFd = inode.writeFd = made.opened;
     inode.wasOpenToWrite = made.opened !== undefined;
-    const mayGoOn = isExclusive && remote.pipelines && dir.isTrusted;
-    if (!mayGoOn) {
+    if (!goesOn) {
+      const { id } = made.fd;
       const statx = yield* this.#waitFor(pending, [parent]);
+      inodes.renumbered(inode, id);
       inodes.made(inode, statx);
       inode.btime = inode.identity.btime;
       dir.isTrusted = true;

@@ -268,22 +268,24 @@ export class GoferWatches {
     let left = inodes.length;
     const looked = new WaitQueue();
     for (const inode of inodes) {
-      inode.incRef();
+      inode.keepInMemory();
+      const end = (): void => {
+        left--;
+        looked.wakeAll();
+        inode.letGo();
+      };
       startOp(this.#own.isChangedByOthers(inode), {
         resolve: (isChanged) => {
           if (!isChanged) unchanged.add(inode);
-          left--;
-          looked.wakeAll();
+          end();
         },
         reject: (error) => {
-          left--;
-          looked.wakeAll();
+          end();
           void Promise.reject(error);
         },
       });
     }
     while (left > 0) yield looked;
-    for (const inode of inodes) inode.decRef();
     return unchanged;
   }
 

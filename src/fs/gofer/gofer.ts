@@ -100,14 +100,8 @@ export class Gofer extends GoferListings implements DirectFiles {
     this.stored = this.#data.loader;
     this.#invalidation = this.#makeInvalidation();
     this.#watches = this.#makeWatches();
-    this.fds = new FdCache(
-      (inode) => {
-        // What was written is made durable before it can't be any more.
-        if (inode.isUnsynced) this.#data.syncUnawaited(inode);
-        this.#data.closeFds(inode);
-      },
-      (inode) => this.#data.isDirty(inode),
-    );
+    this.fds = new FdCache(this.#data, remote);
+    remote.room.keepIn(this.fds);
     this.inodes = new InodeTable({
       owner: this,
       clock,
@@ -428,13 +422,15 @@ export class Gofer extends GoferListings implements DirectFiles {
 
   /** Sends all, asks for all to be synced, and waits for the answers. Failures are each file's. */
   *#sync(inodes: readonly GoferInode[]): Op<void> {
-    for (const inode of inodes) inode.incRef();
+    for (const inode of inodes) inode.keepInMemory();
     try {
       for (const inode of inodes) yield* this.#data.send(inode);
-      for (const inode of inodes) if (inode.isUnsynced) yield* this.#data.syncFile(inode);
+      for (const inode of inodes) {
+        if (inode.isUnsynced || this.fds.isSyncing(inode)) yield* this.#data.syncFile(inode);
+      }
       yield* this.#data.settleAll(inodes);
     } finally {
-      for (const inode of inodes) inode.decRef();
+      for (const inode of inodes) inode.letGo();
     }
   }
 
@@ -463,6 +459,7 @@ export class Gofer extends GoferListings implements DirectFiles {
 
   /** There is a new session, in which what was open is open again. */
   *renewed(retaking: LockRetaking): Op<void> {
+    this.fds.forgetShortage();
     this.inodes.renumberFds();
     this.#invalidation.onSessionLost();
     if (!this.#isExclusive) this.#invalidateAll();

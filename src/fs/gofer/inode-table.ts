@@ -56,6 +56,15 @@ export class InodeTable {
     }
   }
 
+  /** The server has a file's FD by another number than it was said before. */
+  renumbered(inode: GoferInode, before: number): void {
+    const { fd } = inode;
+    if (fd === undefined || fd.isLost || fd.id === before) return;
+    if (this.#byFd.get(before) === inode) this.#byFd.delete(before);
+    this.#byFd.set(fd.id, inode);
+    this.#options.onFd(inode, fd.id);
+  }
+
   #fdChanged(inode: GoferInode, old: RemoteFd | undefined): void {
     // A number of another session may be another file's by now.
     const isKnown = old?.isLost === false && this.#byFd.get(old.id) === inode;

@@ -1,15 +1,10 @@
 // LisafsRemote: a server's files by lisafs. Mirrors gVisor pkg/sentry/fsimpl/gofer/lisafs_inode.go.
 
 import { errorFromErrno, linuxerr } from '../../abi/errno.ts';
-import { O_RDONLY, O_RDWR } from '../../abi/fcntl.ts';
+import { O_RDONLY } from '../../abi/fcntl.ts';
 import {
-  devMajor,
-  devMinor,
   S_IFDIR,
-  S_IFLNK,
   S_IFMT,
-  S_IFREG,
-  S_PERMISSIONS,
   STATX_ATIME,
   STATX_GID,
   STATX_MODE,
@@ -21,7 +16,7 @@ import type { Op } from '../../lib/op.ts';
 import type { LisafsClient } from '../../lisafs/client.ts';
 import type { SendOptions } from '../../lisafs/client-request.ts';
 import { LIST_ATTRIBUTES, LIST_CONTROL_FDS } from '../../lisafs/extensions.ts';
-import type { RequestOf } from '../../lisafs/messages.ts';
+import type { RequestOf, ResponseOf } from '../../lisafs/messages.ts';
 import {
   type Inode,
   INVALID_FD,
@@ -31,9 +26,11 @@ import {
 } from '../../lisafs/records.ts';
 import { isDots } from '../shared/local-tree.ts';
 import type { AttributeChange } from '../shared/upstream.ts';
+import { FdRoom } from './fd-room.ts';
 import { LisafsLocks } from './lisafs-locks.ts';
+import { LisafsMaking } from './lisafs-making.ts';
 import { LisafsWatches } from './lisafs-watches.ts';
-import { done, failed, followed, mapped, settled, taken } from './pending.ts';
+import { done, failed, followed, mapped, taken } from './pending.ts';
 import {
   type Found,
   type Made,
@@ -59,34 +56,32 @@ const FIRST_LIST_BYTES = 64 << 10;
 const NO_TIME = { sec: 0, nsec: 0 };
 const NO_DATA = new Uint8Array(0);
 
-interface MadeFile {
-  readonly made: Made;
-  readonly pending: Pending<Statx>;
-}
-
 export class LisafsRemote implements Remote {
   readonly root: Found;
-  readonly pipelines: boolean;
+  readonly room: FdRoom;
   readonly transferMax: number;
   readonly walkAndOpen: Remote['walkAndOpen'];
   readonly locks: RemoteLocks | undefined;
   readonly watches: RemoteWatches | undefined;
   readonly #client: LisafsClient;
+  readonly #making: LisafsMaking;
   /** Of what says how things are to be, whatever they were, as long as nobody else says so too. */
   readonly #absolute: SendOptions;
 
   /** `isAlone`: no other client changes anything. */
   constructor(client: LisafsClient, { isAlone }: { readonly isAlone: boolean }) {
     this.#client = client;
+    this.room = new FdRoom(() => client.closeNow());
+    this.#making = new LisafsMaking(client, this.room);
     this.#absolute = { isRepeatable: isAlone };
     this.watches = client.supports('Watch') ? new LisafsWatches(client) : undefined;
     this.locks = client.supports('SetLock') ? new LisafsLocks(client) : undefined;
     const { fd, statx } = client.root;
     this.root = { fd: this.#fd(fd), statx };
     this.walkAndOpen = client.supports('WalkOpenRead')
-      ? (from, names, bytesMax) => this.#walkAndOpen(from, names, bytesMax)
+      ? (from, names, bytesMax) =>
+          this.room.ask([from], () => this.#walkAndOpen(from, names, bytesMax))
       : undefined;
-    this.pipelines = client.supports('CreateWrite') && client.supports('MkdirAs');
     this.transferMax = Math.min(1 << 20, client.payloadMax - FIELDS_BYTES);
   }
 
@@ -98,7 +93,11 @@ export class LisafsRemote implements Remote {
     return { fd: this.#fd(controlFD), statx };
   }
 
-  *walk(from: RemoteFd, names: readonly string[]): Op<Walked> {
+  walk(from: RemoteFd, names: readonly string[]): Op<Walked> {
+    return this.room.ask([from], () => this.#walk(from, names));
+  }
+
+  *#walk(from: RemoteFd, names: readonly string[]): Op<Walked> {
     const reply = this.#client.send('Walk', () => ({ dirFD: from.id, path: [...names] }));
     return yield* taken(
       reply,
@@ -135,7 +134,10 @@ export class LisafsRemote implements Remote {
 
   *walkStat(from: RemoteFd, names: readonly string[]): Op<readonly Statx[]> {
     const path = ['', ...names];
-    return (yield* this.#client.call('WalkStat', () => ({ dirFD: from.id, path }))).stats;
+    // The server needs FDs on the way.
+    const ask = (): Op<ResponseOf<'WalkStat'>> =>
+      this.#client.call('WalkStat', () => ({ dirFD: from.id, path }));
+    return (yield* this.room.ask([from], ask)).stats;
   }
 
   *stat(fd: RemoteFd): Op<Statx> {
@@ -168,12 +170,18 @@ export class LisafsRemote implements Remote {
     if (!this.#client.supports('ListDir')) return yield* this.#listByGetdents(fd);
     const entries: RemoteEntry[] = [];
     let isWhole = true;
-    let flags = wantsFds ? LIST_CONTROL_FDS : LIST_ATTRIBUTES;
+    let isFirst = true;
     let maxBytes = Math.min(this.transferMax, FIRST_LIST_BYTES);
     for (let cookie = 0; ;) {
-      const from = cookie;
-      const asked = { cookie: from, maxBytes, flags };
-      const listed = yield* this.#client.call('ListDir', () => ({ dirFD: fd.id, ...asked }));
+      // A large directory of files: they needn't all be pinned.
+      const mayPin = wantsFds && isFirst;
+      const asked = { cookie, maxBytes };
+      const ask = (): Op<ResponseOf<'ListDir'>> => {
+        // Not where that would be what there is no room for.
+        const flags = mayPin && !this.room.isShort ? LIST_CONTROL_FDS : LIST_ATTRIBUTES;
+        return this.#client.call('ListDir', () => ({ dirFD: fd.id, ...asked, flags }));
+      };
+      const listed = yield* this.room.ask([fd], ask);
       for (const { name, type, inode } of listed.entries) {
         const pinned = this.#directoryFd(inode);
         if (typeof name === 'string') entries.push({ name, type, statx: inode?.statx, fd: pinned });
@@ -185,8 +193,7 @@ export class LisafsRemote implements Remote {
       const last = listed.entries.at(-1);
       if (listed.isEnd || last === undefined) return { entries, isWhole };
       cookie = last.cookie;
-      // A large directory of files: they needn't all be pinned.
-      flags = LIST_ATTRIBUTES;
+      isFirst = false;
       maxBytes = Math.min(this.transferMax, maxBytes * 4);
     }
   }
@@ -236,7 +243,11 @@ export class LisafsRemote implements Remote {
     };
   }
 
-  *open(fd: RemoteFd, flags: number): Op<RemoteFd> {
+  open(fd: RemoteFd, flags: number): Op<RemoteFd> {
+    return this.room.ask([fd], () => this.#open(fd, flags));
+  }
+
+  *#open(fd: RemoteFd, flags: number): Op<RemoteFd> {
     const reply = this.#client.send('OpenAt', () => ({ fd: fd.id, flags }));
     return yield* taken(
       reply,
@@ -251,6 +262,10 @@ export class LisafsRemote implements Remote {
     if (!this.#client.supports('OpenReadAt')) {
       return { opened: yield* this.open(fd, flags), data: NO_DATA, isWhole: false };
     }
+    return yield* this.room.ask([fd], () => this.#openAndRead(fd, flags, maxBytes));
+  }
+
+  *#openAndRead(fd: RemoteFd, flags: number, maxBytes: number): Op<OpenedAndRead> {
     const reply = this.#client.send('OpenReadAt', () => ({ fd: fd.id, flags, maxBytes }));
     return yield* taken(
       reply,
@@ -261,88 +276,23 @@ export class LisafsRemote implements Remote {
     );
   }
 
-  *make(parent: RemoteFd, making: Making): Op<MadeFile> {
-    switch (making.mode & S_IFMT) {
-      case S_IFREG:
-        return yield* this.#makeRegular(parent, making);
-      case S_IFDIR:
-        return yield* this.#makeDirectory(parent, making);
-      default: {
-        const found = this.#found(yield* this.#makeSpecial(parent, making));
-        return { made: { fd: found.fd, opened: undefined }, pending: settled(found.statx) };
-      }
-    }
+  mayGoOn(making: Making): boolean {
+    return this.#making.mayGoOn(making);
   }
 
-  *#makeRegular(parent: RemoteFd, { name, ...making }: Making): Op<MadeFile> {
-    const common = commonOf(making);
-    if (!this.pipelines) {
-      const { child, newFD } = yield* this.#client.call('OpenCreateAt', () => ({
-        dirFD: parent.id,
-        ...common,
-        flags: O_RDWR,
-        name,
-      }));
-      const { fd, statx } = this.#found(child);
-      return { made: { fd, opened: this.#fd(newFD) }, pending: settled(statx) };
-    }
-    const clientFD = this.#client.nextFd();
-    const clientOpenFD = this.#client.nextFd();
-    const reply = this.#client.send('CreateWrite', () => ({
-      dirFD: parent.id,
-      ...common,
-      flags: O_RDWR,
-      clientFD,
-      clientOpenFD,
-      name,
-      data: NO_DATA,
-    }));
-    const pending = mapped(reply, ({ child }) => child.statx);
-    const fd = this.#fd(clientFD);
-    return { made: { fd, opened: this.#fd(clientOpenFD) }, pending };
-  }
-
-  *#makeDirectory(parent: RemoteFd, { name, ...making }: Making): Op<MadeFile> {
-    const common = commonOf(making);
-    if (!this.pipelines) {
-      const { childDir } = yield* this.#client.call('MkdirAt', () => ({
-        dirFD: parent.id,
-        ...common,
-        name,
-      }));
-      const { fd, statx } = this.#found(childDir);
-      return { made: { fd, opened: undefined }, pending: settled(statx) };
-    }
-    const clientFD = this.#client.nextFd();
-    const reply = this.#client.send('MkdirAs', () => ({
-      dirFD: parent.id,
-      ...common,
-      clientFD,
-      name,
-    }));
-    const pending = mapped(reply, ({ childDir }) => childDir.statx);
-    return { made: { fd: this.#fd(clientFD), opened: undefined }, pending };
-  }
-
-  *#makeSpecial(parent: RemoteFd, { name, ...making }: Making): Op<Inode> {
-    const { mode, uid, gid, rdev, target } = making;
-    if ((mode & S_IFMT) === S_IFLNK) {
-      const values = { uid, gid, name, target };
-      const made = this.#client.call('SymlinkAt', () => ({ dirFD: parent.id, ...values }));
-      return (yield* made).symlink;
-    }
-    const device = { major: devMajor(rdev), minor: devMinor(rdev) };
-    const made = this.#client.call('MknodAt', () => ({
-      dirFD: parent.id,
-      ...commonOf(making),
-      mode,
-      ...device,
-      name,
-    }));
-    return (yield* made).child;
+  make(
+    parent: RemoteFd,
+    making: Making,
+    options: { readonly goesOn: boolean },
+  ): Op<{ made: Made; pending: Pending<Statx> }> {
+    return this.#making.make(parent, making, options);
   }
 
   link(parent: RemoteFd, name: string, target: RemoteFd): Pending<void> {
+    return this.room.send([parent, target], () => this.#link(parent, name, target));
+  }
+
+  #link(parent: RemoteFd, name: string, target: RemoteFd): Pending<void> {
     const reply = this.#client.send('LinkAt', () => ({
       dirFD: parent.id,
       targetFD: target.id,
@@ -386,8 +336,12 @@ export class LisafsRemote implements Remote {
     return done(this.#client.send('FSync', asked, this.#absolute));
   }
 
-  /** The FD it takes is closed as soon as it has been used. */
   syncDirectory(fd: RemoteFd): Pending<void> {
+    return this.room.send([fd], () => this.trySyncDirectory(fd));
+  }
+
+  /** The FD it takes is closed as soon as it has been used. */
+  trySyncDirectory(fd: RemoteFd): Pending<void> {
     const opening = this.#client.send('OpenAt', () => ({ fd: fd.id, flags: O_RDONLY }));
     return followed(opening, ({ openFD }) => {
       const opened = this.#fd(openFD);
@@ -427,6 +381,10 @@ export class LisafsRemote implements Remote {
     if (fd.id !== INVALID_FD) this.#client.closeFd(fd.id);
   }
 
+  giveUpReserve(): number {
+    return this.#making.giveUpReserve();
+  }
+
   release(): Op<void> {
     return this.#client.close();
   }
@@ -436,12 +394,4 @@ export class LisafsRemote implements Remote {
 function textOf(text: string | Uint8Array): string {
   if (typeof text !== 'string') throw linuxerr.EILSEQ;
   return text;
-}
-
-function commonOf({ mode, uid, gid }: Omit<Making, 'name'>): {
-  mode: number;
-  uid: number;
-  gid: number;
-} {
-  return { mode: mode & S_PERMISSIONS, uid, gid };
 }

@@ -16,6 +16,7 @@ import { assertDefined } from '../../lib/assert.ts';
 import { Mutex, type Op } from '../../lib/op.ts';
 import type { P9Client } from '../../p9/client.ts';
 import { NO_ID, SETATTR_GID, SETATTR_MODE, SETATTR_UID } from '../../p9/records.ts';
+import type { FdRoom } from './fd-room.ts';
 import { ASKED, fidOf, statxOf } from './p9-statx.ts';
 import type { P9Walks } from './p9-walks.ts';
 import { failed, started } from './pending.ts';
@@ -42,9 +43,12 @@ export class P9Names {
    */
   readonly #mutex = new Mutex();
 
-  constructor(client: P9Client, walks: P9Walks) {
+  readonly #room: FdRoom;
+
+  constructor(client: P9Client, walks: P9Walks, room: FdRoom) {
     this.#client = client;
     this.#walks = walks;
+    this.#room = room;
   }
 
   make(parent: number, making: Making): Op<MadeFile> {
@@ -57,7 +61,10 @@ export class P9Names {
   }
 
   *#make(parent: number, making: Making): Op<MadeFile> {
-    const opened = yield* this.#create(parent, making);
+    const isRegular = (making.mode & S_IFMT) === S_IFREG;
+    const opened = isRegular
+      ? yield* this.#createRegular(parent, making)
+      : yield* this.#room.ask([], () => this.#create(parent, making));
     try {
       const found = yield* this.#find(parent, making.name);
       return { found: yield* this.#own(found, making), opened };
@@ -67,12 +74,11 @@ export class P9Names {
     }
   }
 
-  *#create(dfid: number, making: Making): Op<RemoteFd | undefined> {
+  *#create(dfid: number, making: Making): Op<undefined> {
     const { name, uid, gid, rdev, target } = making;
     const hasUid = this.#client.supports('ucreate');
     const type = making.mode & S_IFMT;
     const mode = making.mode & S_PERMISSIONS;
-    if (type === S_IFREG) return yield* this.#createRegular(dfid, making);
     if (type === S_IFDIR) {
       const values = { dfid, name, mode, gid };
       if (hasUid) yield* this.#client.call('umkdir', { ...values, uid });
@@ -97,8 +103,11 @@ export class P9Names {
     const flags = version > 0 ? O_RDWR : O_RDWR | O_CREAT | O_EXCL;
     const values = { fid, name, flags, mode: mode & S_PERMISSIONS, gid };
     try {
-      if (this.#client.supports('ucreate')) yield* this.#client.call('ucreate', { ...values, uid });
-      else yield* this.#client.call('lcreate', values);
+      const hasUid = this.#client.supports('ucreate');
+      yield* this.#room.ask([], () => {
+        if (hasUid) return this.#client.call('ucreate', { ...values, uid });
+        return this.#client.call('lcreate', values);
+      });
       return fidOf(fid);
     } catch (error) {
       this.#client.closeFid(fid);

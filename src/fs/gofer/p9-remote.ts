@@ -23,6 +23,7 @@ import { OPEN_TRUNCATE_VERSION } from '../../p9/version.ts';
 import type { MessageName, RMessage, TMessage } from '../../p9/messages.ts';
 import { isDots } from '../shared/local-tree.ts';
 import type { AttributeChange } from '../shared/upstream.ts';
+import { FdRoom } from './fd-room.ts';
 import { P9Locks } from './p9-locks.ts';
 import { P9Names } from './p9-names.ts';
 import { ASKED, direntTypeOf, fidOf, statxOf } from './p9-statx.ts';
@@ -52,7 +53,7 @@ export type NamesOf = (fd: RemoteFd) => readonly string[] | undefined;
 
 export class P9Remote implements Remote {
   readonly root: Found;
-  readonly pipelines = false;
+  readonly room: FdRoom;
   readonly walkAndOpen = undefined;
   readonly locks: P9Locks;
   // What other clients do isn't told.
@@ -73,9 +74,10 @@ export class P9Remote implements Remote {
     this.locks = new P9Locks(client, lockName);
     const { fid, qid, valid, attr } = client.root;
     this.root = { fd: fidOf(fid), statx: statxOf(qid, valid, attr) };
-    this.#walks = new P9Walks(client);
-    this.#names = new P9Names(client, this.#walks);
-    this.#xattrs = new P9Xattrs(client, this.#walks);
+    this.room = new FdRoom(() => client.clunkNow());
+    this.#walks = new P9Walks(client, this.room);
+    this.#names = new P9Names(client, this.#walks, this.room);
+    this.#xattrs = new P9Xattrs(client, this.#walks, this.room);
     // gVisor's servers have no such word.
     this.#takesDatasync = client.version === 0;
   }
@@ -89,7 +91,11 @@ export class P9Remote implements Remote {
     this.#namesOf = namesOf;
   }
 
-  *walk(from: RemoteFd, names: readonly string[]): Op<Walked> {
+  walk(from: RemoteFd, names: readonly string[]): Op<Walked> {
+    return using(from, this.#walk(from, names));
+  }
+
+  *#walk(from: RemoteFd, names: readonly string[]): Op<Walked> {
     const walked = yield* this.#again(() => this.#walks.walk(from.id, names));
     const isLost = walked.found.length === 0 && this.#names.hasMoved;
     // Perhaps it is the directory that isn't where it was.
@@ -99,10 +105,10 @@ export class P9Remote implements Remote {
 
   *walkStat(from: RemoteFd, names: readonly string[]): Op<readonly Statx[]> {
     if (this.#client.supports('multigetattr')) {
-      const { stats } = yield* this.#client.call('multigetattr', {
-        fid: from.id,
-        names: ['', ...names],
-      });
+      const asked = { fid: from.id, names: ['', ...names] };
+      // The server needs descriptors on the way.
+      const ask = (): Op<RMessage<'multigetattr'>> => this.#client.call('multigetattr', asked);
+      const { stats } = yield* this.room.ask([from], ask);
       return stats.map(({ qid, valid, attr }) => statxOf(qid, valid, attr));
     }
     const own = yield* this.stat(from);
@@ -166,7 +172,7 @@ export class P9Remote implements Remote {
     const opened = this.#openedOf(fd);
     const first = this.#send('setattr', () => setattrOf(fd.id, change));
     if (this.#client.version > 0) return done(first);
-    return started(this.#settingAttributes(fd, { first, opened, change }));
+    return started(using(fd, this.#settingAttributes(fd, { first, opened, change })));
   }
 
   *#settingAttributes(fd: RemoteFd, { first, opened, change }: Setting): Op<void> {
@@ -199,7 +205,7 @@ export class P9Remote implements Remote {
     let isWhole = true;
     const fid = yield* this.#walks.clone(fd.id);
     try {
-      yield* this.#client.call('lopen', { fid, flags: O_RDONLY });
+      yield* this.#lopen(fid, O_RDONLY);
       for (let offset = 0n; ;) {
         const from = offset;
         const count = this.transferMax;
@@ -245,7 +251,7 @@ export class P9Remote implements Remote {
     const isApart = truncates && version > 0 && version < OPEN_TRUNCATE_VERSION;
     const fid = yield* this.#walks.clone(fd.id);
     try {
-      yield* this.#client.call('lopen', { fid, flags: isApart ? flags & ~O_TRUNC : flags });
+      yield* this.#lopen(fid, isApart ? flags & ~O_TRUNC : flags);
       if (isApart) yield* this.#client.call('setattr', setattrOf(fid, { size: 0 }));
     } catch (error) {
       this.#client.closeFid(fid);
@@ -256,8 +262,21 @@ export class P9Remote implements Remote {
     return opened;
   }
 
+  #lopen(fid: number, flags: number): Op<unknown> {
+    return this.room.ask([], () => this.#client.call('lopen', { fid, flags }));
+  }
+
   *openAndRead(fd: RemoteFd, flags: number): Op<OpenedAndRead> {
     return { opened: yield* this.open(fd, flags), data: NO_DATA, isWhole: false };
+  }
+
+  /** What is made has no FD before the server has answered. */
+  mayGoOn(): boolean {
+    return false;
+  }
+
+  giveUpReserve(): number {
+    return 0;
   }
 
   *make(parent: RemoteFd, making: Making): Op<{ made: Made; pending: Pending<Statx> }> {
@@ -273,8 +292,10 @@ export class P9Remote implements Remote {
   }
 
   *#link(parent: RemoteFd, name: string, target: RemoteFd): Op<void> {
-    const call = (): Op<unknown> =>
-      this.#client.call('link', { dfid: parent.id, fid: target.id, name });
+    const call = (): Op<unknown> => {
+      const link = { dfid: parent.id, fid: target.id, name };
+      return this.room.ask([], () => this.#client.call('link', link));
+    };
     yield* this.#at(parent, () => this.#at(target, call));
   }
 
@@ -303,11 +324,16 @@ export class P9Remote implements Remote {
 
   /** Of a directory, which is opened for it. */
   syncDirectory(fd: RemoteFd): Pending<void> {
-    return started(this.#again(() => this.#at(fd, () => this.#syncDirectory(fd))));
+    const ask = (): Op<void> => this.room.ask([], () => this.#syncDirectory(fd));
+    return started(this.#again(() => this.#at(fd, ask)));
+  }
+
+  trySyncDirectory(fd: RemoteFd): Pending<void> {
+    return started(this.#again(() => using(fd, this.#syncDirectory(fd))));
   }
 
   *#syncDirectory(fd: RemoteFd): Op<void> {
-    const opened = fidOf(yield* this.#walks.clone(fd.id));
+    const opened = fidOf(yield* this.#walks.tryClone(fd.id));
     try {
       yield* this.#client.call('lopen', { fid: opened.id, flags: O_RDONLY });
       yield* this.#syncing([opened], [this.#sendSync(opened)]);
@@ -386,7 +412,11 @@ export class P9Remote implements Remote {
   }
 
   /** Does it once more if the server has lost sight of the file, and it can be found by name. */
-  *#at<T>(fd: RemoteFd, op: () => Op<T>): Op<T> {
+  #at<T>(fd: RemoteFd, op: () => Op<T>): Op<T> {
+    return using(fd, this.#atSame(fd, op));
+  }
+
+  *#atSame<T>(fd: RemoteFd, op: () => Op<T>): Op<T> {
     try {
       return yield* op();
     } catch (error) {
@@ -412,6 +442,16 @@ interface Setting {
   readonly first: Pending<unknown>;
   readonly opened: RemoteFd | undefined;
   readonly change: AttributeChange;
+}
+
+/** Several requests name it: meanwhile its number must not become another file's. */
+function* using<T>(fd: RemoteFd, op: Op<T>): Op<T> {
+  fd.useCount++;
+  try {
+    return yield* op;
+  } finally {
+    fd.useCount--;
+  }
 }
 
 function isLostError(error: unknown): boolean {

@@ -6,6 +6,7 @@ import type { Op } from '../../lib/op.ts';
 import type { Statx } from '../../lisafs/records.ts';
 import type { P9Client } from '../../p9/client.ts';
 import { type Qid, QTSYMLINK, WALK_NAMES_MAX } from '../../p9/records.ts';
+import { type FdRoom, isNoRoom } from './fd-room.ts';
 import { ASKED, fidOf, statxOf } from './p9-statx.ts';
 import type { Found, Walked } from './remote.ts';
 
@@ -20,13 +21,20 @@ interface Step {
 
 export class P9Walks {
   readonly #client: P9Client;
+  readonly #room: FdRoom;
 
-  constructor(client: P9Client) {
+  constructor(client: P9Client, room: FdRoom) {
     this.#client = client;
+    this.#room = room;
   }
 
   /** Another fid of the same file. */
-  *clone(fid: number): Op<number> {
+  clone(fid: number): Op<number> {
+    return this.#room.ask([], () => this.tryClone(fid));
+  }
+
+  /** The same, for which nothing is given up. */
+  *tryClone(fid: number): Op<number> {
     const newfid = this.#client.newFid();
     try {
       yield* this.#client.call('walk', { fid, newfid, names: [] });
@@ -38,13 +46,14 @@ export class P9Walks {
   }
 
   /** Symlinks end it. Errors: those of the first name, but for ENOENT. */
-  *walk(from: number, names: readonly string[]): Op<Walked> {
+  *walk(root: number, names: readonly string[]): Op<Walked> {
     const found: Found[] = [];
-    let start = from;
+    let start = root;
     try {
       for (let at = 0; at < names.length; at += WALK_NAMES_MAX) {
         const some = names.slice(at, at + WALK_NAMES_MAX);
-        const walked = yield* this.#walkSome(start, some);
+        const from = start;
+        const walked = yield* this.#room.ask([], () => this.#walkSome(from, some));
         found.push(...walked.found);
         if (walked.found.length < some.length) return { found, isMissing: walked.isMissing };
         start = assertDefined(found.at(-1)).fd.id;
@@ -68,6 +77,8 @@ export class P9Walks {
       steps.push(...(yield* ops));
       const found: Found[] = [];
       for (const { error, qid, statx, fid } of steps) {
+        // As far as it came isn't as far as it leads.
+        if (error !== undefined && isNoRoom(error)) throw error;
         if (error !== undefined && error !== linuxerr.ENOENT && found.length === 0) throw error;
         if (qid === undefined || statx === undefined) {
           const isMissing = error === undefined || error === linuxerr.ENOENT;

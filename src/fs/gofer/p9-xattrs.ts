@@ -6,6 +6,7 @@ import { XATTR_REPLACE } from '../../abi/fcntl.ts';
 import type { Op } from '../../lib/op.ts';
 import { decodeUtf8 } from '../../lib/text.ts';
 import type { P9Client } from '../../p9/client.ts';
+import type { FdRoom } from './fd-room.ts';
 import type { P9Walks } from './p9-walks.ts';
 
 const NO_DATA = new Uint8Array(0);
@@ -20,9 +21,12 @@ export class P9Xattrs {
   readonly #client: P9Client;
   readonly #walks: P9Walks;
 
-  constructor(client: P9Client, walks: P9Walks) {
+  readonly #room: FdRoom;
+
+  constructor(client: P9Client, walks: P9Walks, room: FdRoom) {
     this.#client = client;
     this.#walks = walks;
+    this.#room = room;
   }
 
   *get(fid: number, name: string): Op<Uint8Array> {
@@ -42,7 +46,8 @@ export class P9Xattrs {
   *#read(fid: number, name: string): Op<Uint8Array> {
     const newfid = this.#client.newFid();
     try {
-      const { size } = yield* this.#client.call('xattrwalk', { fid, newfid, name });
+      const values = { fid, newfid, name };
+      const { size } = yield* this.#room.ask([], () => this.#client.call('xattrwalk', values));
       const value = new Uint8Array(size);
       let at = 0;
       while (at < size) {

@@ -6,6 +6,7 @@ import type { Op } from '../../lib/op.ts';
 import { CLIENT_FD_MIN, INVALID_FD, type Statx } from '../../lisafs/records.ts';
 import type { RangeLock } from '../../locks/file-locks.ts';
 import type { AttributeChange } from '../shared/upstream.ts';
+import type { FdRoom } from './fd-room.ts';
 
 /** Sessions with a server, counted: in each, numbers stand for other files. */
 export interface Sessions {
@@ -22,6 +23,8 @@ export class RemoteFd {
   #id: number | undefined;
   /** Nobody needs it any more, or there is nothing at the server. */
   isClosed = false;
+  /** Requests that name it, sent or about to be: it isn't given up meanwhile. */
+  useCount = 0;
 
   /** Of the session there is now. */
   constructor(id: number, sessions: Sessions) {
@@ -130,10 +133,10 @@ export interface RemoteStatfs {
 export interface Remote {
   readonly root: Found;
   /**
-   * Names can be made without waiting for the server: fd and attributes are known before. Otherwise
-   * the promise that `make` returns is settled.
+   * May a name be made without waiting for the server? FD and attributes are known before, and the
+   * server keeps room for the FD. Otherwise the answer is to be waited for.
    */
-  readonly pipelines: boolean;
+  mayGoOn(making: Making): boolean;
   /** Bytes of one read or write. */
   readonly transferMax: number;
 
@@ -161,8 +164,15 @@ export interface Remote {
   open(fd: RemoteFd, flags: number): Op<RemoteFd>;
   /** The same, with the first bytes of the file if that takes no more time. */
   openAndRead(fd: RemoteFd, flags: number, bytesMax: number): Op<OpenedAndRead>;
-  /** Sends the request; with `pipelines`, what it makes can be used at once. */
-  make(parent: RemoteFd, making: Making): Op<{ made: Made; pending: Pending<Statx> }>;
+  /**
+   * Sends the request. `goesOn`: its answer isn't waited for, which mayGoOn() has just allowed;
+   * what it makes can be used at once. Otherwise FDs may have other numbers once it is answered.
+   */
+  make(
+    parent: RemoteFd,
+    making: Making,
+    options: { readonly goesOn: boolean },
+  ): Op<{ made: Made; pending: Pending<Statx> }>;
   link(parent: RemoteFd, name: string, target: RemoteFd): Pending<void>;
   unlink(parent: RemoteFd, name: string, flags: number): Pending<void>;
   rename(move: RemoteMove): Pending<void>;
@@ -172,6 +182,8 @@ export interface Remote {
   sync(opened: readonly RemoteFd[]): Pending<void>;
   /** The same of a directory, which needn't be open. Errors: EACCES if it must not be read. */
   syncDirectory(fd: RemoteFd): Pending<void>;
+  /** The same, whose FD nothing is given up for. Errors: EMFILE, ENFILE too. */
+  trySyncDirectory(fd: RemoteFd): Pending<void>;
   allocate(opened: RemoteFd, mode: number, offset: number, length: number): Pending<void>;
 
   getXattr(fd: RemoteFd, name: string): Op<Uint8Array>;
@@ -187,6 +199,10 @@ export interface Remote {
 
   /** Doesn't wait. Nothing to do if it is closed, or went with its session. */
   close(fd: RemoteFd): void;
+  /** Where requests go on that the server has no room for. */
+  readonly room: FdRoom;
+  /** Gives up the room that is kept for what is going to be made. Returns for how many FDs. */
+  giveUpReserve(): number;
   release(): Op<void>;
 }
 

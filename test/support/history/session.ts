@@ -87,7 +87,10 @@ export function* openGofer(
     buffer.fill(0);
   });
   const link = { source: 'ws://gofer/', dev: 1, devices };
-  return sessionOn(yield* mountGofer({ ...mounting, ...link }, options), mounting.clock);
+  // As in any other run.
+  const randomBytes = (count: number): Uint8Array => new Uint8Array(count);
+  const all = { ...mounting, ...link, randomBytes };
+  return sessionOn(yield* mountGofer(all, options), mounting.clock);
 }
 
 /** Ends the task and unmounts. Errors: those of the last commit. */

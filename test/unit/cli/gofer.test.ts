@@ -1,13 +1,20 @@
 // `burrowfs gofer` as a process: what it prints and logs, whom it serves, and how it ends.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { linuxerr } from '../../../src/abi/errno.ts';
-import { O_RDWR } from '../../../src/abi/fcntl.ts';
+import { AT_FDCWD, O_CREAT, O_RDWR } from '../../../src/abi/fcntl.ts';
+import { RealClock } from '../../../src/lib/clock.ts';
 import { encodeUtf8 } from '../../../src/lib/text.ts';
+import { FRAME_SIZE_MAX } from '../../../src/lisafs/frame.ts';
 import { MESSAGES } from '../../../src/lisafs/messages.ts';
 import { NO_ID } from '../../../src/lisafs/records.ts';
+import { protocolsFor } from '../../../src/transport/gofer-url.ts';
+import type { Transport } from '../../../src/transport/transport.ts';
+import { connectWebSocket } from '../../../src/transport/web-socket.ts';
+import { clientOf, endGofers } from '../../support/gofer-kernels.ts';
 import { LisafsClient } from '../../support/lisafs-client.ts';
 import { makeSelfSigned } from '../../support/self-signed.ts';
 import { type Command, useCommand } from './support.ts';
@@ -19,6 +26,19 @@ async function connect(command: Command): Promise<{ client: LisafsClient; root: 
   const client = await LisafsClient.connect(url, { token });
   return { client, root: (await client.mount()).controlFD };
 }
+
+function connectTo(url: string, token: string | undefined): Promise<Transport> {
+  return connectWebSocket(url, {
+    clock: new RealClock(),
+    messageSizeMax: FRAME_SIZE_MAX,
+    timeoutMs: 10_000,
+    protocols: ['lisafs'],
+    extraProtocols: protocolsFor(token),
+    WebSocket,
+  });
+}
+
+afterEach(endGofers);
 
 function create(client: LisafsClient, dirFD: number, name: string, owner = NO_ID) {
   const ids = { uid: owner, gid: owner };
@@ -137,6 +157,33 @@ test('--max-connections and --max-fds', async () => {
     for (;;) await client.call('Walk', { dirFD: root, path: ['a'] });
   };
   await expect(walkMany()).rejects.toBe(linuxerr.EMFILE);
+});
+
+test('a client that takes all open files leaves enough for another', async () => {
+  const command = serve('--max-fds', '64');
+  const { client, root } = await connect(command);
+  const names = Array.from({ length: 100 }, (_, index) => `file-${index}`);
+  for (const name of names) writeFileSync(join(folder(), 'served', name), name);
+  const takeAll = async (): Promise<void> => {
+    for (;;) await client.call('Walk', { dirFD: root, path: ['file-0'] });
+  };
+  await expect(takeAll()).rejects.toBe(linuxerr.EMFILE);
+  const { url, token } = await command.address();
+  const source = { url, connect: () => connectTo(url, token) };
+  const { process } = await clientOf(source, { cache: 'exclusive' });
+  const { sys } = await process();
+  for (const name of names) {
+    const fd = await sys.openat(AT_FDCWD, `/${name}`, O_RDWR, 0);
+    await sys.pwrite(fd, encodeUtf8('FILE'), 0);
+    await sys.close(fd);
+    await sys.close(await sys.openat(AT_FDCWD, `/new-${name}`, O_CREAT | O_RDWR, 0o644));
+  }
+  await sys.sync();
+  for (const name of names) {
+    const text = readFileSync(join(folder(), 'served', name), 'utf8');
+    expect(text).toBe(name.replace('file', 'FILE'));
+    expect(existsSync(join(folder(), 'served', `new-${name}`))).toBe(true);
+  }
 });
 
 test('--log-level', async () => {

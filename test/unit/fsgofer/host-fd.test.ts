@@ -115,6 +115,33 @@ describe('FdBudget', () => {
     expect(budget.fdCount).toBe(0);
   });
 
+  test('who needs one only for a moment has one more than there are, in turn', async () => {
+    const budget = budgetOf(1);
+    const { file } = await openOne(budget);
+    const order: string[] = [];
+    const briefly = (name: string): Promise<void> =>
+      budget.briefly(async (source) => {
+        order.push(`${name} begins`);
+        const number = openSync('/', constants.O_RDONLY);
+        await (await HostFd.open(source, () => Promise.resolve(number))).close();
+        order.push(`${name} ends`);
+        if (name === 'first') throw linuxerr.EIO;
+      });
+    const [first, second] = [briefly('first'), briefly('second')];
+    await expect(first).rejects.toBe(linuxerr.EIO);
+    await second;
+    expect(order).toEqual(['first begins', 'first ends', 'second begins', 'second ends']);
+    expect(budget.fdCount).toBe(1);
+    await file.close();
+    await briefly('third');
+    expect(budget.fdCount).toBe(0);
+  });
+
+  test('as many are taken as there are', () => {
+    const budget = budgetOf(2);
+    expect([budget.takeUpTo(5), budget.fdCount]).toEqual([2, 2]);
+  });
+
   test('what could not be opened does not count', async () => {
     const budget = budgetOf(1);
     const openIt = (): Promise<number> => Promise.reject(linuxerr.ENOENT);

@@ -1,14 +1,18 @@
 // Descriptors of the host that a lisafs client holds: how many there may be, and that none is left
 // when its client has gone, or didn't wait for it.
 
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { O_RDONLY, O_RDWR } from '../../../src/abi/fcntl.ts';
+import { STATX_SIZE } from '../../../src/abi/stat.ts';
 import { HostExport } from '../../../src/fsgofer/host-export.ts';
 import { type Interruption, type Op, runAsync } from '../../../src/lib/op.ts';
+import { CLIENT_FD_MIN } from '../../../src/lisafs/records.ts';
 import { OWNER, untilClosed, useServedTree } from './served-support.ts';
 import { clock, openPathsIn, useTree, WAYS } from './support.ts';
+
+const NOW = { sec: 0, nsec: 0 };
 
 const openCount = (): number => readdirSync('/proc/self/fd').length;
 
@@ -57,13 +61,68 @@ describe('budgets', () => {
 
   test('that of all is ENFILE, and a walk that fails leaves nothing', async () => {
     mkdirSync(tree().in('a', 'b', 'c', 'd', 'e'), { recursive: true });
-    const { connect, hostExport } = await serve({ fdsMax: 7, clientFdsMax: 100 });
+    const { connect, hostExport } = await serve({ fdsMax: 8, clientFdsMax: 100 });
     const [one, two] = [await connect(), await connect()];
     expect(hostExport.fdCount).toBe(3);
-    await expect(one.walk('a', 'b', 'c', 'd', 'e')).rejects.toBe(linuxerr.ENFILE);
+    await expect(one.walk('a', 'b', 'c', 'd', 'e')).rejects.toBe(linuxerr.EMFILE);
     await untilClosed(hostExport, 3);
-    await two.walk('a', 'b', 'c', 'd');
-    expect(hostExport.fdCount).toBe(7);
+    await one.walk('a', 'b');
+    await two.walk('a');
+    for (const greedy of [one, two]) {
+      await expect(greedy.walk('a')).rejects.toBe(linuxerr.EMFILE);
+    }
+    await connect();
+    const last = await connect();
+    expect(hostExport.fdCount).toBe(8);
+    await expect(connect()).rejects.toBe(linuxerr.ENFILE);
+    await last.leave();
+    await untilClosed(hostExport, 7);
+    await connect();
+  });
+
+  test('what was reserved for a client is there for what it makes', async () => {
+    fill(1);
+    const limits = { fdsMax: 20, clientFdsMax: 10 };
+    const { connect, hostExport } = await serve(limits, (served) => ({ reserve: served.reserve }));
+    const one = await connect({ hasSession: true });
+    expect(await one.call('Reserve', { total: 4 })).toEqual({ total: 4 });
+    const takeAll = async (): Promise<void> => {
+      for (;;) await one.fd('file-0');
+    };
+    await expect(takeAll()).rejects.toBe(linuxerr.EMFILE);
+    const file = { dirFD: one.rootFD, ...OWNER, mode: 0o644, flags: O_RDWR };
+    for (const [index, name] of ['a', 'b'].entries()) {
+      const clientFD = CLIENT_FD_MIN + 2 * index;
+      const ids = { clientFD, clientOpenFD: clientFD + 1 };
+      await one.call('CreateWrite', { ...file, ...ids, name, data: new Uint8Array(0) });
+    }
+    await expect(one.create('c')).rejects.toBe(linuxerr.EMFILE);
+    expect(hostExport.fdCount).toBe(1 + 10);
+    // Its size can be changed all the same.
+    const size = { mask: STATX_SIZE, mode: 0, uid: 0, gid: 0, size: 5, atime: NOW, mtime: NOW };
+    await one.call('SetStat', { fd: CLIENT_FD_MIN, ...size });
+    expect(readFileSync(tree().in('a'))).toHaveLength(5);
+    // When a close is answered there is room.
+    await one.call('Close', { fds: [CLIENT_FD_MIN, CLIENT_FD_MIN + 1] });
+    expect(hostExport.fdCount).toBe(1 + 8);
+    await one.leave();
+    await untilClosed(hostExport, 1);
+  });
+
+  test('clients that take all they get leave something for the next one', async () => {
+    fill(1);
+    const { connect, hostExport } = await serve({ fdsMax: 65, clientFdsMax: 32 });
+    const counts: number[] = [];
+    for (let count = 0; count < 4; count++) {
+      const before = hostExport.fdCount;
+      const greedy = await connect();
+      const takeAll = async (): Promise<void> => {
+        for (;;) await greedy.fd('file-0');
+      };
+      await expect(takeAll()).rejects.toBe(linuxerr.EMFILE);
+      counts.push(hostExport.fdCount - before);
+    }
+    expect(counts).toEqual([32, 16, 8, 4]);
   });
 });
 

@@ -97,7 +97,10 @@ type Rules = Partial<HostExportOptions> & Pick<ServerOptions, 'isReadOnly'>;
  */
 export function useServedTree(): {
   tree: ReturnType<typeof useTree>;
-  serve: (rules?: Rules, server?: Partial<ServerOptions>) => Promise<ServedTree>;
+  serve: (
+    rules?: Rules,
+    server?: (hostExport: HostExport) => Partial<ServerOptions>,
+  ) => Promise<ServedTree>;
   start: (rules?: Rules) => Promise<HostClient>;
 } {
   const ends: (() => Promise<void>)[] = [];
@@ -109,7 +112,7 @@ export function useServedTree(): {
 
   async function serve(
     rules: Rules = {},
-    options: Partial<ServerOptions> = {},
+    optionsFor: (hostExport: HostExport) => Partial<ServerOptions> = () => ({}),
   ): Promise<ServedTree> {
     const limits = { fdsMax: 1000, clientFdsMax: 500 };
     const hostExport = await HostExport.open(tree().root, {
@@ -127,7 +130,7 @@ export function useServedTree(): {
       clock: fakeClock,
       randomBytes: (size) => new Uint8Array(size).fill(++count),
       onError: (error) => errors.push(error),
-      ...options,
+      ...optionsFor(hostExport),
     });
     ends.push(async () => {
       server.stop();
