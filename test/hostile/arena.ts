@@ -82,11 +82,11 @@ export class RunningServer implements P9Target {
     return readdirSync(`/proc/${this.#pid}/fd`).length;
   }
 
-  /** Clients that the host has a connection of, and the server has not ended. Linux: proc(5). */
+  /** Connections that the server has not ended, whether their clients have or not. proc(5). */
   get linkCount(): number {
     const ports = [this.port, this.p9Port].map((port) => port.toString(16).padStart(4, '0'));
-    const established = new RegExp(`^ *\\d+: [0-9a-f]{8}:(?:${ports.join('|')}) \\S+ 01 `, 'gim');
-    return readFileSync(`/proc/${this.#pid}/net/tcp`, 'utf8').match(established)?.length ?? 0;
+    const held = new RegExp(`^ *\\d+: [0-9a-f]{8}:(?:${ports.join('|')}) \\S+ 0[18] `, 'gim');
+    return readFileSync(`/proc/${this.#pid}/net/tcp`, 'utf8').match(held)?.length ?? 0;
   }
 
   /** Bytes of memory: VmRSS, or VmHWM since forgetPeak(). */
@@ -150,6 +150,7 @@ export class Arena {
     symlinkSync('../outside', this.in('away'));
     execFileSync('mkfifo', [this.in('fifo')]);
     if (!this.#servers.has(kind)) await this.#start(kind);
+    await until(() => this.server.linkCount === 0, 'those before have given their places back');
     this.server.forgetPeak();
   }
 
