@@ -88,6 +88,7 @@ async function openServers(
 ): Promise<Pick<Running, 'server' | 'metrics'>> {
   const { directory, host, port, auth, isReadOnly, origins, idRanges } = options;
   const { connectionsMax, fdsMax, metricsPort, p9Address } = options;
+  const { handshakeTimeoutMs, sendTimeoutMs } = options;
   const tls = await readTlsFiles(options);
   const counts = metricsPort === undefined ? undefined : new GoferMetrics();
   const listened = { directory, host, port, auth, isReadOnly, origins, idRanges };
@@ -100,6 +101,8 @@ async function openServers(
       ...(tls !== undefined && { tls }),
       ...(connectionsMax !== undefined && { connectionsMax }),
       ...(fdsMax !== undefined && { fdsMax }),
+      ...(handshakeTimeoutMs !== undefined && { handshakeTimeoutMs }),
+      ...(sendTimeoutMs !== undefined && { sendTimeoutMs }),
       ...(counts !== undefined && { metrics: counts }),
       ...(p9Address !== undefined && { p9Address }),
       ...(redis !== undefined && { shared: redis }),

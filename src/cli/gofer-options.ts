@@ -27,6 +27,9 @@ const FDS_MAX = 1 << 20;
 /** A root, what is walked to and what is opened. */
 const FDS_MIN = 8;
 
+/** An hour. */
+const TIMEOUT_MAX_S = 3600;
+
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 
 const REDIS_PREFIX = /^[\w.:-]{1,100}$/;
@@ -43,6 +46,8 @@ export interface GoferOptions {
   readonly idRanges: readonly IdRange[];
   readonly connectionsMax: number | undefined;
   readonly fdsMax: number | undefined;
+  readonly handshakeTimeoutMs: number | undefined;
+  readonly sendTimeoutMs: number | undefined;
   readonly logLevel: LogLevel;
   readonly metricsPort: number | undefined;
   /** Undefined: only WebSockets. */
@@ -97,6 +102,12 @@ class Values {
       throw wrongValue(`--${name}`, text, `it is a number from ${min} to ${max}`);
     }
     return number;
+  }
+
+  /** Of an option in seconds. Errors: UsageError. */
+  milliseconds(name: OptionName): number | undefined {
+    const seconds = this.number(name, 1, TIMEOUT_MAX_S);
+    return seconds === undefined ? undefined : seconds * 1000;
   }
 }
 
@@ -168,6 +179,8 @@ function goferOptions(directory: string, values: Values): GoferOptions {
     idRanges: idRangesOf(values.texts('uid-map')),
     connectionsMax: values.number('max-connections', 1, CONNECTIONS_MAX),
     fdsMax: values.number('max-fds', FDS_MIN, FDS_MAX),
+    handshakeTimeoutMs: values.milliseconds('handshake-timeout'),
+    sendTimeoutMs: values.milliseconds('send-timeout'),
     logLevel: logLevelOf(values.text('log-level') ?? DEFAULT_LOG_LEVEL),
     metricsPort: values.number('metrics-port', 0, PORT_MAX),
     p9Address: p9AddressOf(values),

@@ -1,6 +1,11 @@
 // The options of `burrowfs gofer`, in the order in which --help has them.
 
-import { CONNECTIONS_MAX, FDS_MAX } from '../gofer-server/gofer-server.ts';
+import {
+  CONNECTIONS_MAX,
+  FDS_MAX,
+  HANDSHAKE_TIMEOUT_MS,
+  SEND_TIMEOUT_MS,
+} from '../gofer-server/gofer-server.ts';
 
 interface OptionRow {
   /** How --help calls its value; none: it has no value. */
@@ -65,6 +70,16 @@ export const OPTIONS = {
   },
   'max-connections': { value: 'N', help: [`connections at a time (${CONNECTIONS_MAX})`] },
   'max-fds': { value: 'N', help: [`open files of all clients; one has at most half (${FDS_MAX})`] },
+  'handshake-timeout': {
+    value: 'S',
+    help: [`seconds until a client has to be let in (${HANDSHAKE_TIMEOUT_MS / 1000})`],
+  },
+  'send-timeout': {
+    value: 'S',
+    help: [
+      `seconds that a client may take nothing of what is sent to it (${SEND_TIMEOUT_MS / 1000})`,
+    ],
+  },
   redis: {
     value: 'URL',
     help: [

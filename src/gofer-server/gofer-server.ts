@@ -11,6 +11,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { HostExport } from '../fsgofer/host-export.ts';
 import type { HostCalls } from '../fsgofer/host-calls.ts';
@@ -23,7 +24,7 @@ import { Server as P9Server } from '../p9/server.ts';
 import { P9_PROTOCOL } from '../p9/version.ts';
 import type { Fanout } from '../served/fanout.ts';
 import { ServedTree } from '../served/served-tree.ts';
-import { CLOSE_TOKEN_REFUSED, type Transport } from '../transport/transport.ts';
+import { CLOSE_TIMED_OUT, CLOSE_TOKEN_REFUSED, type Transport } from '../transport/transport.ts';
 import { acceptWebSocket, serverOptions } from '../transport/web-socket-server.ts';
 import { Connection } from './connection.ts';
 import { Gate } from './gate.ts';
@@ -35,10 +36,16 @@ import { MeteredTransport } from './metered-transport.ts';
 import type { GaugeSource, GoferMetrics } from './metrics.ts';
 import { P9Listener } from './p9-listener.ts';
 import { type Refusal, refuseUpgrade } from './refusal.ts';
+import { onSendTimeout } from './send-timeout.ts';
 import { type Auth, offeredProtocols } from './token.ts';
+import { whenClosed } from './when-closed.ts';
 
 export const CONNECTIONS_MAX = 64;
 export const FDS_MAX = 4096;
+/** How long a client may take until it is let in; by 9P over TCP, until its session begins. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** How long a client may take nothing of what is sent to it. */
+export const SEND_TIMEOUT_MS = 60_000;
 /** How long clients have to write back when the server stops. */
 export const DRAIN_GRACE_MS = 10_000;
 /** Whoever asks for nothing for so long meanwhile has nothing to write back. */
@@ -73,6 +80,8 @@ export interface GoferServerOptions {
   readonly connectionsMax?: number;
   /** Descriptors of the host; no client has more of them than are left for all others. */
   readonly fdsMax?: number;
+  readonly handshakeTimeoutMs?: number;
+  readonly sendTimeoutMs?: number;
   readonly clock: Clock;
   readonly log: GoferLog;
   readonly metrics?: GoferMetrics;
@@ -144,7 +153,7 @@ export class GoferServer implements GaugeSource {
     ]);
     this.#accepting = this.#webSockets(FRAME_SIZE_MAX);
     this.#refusing = this.#webSockets(REFUSED_PAYLOAD_MAX);
-    this.#http = createHttpServer(tls);
+    this.#http = createHttpServer(tls, options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS);
     this.#http.maxConnections = this.#connectionsMax + HANDSHAKES_MAX;
     this.#http.on('connection', (socket) => {
       this.#onSocket(socket);
@@ -190,7 +199,8 @@ export class GoferServer implements GaugeSource {
     const bootVerifier = await readBootVerifier();
     const { reserve } = hostExport;
     const lisafs = new LisafsServer({ ...serverOptions, bootVerifier, reserve });
-    const p9 = new P9Server(serverOptions);
+    const { handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS } = options;
+    const p9 = new P9Server({ ...serverOptions, handshakeTimeoutMs });
     try {
       const server = new GoferServer({ options, hostExport, tree, lisafs, p9 });
       await server.#listen();
@@ -213,7 +223,8 @@ export class GoferServer implements GaugeSource {
         address,
         clock,
         takePlace: (from) => this.#takePlaceOf({ address: from, origin: undefined }),
-        serve: (transport, from) => {
+        serve: (transport, socket, from) => {
+          this.#limitSending(transport, socket);
           this.#p9.accept(this.#metered(transport, { address: from, origin: undefined }));
         },
       });
@@ -297,7 +308,7 @@ export class GoferServer implements GaugeSource {
     }
     this.#accepting.handleUpgrade(request, socket, head, (webSocket) => {
       this.#limits.letIn(request.socket);
-      this.#serve(webSocket, peerOf(request));
+      this.#serve(webSocket, request);
     });
   }
 
@@ -366,12 +377,23 @@ export class GoferServer implements GaugeSource {
     metrics?.onRefuse(reason);
   }
 
-  #serve(webSocket: WebSocket, peer: Peer): void {
+  #serve(webSocket: WebSocket, request: IncomingMessage): void {
     const { clock } = this.#options;
     this.#alive.add(webSocket);
     webSocket.on('pong', () => this.#alive.add(webSocket));
     const transport = acceptWebSocket(webSocket, { clock, messageSizeMax: FRAME_SIZE_MAX });
-    this.#protocols.get(webSocket.protocol)?.(this.#metered(transport, peer));
+    this.#limitSending(transport, request.socket);
+    this.#protocols.get(webSocket.protocol)?.(this.#metered(transport, peerOf(request)));
+  }
+
+  /** What nobody takes is not kept for ever. */
+  #limitSending(transport: Transport, socket: Socket): void {
+    onSendTimeout(socket, this.#options.sendTimeoutMs ?? SEND_TIMEOUT_MS, () => {
+      transport.close(CLOSE_TIMED_OUT, 'nothing that was sent was taken in time');
+      // Whoever takes nothing is not told either; nor does the host keep what is for it.
+      if (socket instanceof TLSSocket) socket.destroy();
+      else socket.resetAndDestroy();
+    });
   }
 
   #metered(transport: Transport, peer: Peer): Transport {
@@ -383,7 +405,9 @@ export class GoferServer implements GaugeSource {
   #pingLater(): void {
     this.#cancelPing = this.#options.clock.setTimer(PING_INTERVAL_MS, () => {
       for (const webSocket of this.#accepting.clients) {
-        if (this.#alive.delete(webSocket)) webSocket.ping();
+        // Behind what is not taken no ping gets through, nor an answer that isn't read here.
+        if (webSocket.isPaused || webSocket.bufferedAmount > 0) this.#alive.add(webSocket);
+        else if (this.#alive.delete(webSocket)) webSocket.ping();
         else webSocket.terminate();
       }
       this.#pingLater();
@@ -419,7 +443,7 @@ export class GoferServer implements GaugeSource {
   /** Close frames are on their way; whoever doesn't answer is cut off. */
   async #closeSockets(): Promise<void> {
     const { clock } = this.#options;
-    const open = [...this.#accepting.clients].map((webSocket) => once(webSocket, 'close'));
+    const open = [...this.#accepting.clients].map(whenClosed);
     let cancel = (): void => undefined;
     const timeUp = new Promise<void>((resolve) => {
       cancel = clock.setTimer(CLOSE_WAIT_MS, resolve);

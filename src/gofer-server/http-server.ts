@@ -18,22 +18,21 @@ export interface TlsFiles {
   readonly key: string;
 }
 
-/** How long a client may take for the headers of its request, and for all of it. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 15_000;
-/** How often that is looked at. */
+/** How long a client may take for the rest of its request, once its headers are there. */
+const BODY_TIMEOUT_MS = 5000;
+/** How often that is looked at, at least. */
 const TIMEOUT_CHECK_MS = 2000;
 const KEEP_ALIVE_TIMEOUT_MS = 5000;
 /** Bytes of all headers: a token has 1 KiB. */
 const HEADERS_SIZE_MAX = 16 << 10;
 
-const LIMITS: ServerOptions = {
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  requestTimeout: REQUEST_TIMEOUT_MS,
-  connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+const limits = (timeoutMs: number): ServerOptions => ({
+  headersTimeout: timeoutMs,
+  requestTimeout: timeoutMs + BODY_TIMEOUT_MS,
+  connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, timeoutMs),
   keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
   maxHeaderSize: HEADERS_SIZE_MAX,
-};
+});
 
 const ABOUT = `This is a gofer of Burrow (burrowfs): it serves a folder of this machine to programs
 in a page. It is no website.
@@ -42,10 +41,13 @@ To connect, give the address that "burrowfs gofer" printed, with its token, to w
 burrowfs. It opens a WebSocket here, with the subprotocol lisafs, or 9p2000.L.
 `;
 
-/** Errors: Error of TLS for a certificate or a key that is none. */
-export function createHttpServer(tls: TlsFiles | undefined): Server {
-  if (tls === undefined) return createServer(LIMITS, answer);
-  const options = { ...LIMITS, ...tls, handshakeTimeout: HEADERS_TIMEOUT_MS };
+/**
+ * A client may take `timeoutMs` for TLS, and again for its headers. Errors: Error of TLS for a
+ * certificate or a key that is none.
+ */
+export function createHttpServer(tls: TlsFiles | undefined, timeoutMs: number): Server {
+  if (tls === undefined) return createServer(limits(timeoutMs), answer);
+  const options = { ...limits(timeoutMs), ...tls, handshakeTimeout: timeoutMs };
   return createTlsServer(options, answer);
 }
 

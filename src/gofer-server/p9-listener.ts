@@ -4,7 +4,6 @@
 // A page can't speak 9P here: whatever a browser sends begins with a method of HTTP, which as a
 // size is more than any message has.
 
-import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import { MSIZE_MAX } from '../p9/frame.ts';
@@ -13,6 +12,7 @@ import { StreamTransport } from '../transport/stream.ts';
 import type { Transport } from '../transport/transport.ts';
 import { listen, type ListenAddress } from './listen.ts';
 import type { Refusal } from './refusal.ts';
+import { whenClosed } from './when-closed.ts';
 
 /** A connection that says nothing for so long is asked whether it is there still. */
 const KEEP_ALIVE_MS = 60_000;
@@ -22,7 +22,7 @@ export interface P9ListenerOptions {
   readonly clock: Clock;
   /** A place for a connection: what gives it back, or why there is none. */
   readonly takePlace: (address: string) => (() => void) | Refusal;
-  readonly serve: (transport: Transport, address: string) => void;
+  readonly serve: (transport: Transport, socket: Socket, address: string) => void;
 }
 
 export class P9Listener {
@@ -69,7 +69,7 @@ export class P9Listener {
     });
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     const options = { clock, protocol: P9_PROTOCOL, messageSizeMax: MSIZE_MAX };
-    serve(new StreamTransport(socket, options), address);
+    serve(new StreamTransport(socket, options), socket, address);
   }
 
   /** Takes no more connections. */
@@ -79,7 +79,7 @@ export class P9Listener {
 
   /** All have ended, or are cut off by now. */
   async closed(timeUp: Promise<void>): Promise<void> {
-    const open = [...this.#sockets].map((socket) => once(socket, 'close'));
+    const open = [...this.#sockets].map(whenClosed);
     await Promise.race([Promise.all(open), timeUp]);
     for (const socket of this.#sockets) socket.destroy();
   }

@@ -8,7 +8,8 @@ import { LinuxError, linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE } from '../abi/fcntl.ts';
 import { S_IFMT } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
-import { checkName, checkThere, usingToRead } from '../served/locked.ts';
+import { checkName, checkThere } from '../served/locked.ts';
+import { linkLocked } from '../served/names.ts';
 import type { Creation, OpenedFile, PinnedFile } from '../served/served-file.ts';
 import { PromisedFD } from './promised-fd.ts';
 import { type Inode, INVALID_FD } from './records.ts';
@@ -217,16 +218,9 @@ export const CREATE_HANDLERS: Handlers<Names> = {
     const directory = (): Op<ControlFD> => request.directory(dirFD);
     const [target] = yield* request.both(find, directory, [targetFD, dirFD]);
     if (target.isDirectory) throw linuxerr.EPERM;
-    const link = yield* creatingOne(request, common, ({ file, node }) => {
-      // The host has made a directory of what was a file.
-      if (node.isAtOrBeneath(target.node)) throw linuxerr.EINVAL;
-      return usingToRead(target, function* () {
-        checkThere(target.node);
-        const pinned = yield* file.link(target.file, common.name);
-        request.scope.tree.attributesChanged(target);
-        return pinned;
-      });
-    });
-    return { link };
+    const { tree } = request.scope;
+    const make = (directory: ControlFD): Op<PinnedFile> =>
+      linkLocked(tree, target, directory, common.name);
+    return { link: yield* creatingOne(request, common, make) };
   },
 };

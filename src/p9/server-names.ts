@@ -6,8 +6,8 @@ import { AT_REMOVEDIR } from '../abi/fcntl.ts';
 import { S_IFMT, S_PERMISSIONS } from '../abi/stat.ts';
 import type { Op } from '../lib/op.ts';
 import { fileKeyOf } from '../served/file-index.ts';
-import { checkName, checkThere, usingToRead } from '../served/locked.ts';
-import { renameLocked, unlinkLocked } from '../served/names.ts';
+import { checkName, checkThere } from '../served/locked.ts';
+import { linkLocked, renameLocked, unlinkLocked } from '../served/names.ts';
 import type { PinnedFile } from '../served/served-file.ts';
 import type { RMessage, TMessage } from './messages.ts';
 import { qidOf } from './server-attributes.ts';
@@ -67,16 +67,9 @@ function mkdir(request: Request, values: TMessage<'mkdir'>, uid?: number) {
 
 function* link(request: Request, target: HeldFile, place: Place): Op<void> {
   if (target.isDirectory) throw linuxerr.EPERM;
-  yield* making(request, place, ({ node, file }) => {
-    // The host has made a directory of what was a file.
-    if (node.isAtOrBeneath(target.node)) throw linuxerr.EINVAL;
-    return usingToRead(target, function* () {
-      checkThere(target.node);
-      const pinned = yield* file.link(target.file, place.name);
-      request.tree.attributesChanged(target);
-      return pinned;
-    });
-  });
+  yield* making(request, place, (directory) =>
+    linkLocked(request.tree, target, directory, place.name),
+  );
 }
 
 /**

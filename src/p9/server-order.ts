@@ -3,6 +3,7 @@
 
 import { HEADER_SIZE } from './frame.ts';
 import type { MessageName } from './messages.ts';
+import { LOCK_FLAGS_BLOCK, LOCK_TYPE_UNLCK } from './records.ts';
 import type { Values } from './server-handlers.ts';
 
 /** They leave their fid as it is: those of one fid may be under way together. */
@@ -53,6 +54,8 @@ export class Place {
   readonly #shared: readonly number[];
   readonly #alone: readonly number[];
   readonly isAside: boolean;
+  /** It may wait as long as others like. */
+  readonly isParked: boolean;
 
   constructor(name: MessageName, values: Values) {
     const named = numbersOf(values, FID_FIELDS);
@@ -60,6 +63,7 @@ export class Place {
     this.#shared = SHARING.has(name) ? named : [];
     this.#alone = SHARING.has(name) ? made : [...named, ...made];
     this.isAside = ASIDE.has(name);
+    this.isParked = name === 'lock' && mayWait(values);
   }
 
   /** Must one that came later wait for it? */
@@ -69,6 +73,11 @@ export class Place {
       later.#alone.includes(fid) || later.#shared.includes(fid);
     return this.#alone.some(touches) || this.#shared.some((fid) => later.#alone.includes(fid));
   }
+}
+
+function mayWait(values: Values): boolean {
+  const { type, flags } = values as unknown as { readonly type: number; readonly flags: number };
+  return type !== LOCK_TYPE_UNLCK && (flags & LOCK_FLAGS_BLOCK) !== 0;
 }
 
 /** Bytes that a request and its reply take, about: the reply is made of what was read. */

@@ -24,6 +24,8 @@ export interface Outlet {
   /** The client reads more slowly than it asks. */
   readonly isCongested: boolean;
   drained(): Promise<void>;
+  /** Reads requests on, or no more: `isFull` may have changed. */
+  pace(): void;
   /** The client doesn't keep to the rules. */
   refuse(reason: string): void;
 }
@@ -37,14 +39,18 @@ export interface SessionOptions {
   readonly inFlightMax: number;
   /** Bytes of requests under way, and of their replies. */
   readonly inFlightBytesMax: number;
-  /** Bytes of requests that wait until there is room for them. */
+  /** Bytes of requests that wait until there is room for them: more make it full. */
   readonly waitingBytesMax: number;
+  /** Bytes of requests that wait for others' locks. */
+  readonly parkedBytesMax: number;
   /** An error that nobody expects. */
   readonly onError: (error: unknown) => void;
 }
 
 /** Of a request that waits, beside its bytes. */
 const WAITING_BYTES = 256;
+/** The same of one that is begun, and waits for a lock. */
+const PARKED_BYTES = 4096;
 
 /** A request that is to be handled. */
 class Task implements Interruption {
@@ -67,8 +73,10 @@ class Task implements Interruption {
     this.name = name;
     this.values = values;
     this.size = WAITING_BYTES + body.length;
-    this.cost = costOf(name, values, body.length, session.scope.msize);
     this.place = new Place(name, values);
+    this.cost = this.place.isParked
+      ? PARKED_BYTES + body.length
+      : costOf(name, values, body.length, session.scope.msize);
     this.startMs = session.clock.monotonicMs();
   }
 
@@ -108,8 +116,12 @@ export class Session {
   readonly #flushing = new Map<number, Task>();
   /** Answered, with a reply that isn't on its way yet. */
   #undrained = 0;
+  /** Under way, but for what waits for a lock. */
+  #inFlightCount = 0;
   #inFlightBytes = 0;
   #waitingBytes = 0;
+  /** Of locks that are waited for, begun or not. */
+  #parkedBytes = 0;
   #isEnded = false;
   #onIdle: (() => void)[] = [];
 
@@ -124,6 +136,11 @@ export class Session {
 
   get isBusy(): boolean {
     return this.#running.size + this.#waiting.size + this.#undrained > 0;
+  }
+
+  /** No more is to be received until less waits. */
+  get isFull(): boolean {
+    return this.#waitingBytes > this.#options.waitingBytesMax;
   }
 
   /** Answers a request, at once or when it is done. */
@@ -154,23 +171,33 @@ export class Session {
     return assertDefined(T).decode(body);
   }
 
+  /** Errors: ENOLCK. */
   #take(task: Task): void {
+    if (task.place.isParked) this.#park(task);
     if (this.#waiting.size === 0 && this.#hasRoom(task)) {
       this.#start(task);
       return;
     }
-    if (this.#waitingBytes + task.size > this.#options.waitingBytesMax) {
-      this.#options.outlet.refuse('more requests at a time than there is memory for');
-      return;
-    }
     this.#waiting.set(task.tag, task);
     this.#waitingBytes += task.size;
+    this.#options.outlet.pace();
   }
 
-  /** One that is larger than all the room there is has it alone. */
-  #hasRoom({ cost }: Task): boolean {
+  /** Errors: ENOLCK. */
+  #park({ cost }: Task): void {
+    const bytes = this.#parkedBytes + cost;
+    if (bytes > this.#options.parkedBytesMax) throw linuxerr.ENOLCK;
+    this.#parkedBytes = bytes;
+  }
+
+  /**
+   * One that is larger than all the room there is has it alone. What waits for a lock takes none:
+   * whoever has the lock could not give it up otherwise.
+   */
+  #hasRoom({ cost, place }: Task): boolean {
+    if (place.isParked) return true;
     const { inFlightMax, inFlightBytesMax } = this.#options;
-    const count = this.#running.size + this.#undrained;
+    const count = this.#inFlightCount + this.#undrained;
     return count === 0 || (count < inFlightMax && this.#inFlightBytes + cost <= inFlightBytesMax);
   }
 
@@ -185,19 +212,32 @@ export class Session {
   #stopWaiting({ tag, size }: Task): void {
     this.#waiting.delete(tag);
     this.#waitingBytes -= size;
+    this.#options.outlet.pace();
+  }
+
+  /** It is not done. */
+  #drop(task: Task): void {
+    this.#stopWaiting(task);
+    if (task.place.isParked) this.#parkedBytes -= task.cost;
   }
 
   #start(task: Task): void {
     const before = [...this.#running.values()].filter(({ place }) => place.isBefore(task.place));
     this.#running.set(task.tag, task);
-    this.#inFlightBytes += task.cost;
+    if (!task.place.isParked) {
+      this.#inFlightCount++;
+      this.#inFlightBytes += task.cost;
+    }
     this.#run(task, before).catch(this.#options.onError);
   }
 
   async #run(task: Task, before: readonly Task[]): Promise<void> {
     const { outlet } = this.#options;
+    const { isParked } = task.place;
     const result = await this.#handle(task, before);
     this.#running.delete(task.tag);
+    if (isParked) this.#parkedBytes -= task.cost;
+    else this.#inFlightCount--;
     // Those behind it begin before its memory is another's.
     task.end();
     const isLost = task.isCancelled && result === linuxerr.EINTR;
@@ -208,7 +248,7 @@ export class Session {
       await outlet.drained();
       this.#undrained--;
     }
-    this.#inFlightBytes -= task.cost;
+    if (!isParked) this.#inFlightBytes -= task.cost;
     this.#startWaiting();
     if (this.isBusy) return;
     for (const tell of this.#onIdle.splice(0)) tell();
@@ -279,7 +319,7 @@ export class Session {
 
   #flush(tag: number, oldTag: number): void {
     const waiting = this.#waiting.get(oldTag);
-    if (waiting !== undefined) this.#stopWaiting(waiting);
+    if (waiting !== undefined) this.#drop(waiting);
     const task = this.#running.get(oldTag) ?? this.#flushing.get(oldTag);
     if (task === undefined) {
       this.#answerFlush(tag);
@@ -308,7 +348,7 @@ export class Session {
    */
   async end(): Promise<void> {
     this.#isEnded = true;
-    for (const task of [...this.#waiting.values()]) this.#stopWaiting(task);
+    for (const task of [...this.#waiting.values()]) this.#drop(task);
     for (const task of this.#running.values()) task.cancel();
     await this.whenIdle();
     const { fids, locks } = this.#options.scope;

@@ -13,9 +13,9 @@ import type { ServerObserver } from '../served/server-observer.ts';
 import {
   BUFFERED_BYTES_MAX,
   CLOSE_NORMAL,
+  CLOSE_TIMED_OUT,
   type Receiver,
   type Transport,
-  whenDrained,
 } from '../transport/transport.ts';
 import { decodeFrame, encodeError, encodeR, type Frame, MSIZE_MAX } from './frame.ts';
 import { MESSAGES, type TMessage } from './messages.ts';
@@ -44,8 +44,14 @@ export interface ServerOptions {
   readonly inFlightMax?: number;
   /** Bytes of these, and of their replies. */
   readonly inFlightBytesMax?: number;
-  /** Bytes of a client's requests that wait: one that sends more is refused. */
+  /** Bytes of a client's requests that wait: from there on no more are read. */
   readonly waitingBytesMax?: number;
+  /** Bytes of a client's locks that are waited for: ENOLCK for one more. */
+  readonly parkedBytesMax?: number;
+  /** Most answers of a client that wait to be read, if they aren't few bytes. */
+  readonly unreadMax?: number;
+  /** How long a link may have no session. */
+  readonly handshakeTimeoutMs?: number;
   /** Bytes of extended attributes that a client's fids hold. */
   readonly xattrBytesMax?: number;
   /** Errors that nobody expects. */
@@ -57,15 +63,16 @@ export interface ServerOptions {
 const FIDS_MAX = 10_000;
 const IN_FLIGHT_MAX = 64;
 const IN_FLIGHT_BYTES_MAX = 16 << 20;
-const WAITING_BYTES_MAX = 32 << 20;
+const WAITING_BYTES_MAX = 4 << 20;
+const PARKED_BYTES_MAX = 4 << 20;
 const XATTR_BYTES_MAX = 4 << 20;
 /** Room for the largest reply of a fixed size, and a name. Linux' client wants more. */
 export const MSIZE_MIN = 512;
-/**
- * Answers that a client may have to read yet, once it reads slowly: as many as there are tags, and
- * so more than one that keeps to the rules ever has.
- */
-const UNREAD_MAX = 0x1_0000;
+/** Each answer that is sent takes memory beside its bytes, about 1 KiB in Node. */
+const UNREAD_MAX = 1024;
+/** So many bytes are on their way soon: answers are counted from here on. */
+const UNREAD_BYTES_MIN = 64 << 10;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Bytes of a name that no other session has. */
 const LOCK_NAME_SIZE = 16;
 
@@ -87,9 +94,16 @@ export class Server {
       inFlightMax: IN_FLIGHT_MAX,
       inFlightBytesMax: IN_FLIGHT_BYTES_MAX,
       waitingBytesMax: WAITING_BYTES_MAX,
+      parkedBytesMax: PARKED_BYTES_MAX,
+      unreadMax: UNREAD_MAX,
+      handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
       xattrBytesMax: XATTR_BYTES_MAX,
       ...options,
     };
+  }
+
+  get options(): SetOptions {
+    return this.#options;
   }
 
   get connectionCount(): number {
@@ -174,24 +188,36 @@ export class Server {
   }
 }
 
-/** One link of a client. */
+/**
+ * One link of a client. While it has to wait, for a session to end, for room, or until the client
+ * reads its answers, nothing is read from it: what it asks takes no memory here.
+ */
 class Connection implements Receiver, Outlet {
   readonly #server: Server;
   readonly #transport: Transport;
   /** Undefined before the first Tversion, and while the session before ends. */
   #session: Session | undefined;
   #msize: number;
-  /** Came after a Tversion whose session is yet to begin. */
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
   #isNegotiating = false;
+  /** The client is waited for, until it reads. */
+  #isDraining = false;
   /** Answers since there was little to be read. */
   #unreadCount = 0;
+  #cancelTimeout: () => void = () => undefined;
 
   constructor(server: Server, transport: Transport) {
     this.#server = server;
     this.#transport = transport;
     this.#msize = this.#msizeMax;
+    this.#awaitSession();
+  }
+
+  /** It takes a place: who only has it, or says it byte by byte, is cut off. */
+  #awaitSession(): void {
+    const { clock, handshakeTimeoutMs } = this.#server.options;
+    this.#cancelTimeout = clock.setTimer(handshakeTimeoutMs, () => {
+      this.#transport.close(CLOSE_TIMED_OUT, 'no session was begun in time');
+    });
   }
 
   get lockName(): string | undefined {
@@ -204,10 +230,6 @@ class Connection implements Receiver, Outlet {
 
   onMessage(message: Uint8Array): void {
     if (!this.#transport.isOpen) return;
-    if (this.#isNegotiating) {
-      this.#hold(message);
-      return;
-    }
     let frame: Frame;
     try {
       frame = decodeFrame(message, this.#msize);
@@ -219,13 +241,6 @@ class Connection implements Receiver, Outlet {
     if (frame.type === MESSAGES.version.type) this.#onVersion(frame);
     else if (this.#session === undefined) this.#fail(frame, linuxerr.EINVAL);
     else this.#session.receive(frame);
-  }
-
-  /** A client that keeps to the rules waits for Rversion. */
-  #hold(message: Uint8Array): void {
-    this.#heldBytes += message.length;
-    if (this.#heldBytes > this.#msizeMax) this.refuse('Rversion is not waited for');
-    else this.#held.push(message);
   }
 
   #fail({ tag }: Frame, error: LinuxError): void {
@@ -242,6 +257,7 @@ class Connection implements Receiver, Outlet {
       return;
     }
     this.#isNegotiating = true;
+    this.pace();
     this.#negotiate(frame, asked).catch((error: unknown) => {
       this.#server.reportError(error);
       this.refuse('the session could not be ended');
@@ -264,14 +280,14 @@ class Connection implements Receiver, Outlet {
     else if (version !== undefined && version > LATEST_VERSION) this.#fail(frame, linuxerr.EAGAIN);
     else this.#begin(frame, msize, version);
     this.#isNegotiating = false;
-    const held = this.#held;
-    this.#held = [];
-    this.#heldBytes = 0;
-    for (const message of held) this.onMessage(message);
+    const hasLostIt = before !== undefined && this.#session === undefined;
+    if (hasLostIt && this.#transport.isOpen) this.#awaitSession();
+    this.pace();
   }
 
   #begin({ tag }: Frame, msize: number, version: number | undefined): void {
     if (version !== undefined && this.#transport.isOpen) {
+      this.#cancelTimeout();
       this.#msize = msize;
       this.#session = this.#server.newSession(this, { version, msize });
     }
@@ -279,19 +295,37 @@ class Connection implements Receiver, Outlet {
     this.send(encodeR(new WireWriter(), { tag, msize }, 'version', { msize, version: answer }));
   }
 
-  /** What is answered at once (Tflush, Tversion, what is wrong) waits for no reading. */
+  pace(): void {
+    const isFull = this.#session?.isFull === true;
+    if (this.#isNegotiating || this.#isDraining || isFull) this.#transport.pause();
+    else this.#transport.resume();
+  }
+
   send(frame: Uint8Array): void {
-    this.#unreadCount = this.isCongested ? this.#unreadCount + 1 : 0;
-    if (this.#unreadCount > UNREAD_MAX) this.refuse('answers are not read');
-    else this.#transport.send(frame, () => undefined);
+    this.#transport.send(frame, () => undefined);
+    const isLittle = this.#transport.bufferedBytes <= UNREAD_BYTES_MIN;
+    this.#unreadCount = isLittle ? 0 : this.#unreadCount + 1;
+    if (this.#isDraining || !this.isCongested) return;
+    this.#isDraining = true;
+    this.pace();
+    void this.drained().then(() => {
+      this.#isDraining = false;
+      this.pace();
+    });
   }
 
   get isCongested(): boolean {
-    return this.#transport.isOpen && this.#transport.bufferedBytes > BUFFERED_BYTES_MAX;
+    const { isOpen, bufferedBytes } = this.#transport;
+    if (!isOpen || bufferedBytes <= UNREAD_BYTES_MIN) return false;
+    return bufferedBytes > BUFFERED_BYTES_MAX || this.#unreadCount > this.#server.options.unreadMax;
   }
 
   drained(): Promise<void> {
-    return runAsync(whenDrained(this.#transport));
+    return runAsync(this.#whenDrained());
+  }
+
+  *#whenDrained(): Op<void> {
+    while (this.isCongested) yield this.#transport.drained;
   }
 
   refuse(reason: string): void {
@@ -304,7 +338,7 @@ class Connection implements Receiver, Outlet {
 
   onClose(): void {
     this.#server.forget(this);
-    this.#held = [];
+    this.#cancelTimeout();
     this.#session?.end().catch((error: unknown) => {
       this.#server.reportError(error);
     });

@@ -4,7 +4,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { RENAME_EXCHANGE } from '../abi/fcntl.ts';
 import type { Op } from '../lib/op.ts';
-import { checkThere, lookingAt, usingToWrite, withRead } from './locked.ts';
+import { checkThere, lookingAt, usingToRead, usingToWrite, withRead } from './locked.ts';
 import type { Holder, Node } from './node.ts';
 import type { PinnedFile, ServedFile } from './served-file.ts';
 import type { ServedTree } from './served-tree.ts';
@@ -41,6 +41,26 @@ export function* unlinkLocked(
   } finally {
     child.release();
   }
+}
+
+/**
+ * Another name of `target`. The directory is held for writing. Errors: EINVAL of files that have
+ * been removed, and of a target that the directory is in; ServedFile.link()'s.
+ */
+export function* linkLocked(
+  tree: ServedTree,
+  target: Holder,
+  directory: Holder,
+  name: string,
+): Op<PinnedFile> {
+  // The host has made a directory of what was a file.
+  if (directory.node.isAtOrBeneath(target.node)) throw linuxerr.EINVAL;
+  return yield* usingToRead(target, function* () {
+    checkThere(target.node);
+    const pinned = yield* directory.file.link(target.file, name);
+    tree.attributesChanged(target);
+    return pinned;
+  });
 }
 
 export interface RenamedFrom {

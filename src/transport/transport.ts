@@ -16,6 +16,8 @@ export const CLOSE_ABNORMAL = 1006;
 export const CLOSE_NOT_BINARY = 4003;
 /** A gofer's server refused the token. A browser doesn't tell the status of a handshake. */
 export const CLOSE_TOKEN_REFUSED = 4401;
+/** The other side took too long: to begin, or to take anything of what is sent to it. */
+export const CLOSE_TIMED_OUT = 4408;
 /** A message came that is larger than `messageSizeMax`. */
 export const CLOSE_TOO_LARGE = 4009;
 

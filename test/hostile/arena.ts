@@ -15,7 +15,8 @@ import { decodeUtf8, encodeUtf8 } from '../../src/lib/text.ts';
 import { NO_ID } from '../../src/lisafs/records.ts';
 import { LisafsClient } from '../support/lisafs-client.ts';
 import { Command } from '../unit/cli/support.ts';
-import { Attacker, SECRET } from './attacker.ts';
+import { SECRET } from './answers.ts';
+import { Attacker } from './attacker.ts';
 import { P9Attacker } from './p9-attacker.ts';
 import { type P9Target, type Way, WAYS } from './p9-wire.ts';
 import type { Sequence, ServerKind } from './sequence.ts';
@@ -38,6 +39,7 @@ const SERVERS: Readonly<Record<ServerKind, readonly string[]>> = {
   readOnly: ['--read-only'],
   mapped: ['--uid-map', '70:0'],
   small: ['--max-connections', '4', '--max-fds', '40'],
+  impatient: ['--max-connections', '4', '--handshake-timeout', '2', '--send-timeout', '1'],
 };
 
 /** Somebody whose link is let go at the end, and who has looked at what came. */
@@ -78,6 +80,13 @@ export class RunningServer implements P9Target {
 
   get fdCount(): number {
     return readdirSync(`/proc/${this.#pid}/fd`).length;
+  }
+
+  /** Connections that the server has not ended, whether their clients have or not. proc(5). */
+  get linkCount(): number {
+    const ports = [this.port, this.p9Port].map((port) => port.toString(16).padStart(4, '0'));
+    const held = new RegExp(`^ *\\d+: [0-9a-f]{8}:(?:${ports.join('|')}) \\S+ 0[18] `, 'gim');
+    return readFileSync(`/proc/${this.#pid}/net/tcp`, 'utf8').match(held)?.length ?? 0;
   }
 
   /** Bytes of memory: VmRSS, or VmHWM since forgetPeak(). */
@@ -141,6 +150,7 @@ export class Arena {
     symlinkSync('../outside', this.in('away'));
     execFileSync('mkfifo', [this.in('fifo')]);
     if (!this.#servers.has(kind)) await this.#start(kind);
+    await until(() => this.server.linkCount === 0, 'those before have given their places back');
     this.server.forgetPeak();
   }
 

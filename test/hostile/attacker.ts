@@ -1,10 +1,9 @@
-// Attacker: a client of a gofer's server that sends whatever it is told to, well-formed or not, and
-// looks at everything that comes back for what is none of its business.
+// Attacker: a client of a gofer's server that sends whatever it is told to, well-formed or not.
 
 import type { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { type ClientOptions, WebSocket } from 'ws';
-import { errorFromErrno } from '../../src/abi/errno.ts';
+import { whenClosed } from '../../src/gofer-server/when-closed.ts';
 import {
   decodeFrame,
   encodePayload,
@@ -19,21 +18,11 @@ import {
   type ResponseOf,
 } from '../../src/lisafs/messages.ts';
 import { protocolsFor } from '../../src/transport/gofer-url.ts';
-
-/** What canaries outside of the served folder hold. No frame may have it. */
-export const SECRET = 'canary: nobody may read this';
+import { Answers, failed, mustHave, type Outcome } from './answers.ts';
 
 export interface Target {
   readonly url: string;
   readonly token: string;
-}
-
-/** How a request ended. */
-export interface Outcome<Values = unknown> {
-  /** `OK`, an errno's name, or `closed` with the code. */
-  readonly said: string;
-  /** If it is `OK`. */
-  readonly values: Values | undefined;
 }
 
 const NO_SESSION = new Uint8Array(0);
@@ -42,20 +31,20 @@ export class Attacker {
   readonly socket: WebSocket;
   headerVersion: 1 | 2 = 1;
   lastTag = 0;
-  /** What nobody waits for. */
-  readonly unasked: Frame[] = [];
-  hasSeenSecret = false;
   readonly closed: Promise<number>;
-  readonly #awaited = new Map<number, (frame: Frame) => void>();
+  readonly #answers = new Answers<Frame, number>((bytes) =>
+    decodeFrame(bytes, {
+      headerVersion: this.headerVersion,
+      payloadMax: PAYLOAD_SIZE_MAX,
+    }),
+  );
 
   private constructor(socket: WebSocket) {
     this.socket = socket;
     socket.on('message', (data: Buffer) => {
-      this.#take(data);
+      this.#answers.take(data);
     });
-    // Told by the close event.
-    socket.on('error', () => undefined);
-    this.closed = once(socket, 'close').then(([code]: unknown[]) => Number(code));
+    this.closed = whenClosed(socket).then(([code]) => Number(code));
   }
 
   /** Errors: Error if the server doesn't let it in. */
@@ -74,14 +63,13 @@ export class Attacker {
     return { attacker, root: await attacker.mount() };
   }
 
-  #take(data: Buffer): void {
-    if (data.includes(SECRET)) this.hasSeenSecret = true;
-    const { headerVersion } = this;
-    const frame = decodeFrame(data, { headerVersion, payloadMax: PAYLOAD_SIZE_MAX });
-    const resolve = this.#awaited.get(frame.tag);
-    this.#awaited.delete(frame.tag);
-    if (resolve === undefined) this.unasked.push(frame);
-    else resolve(frame);
+  get hasSeenSecret(): boolean {
+    return this.#answers.hasSeenSecret;
+  }
+
+  /** What nobody waits for. */
+  get unasked(): Frame[] {
+    return this.#answers.unasked;
   }
 
   /** Bytes of a message, whatever they are. */
@@ -109,22 +97,12 @@ export class Attacker {
   }
 
   /** The answer to a tag; `closed` if the link is closed before. */
-  async answer<Name extends MessageName>(
-    name: Name,
-    tag: number,
-  ): Promise<Outcome<ResponseOf<Name>>> {
-    const answered = new Promise<Frame>((resolve) => {
-      this.#awaited.set(tag, resolve);
+  answer<Name extends MessageName>(name: Name, tag: number): Promise<Outcome<ResponseOf<Name>>> {
+    return this.#answers.of(tag, this.closed, ({ mid, payload }) => {
+      if (mid === MESSAGES.Error.mid) return failed(MESSAGES.Error.response.decode(payload).errno);
+      const values = messageRow(name).response!.decode(payload) as ResponseOf<Name>;
+      return { said: 'OK', values };
     });
-    const ended = await Promise.race([answered, this.closed]);
-    if (typeof ended === 'number') return { said: `closed ${ended}`, values: undefined };
-    const { mid, payload } = ended;
-    if (mid === MESSAGES.Error.mid) {
-      const { errno } = MESSAGES.Error.response.decode(payload);
-      return { said: errorFromErrno(errno).code, values: undefined };
-    }
-    const values = messageRow(name).response!.decode(payload) as ResponseOf<Name>;
-    return { said: 'OK', values };
   }
 
   call<Name extends MessageName>(
@@ -149,13 +127,8 @@ export class Attacker {
   }
 
   /** Errors: Error with what was said instead. */
-  async must<Name extends MessageName>(
-    name: Name,
-    values: RequestOf<Name>,
-  ): Promise<ResponseOf<Name>> {
-    const outcome = await this.call(name, values);
-    if (outcome.values === undefined) throw new Error(`${name}: ${outcome.said}`);
-    return outcome.values;
+  must<Name extends MessageName>(name: Name, values: RequestOf<Name>): Promise<ResponseOf<Name>> {
+    return mustHave(name, this.call(name, values));
   }
 
   async session(

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type BuiltCommand, buildCommand } from '../../.tools/gofer-command.mjs';
 import { O_RDONLY } from '../../src/abi/fcntl.ts';
 import { Arena } from './arena.ts';
-import { SECRET } from './attacker.ts';
+import { SECRET } from './answers.ts';
 import { WAYS } from './p9-wire.ts';
 import type { Sequence } from './sequence.ts';
 

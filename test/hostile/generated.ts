@@ -9,7 +9,8 @@ import { encodeUtf8 } from '../../src/lib/text.ts';
 import { type MessageName, messageRow } from '../../src/lisafs/messages.ts';
 import { CLIENT_FD_MIN } from '../../src/lisafs/records.ts';
 import type { Arena } from './arena.ts';
-import type { Attacker, Outcome } from './attacker.ts';
+import type { Outcome } from './answers.ts';
+import type { Attacker } from './attacker.ts';
 import {
   encodeRequestOf,
   FD_FIELDS,

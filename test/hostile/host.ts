@@ -19,6 +19,7 @@ import {
   STATX_UID,
 } from '../../src/abi/stat.ts';
 import { NO_ID } from '../../src/lisafs/records.ts';
+import type { Outcome } from './answers.ts';
 import type { Arena } from './arena.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -119,6 +120,39 @@ const LINK_SEQUENCES: readonly Sequence[] = TARGETS.flatMap((target) =>
   })),
 );
 
+interface NodeAsked {
+  readonly name: string;
+  readonly mode: number;
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** By any protocol: `mount` returns how a client of it asks for a node in the root. */
+export function mknodSequences(
+  by: Required<Sequence>['by'],
+  mount: (arena: Arena) => Promise<(node: NodeAsked) => Promise<Outcome>>,
+): Sequence[] {
+  return [S_IFCHR, S_IFBLK, S_IFDIR, 0o170000].map((type): Sequence => ({
+    name: `${by}: mknod of the type ${type.toString(8)}`,
+    holds: 'EPERM, and nothing is made',
+    by,
+    async run(arena) {
+      const mknod = await mount(arena);
+      const before = arena.lookInside();
+      // The memory of the machine, and its first disk.
+      for (const [major, minor] of [
+        [1, 1],
+        [8, 0],
+        [0, 0],
+      ] as const) {
+        const { said } = await mknod({ name: 'node', mode: type | 0o666, major, minor });
+        expect(said).toBe('EPERM');
+      }
+      expect(arena.lookInside()).toEqual(before);
+    },
+  }));
+}
+
 const NOT_FILES: readonly Sequence[] = [
   {
     name: 'a FIFO that is opened in every way, with nobody at its other end',
@@ -133,24 +167,10 @@ const NOT_FILES: readonly Sequence[] = [
       }
     },
   },
-  ...[S_IFCHR, S_IFBLK, S_IFDIR, 0o170000].map((type): Sequence => ({
-    name: `mknod of the type ${type.toString(8)}`,
-    holds: 'EPERM, and nothing is made',
-    async run(arena) {
-      const { attacker, root } = await arena.mounted();
-      const before = arena.lookInside();
-      // The memory of the machine, and its first disk.
-      for (const [major, minor] of [
-        [1, 1],
-        [8, 0],
-        [0, 0],
-      ] as const) {
-        const node = { dirFD: root, ...OWNER, mode: type | 0o666, major, minor, name: 'node' };
-        expect((await attacker.call('MknodAt', node)).said).toBe('EPERM');
-      }
-      expect(arena.lookInside()).toEqual(before);
-    },
-  })),
+  ...mknodSequences('lisafs', async (arena) => {
+    const { attacker, root: dirFD } = await arena.mounted();
+    return (node) => attacker.call('MknodAt', { dirFD, ...OWNER, ...node });
+  }),
   {
     name: 'a removed directory that is used on',
     holds: 'nothing is made in it, and no other directory is reached by it',

@@ -1,8 +1,5 @@
-// P9Attacker: a client of 9P that sends whatever it is told to, well-formed or not, and looks at
-// everything that comes back for what is none of its business.
+// P9Attacker: a client of 9P that sends whatever it is told to, well-formed or not.
 
-import { Buffer } from 'node:buffer';
-import { errorFromErrno } from '../../src/abi/errno.ts';
 import { WireWriter } from '../../src/lib/wire-buffer.ts';
 import { decodeFrame, encodeT, type Frame, HEADER_SIZE, MSIZE_MAX } from '../../src/p9/frame.ts';
 import {
@@ -14,7 +11,7 @@ import {
 } from '../../src/p9/messages.ts';
 import { NO_ID, NOFID, NOTAG } from '../../src/p9/records.ts';
 import { versionText } from '../../src/p9/version.ts';
-import { type Outcome, SECRET } from './attacker.ts';
+import { Answers, failed, mustHave, type Outcome } from './answers.ts';
 import { type Ending, openWire, type P9Target, type Way, type Wire } from './p9-wire.ts';
 
 /** The first fid it attaches with; others follow. */
@@ -22,42 +19,31 @@ const ROOT_FID = 1;
 
 export class P9Attacker {
   readonly wire: Wire;
-  hasSeenSecret = false;
-  /** What nobody waits for. */
-  readonly unasked: Frame[] = [];
-  readonly #awaited = new Map<number, (frame: Frame) => void>();
+  readonly #answers: Answers<Frame, Ending>;
   #lastTag = 0;
   #lastFid = ROOT_FID;
 
-  private constructor(wire: Wire) {
+  private constructor(wire: Wire, answers: Answers<Frame, Ending>) {
     this.wire = wire;
+    this.#answers = answers;
   }
 
   /** Errors: Error if the server doesn't let it in. */
   static async connect(way: Way, target: P9Target): Promise<P9Attacker> {
-    const early: Uint8Array[] = [];
-    let take = (bytes: Uint8Array): void => {
-      early.push(bytes);
-    };
-    const attacker = new P9Attacker(
-      await openWire(way, target, (bytes) => {
-        take(bytes);
-      }),
-    );
-    take = (bytes) => {
-      attacker.#take(bytes);
-    };
-    early.forEach(take);
-    return attacker;
+    const answers = new Answers<Frame, Ending>((bytes) => decodeFrame(bytes, MSIZE_MAX));
+    const wire = await openWire(way, target, (bytes) => {
+      answers.take(bytes);
+    });
+    return new P9Attacker(wire, answers);
   }
 
-  #take(bytes: Uint8Array): void {
-    if (Buffer.from(bytes).includes(SECRET)) this.hasSeenSecret = true;
-    const frame = decodeFrame(bytes, MSIZE_MAX);
-    const resolve = this.#awaited.get(frame.tag);
-    this.#awaited.delete(frame.tag);
-    if (resolve === undefined) this.unasked.push(frame);
-    else resolve(frame);
+  get hasSeenSecret(): boolean {
+    return this.#answers.hasSeenSecret;
+  }
+
+  /** What nobody waits for. */
+  get unasked(): Frame[] {
+    return this.#answers.unasked;
   }
 
   get isOpen(): boolean {
@@ -98,23 +84,13 @@ export class P9Attacker {
   }
 
   /** The answer to a tag; `closed` if the link ends before. */
-  async answer<Name extends MessageName>(
-    name: Name,
-    tag: number,
-  ): Promise<Outcome<RMessage<Name>>> {
-    const answered = new Promise<Frame>((resolve) => {
-      this.#awaited.set(tag, resolve);
+  answer<Name extends MessageName>(name: Name, tag: number): Promise<Outcome<RMessage<Name>>> {
+    return this.#answers.of(tag, this.closed, ({ type, body }) => {
+      if (type === MESSAGES.lerror.type + 1) return failed(MESSAGES.lerror.R.decode(body).ecode);
+      const { type: asked, R } = messageRow(name);
+      if (type !== asked + 1) return { said: `a message of type ${type}`, values: undefined };
+      return { said: 'OK', values: R.decode(body) as RMessage<Name> };
     });
-    const ended = await Promise.race([answered, this.closed]);
-    if (typeof ended !== 'object') return { said: `closed ${ended}`, values: undefined };
-    const { type, body } = ended;
-    if (type === MESSAGES.lerror.type + 1) {
-      const { ecode } = MESSAGES.lerror.R.decode(body);
-      return { said: errorFromErrno(ecode).code, values: undefined };
-    }
-    const { type: asked, R } = messageRow(name);
-    if (type !== asked + 1) return { said: `a message of type ${type}`, values: undefined };
-    return { said: 'OK', values: R.decode(body) as RMessage<Name> };
   }
 
   call<Name extends MessageName>(
@@ -139,22 +115,15 @@ export class P9Attacker {
   }
 
   /** Errors: Error with what was said instead. */
-  async must<Name extends MessageName>(
-    name: Name,
-    values: TMessage<Name>,
-  ): Promise<RMessage<Name>> {
-    const { said, values: answer } = await this.call(name, values);
-    if (answer === undefined) throw new Error(`T${name}: ${said}`);
-    return answer;
+  must<Name extends MessageName>(name: Name, values: TMessage<Name>): Promise<RMessage<Name>> {
+    return mustHave(`T${name}`, this.call(name, values));
   }
 
   /** N of gVisor's versions; 0 is the standard's. */
-  async version(version = 0, msize = MSIZE_MAX): Promise<RMessage<'version'>> {
+  version(version = 0, msize = MSIZE_MAX): Promise<RMessage<'version'>> {
     const answered = this.answer('version', NOTAG);
     this.sendT('version', { msize, version: versionText(version) }, NOTAG);
-    const { said, values } = await answered;
-    if (values === undefined) throw new Error(`Tversion: ${said}`);
-    return values;
+    return mustHave('Tversion', answered);
   }
 
   async attach(aname = '/'): Promise<number> {

@@ -16,7 +16,7 @@ import {
   SETATTR_UID,
 } from '../../src/p9/records.ts';
 import type { Arena } from './arena.ts';
-import type { Outcome } from './attacker.ts';
+import type { Outcome } from './answers.ts';
 import type { P9Attacker } from './p9-attacker.ts';
 import {
   attachedFor,

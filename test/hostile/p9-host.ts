@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, lstatSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { expect } from 'vitest';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from '../../src/abi/fcntl.ts';
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFREG, S_ISGID, S_ISUID } from '../../src/abi/stat.ts';
+import { S_IFREG, S_ISGID, S_ISUID } from '../../src/abi/stat.ts';
 import { encodeUtf8 } from '../../src/lib/text.ts';
 import {
   NO_ID,
@@ -15,7 +15,7 @@ import {
   SETATTR_SIZE,
   SETATTR_UID,
 } from '../../src/p9/records.ts';
-import { NO_TIME, SWAPS, TARGETS, TURNS, whileItHappens } from './host.ts';
+import { mknodSequences, NO_TIME, SWAPS, TARGETS, TURNS, whileItHappens } from './host.ts';
 import type { P9Attacker } from './p9-attacker.ts';
 import { byBoth } from './p9-links.ts';
 import type { Sequence } from './sequence.ts';
@@ -223,25 +223,10 @@ const NOT_FILES: readonly Sequence[] = [
       }
     },
   ),
-  ...[S_IFCHR, S_IFBLK, S_IFDIR, 0o170000].map((type): Sequence => ({
-    name: `9P: mknod of the type ${type.toString(8)}`,
-    holds: 'EPERM, and nothing is made',
-    by: '9P',
-    async run(arena) {
-      const { attacker, root } = await arena.attached('TCP');
-      const before = arena.lookInside();
-      // The memory of the machine, and its first disk.
-      for (const [major, minor] of [
-        [1, 1],
-        [8, 0],
-        [0, 0],
-      ] as const) {
-        const node = { dfid: root, name: 'node', mode: type | 0o666, major, minor, gid: NO_ID };
-        expect((await attacker.call('mknod', node)).said).toBe('EPERM');
-      }
-      expect(arena.lookInside()).toEqual(before);
-    },
-  })),
+  ...mknodSequences('9P', async (arena) => {
+    const { attacker, root: dfid } = await arena.attached('TCP');
+    return (node) => attacker.call('mknod', { dfid, gid: NO_ID, ...node });
+  }),
   {
     name: '9P: a removed directory that is used on',
     holds: 'nothing is made in it, and no other directory is reached by it',

@@ -90,19 +90,6 @@ const ANAMES: readonly [aname: string, said: string][] = [
 
 const ATTACH_SEQUENCES: readonly Sequence[] = [
   ...byBoth(
-    { name: 'every request before Tversion', holds: 'EINVAL, and the folder is as it was' },
-    async (arena, way) => {
-      const attacker = await arena.p9Attacker(way);
-      const before = arena.lookInside();
-      const some = { directory: 1, file: 1, link: 1, openFile: 1, openDirectory: 1 };
-      for (const message of REQUESTS) {
-        const body = encodeBodyOf(message, validRequest(message, some));
-        expect((await attacker.callBody(message, body)).said, message).toBe('EINVAL');
-      }
-      expect(arena.lookInside()).toEqual(before);
-    },
-  ),
-  ...byBoth(
     { name: 'every request before Tattach', holds: 'EBADF, as nobody has a fid' },
     async (arena, way) => {
       const attacker = await arena.p9Attacker(way);
@@ -222,17 +209,6 @@ const FRAME_SEQUENCES: readonly Sequence[] = [
       const fid = await attacker.attach();
       attacker.sendT('write', { fid, offset: 0, data: new Uint8Array(4096) });
       expect(await attacker.closed).toBe(refused(way));
-    },
-  ),
-  ...byBoth(
-    { name: '9P: an msize that there is no room in', holds: 'EINVAL, and no session' },
-    async (arena, way) => {
-      const attacker = await arena.p9Attacker(way);
-      for (const msize of [0, 1, 7, 11, 511]) {
-        const { said } = await attacker.call('version', { msize, version: '9P2000.L' }, NOTAG);
-        expect(said).toBe('EINVAL');
-      }
-      await expect(attacker.attach()).rejects.toThrow('Tattach: EINVAL');
     },
   ),
   ...byBoth(

@@ -3,7 +3,7 @@
 import type { Arena } from './arena.ts';
 
 /** Which server it is done to: see SERVERS. */
-export type ServerKind = 'plain' | 'readOnly' | 'mapped' | 'small';
+export type ServerKind = 'plain' | 'readOnly' | 'mapped' | 'small' | 'impatient';
 
 export interface Sequence {
   readonly name: string;

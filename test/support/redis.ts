@@ -6,6 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { assertDefined } from '../../src/lib/assert.ts';
 import { type Clock, RealClock } from '../../src/lib/clock.ts';
 import { RedisState } from '../../src/redis/redis-state.ts';
 
@@ -98,4 +100,17 @@ export async function startRedis(): Promise<TestRedis> {
   const redis = new TestRedis(port);
   await redis.start();
   return redis;
+}
+
+/** One for all tests of a file, which are left out where there is none. */
+export function useRedis(): () => TestRedis {
+  let redis: TestRedis | undefined;
+  beforeAll(async () => {
+    if (hasRedis) redis = await startRedis();
+  });
+  afterAll(() => redis?.stop());
+  beforeEach(({ skip }) => {
+    skip(!hasRedis, NO_REDIS);
+  });
+  return () => assertDefined(redis);
 }

@@ -36,6 +36,8 @@ describe('options', () => {
       idRanges: [],
       connectionsMax: undefined,
       fdsMax: undefined,
+      handshakeTimeoutMs: undefined,
+      sendTimeoutMs: undefined,
       logLevel: 'info',
       metricsPort: undefined,
       p9Address: undefined,
@@ -65,6 +67,10 @@ describe('options', () => {
       },
     ],
     [['--max-connections', '1', '--max-fds', '8'], { connectionsMax: 1, fdsMax: 8 }],
+    [
+      ['--handshake-timeout', '1', '--send-timeout', '3600'],
+      { handshakeTimeoutMs: 1000, sendTimeoutMs: 3_600_000 },
+    ],
     [
       ['--log-level', 'silent', '--metrics-port', '65535'],
       { logLevel: 'silent', metricsPort: 65_535 },
@@ -162,6 +168,7 @@ describe('options', () => {
       '--max-connections "0": it is a number from 1 to 10000',
     ],
     [['gofer', 'a', '--max-fds', '7'], '--max-fds "7": it is a number from 8 to 1048576'],
+    [['gofer', 'a', '--send-timeout', '0'], '--send-timeout "0": it is a number from 1 to 3600'],
     [
       ['gofer', 'a', '--log-level', 'loud'],
       '--log-level "loud": it is one of silent, error, warn, info, debug',

@@ -153,20 +153,6 @@ test('large reads wait until there is memory for them', async () => {
   expect(tagsOf(client)).toEqual(tags);
 });
 
-test('a client that sends more than there is room for is refused', async () => {
-  const { client, root, memory } = await attach(serve({ inFlightMax: 1, waitingBytesMax: 10_000 }));
-  const fid = await client.create(root, 'f', O_RDWR);
-  const release = memory.hold();
-  for (let count = 0; count < 12; count++) {
-    client.send('write', { fid, offset: 0, data: new Uint8Array(1000) });
-  }
-  await settle();
-  const reason = 'more requests at a time than there is memory for';
-  expect(await client.closed).toMatchObject({ code: 4002, reason });
-  release();
-  await settle();
-});
-
 test('a tag that is in use ends the connection', async () => {
   const { client, root, memory } = await attach(serve());
   const release = memory.hold();

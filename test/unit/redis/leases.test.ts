@@ -1,33 +1,26 @@
 // What becomes of locks when a server dies, or Redis does. Time is the test's own where a server's
 // is meant; Redis has its own, so that leases which are to be over are short.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { F_UNLCK, F_WRLCK } from '../../../src/abi/fcntl.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { runAsync } from '../../../src/lib/op.ts';
 import type { LockRequest } from '../../../src/locks/lock-table.ts';
 import type { RedisState } from '../../../src/redis/redis-state.ts';
-import {
-  hasRedis,
-  type LoggedLine,
-  NO_REDIS,
-  type OpenOptions,
-  startRedis,
-  type TestRedis,
-} from '../../support/redis.ts';
+import { type LoggedLine, type OpenOptions, useRedis } from '../../support/redis.ts';
 
 const LEASE_MS = 60_000;
 /** Of a lease that is to be over. */
 const SHORT_MS = 300;
 const FILE = ':5';
 
-let redis: TestRedis;
+const redis = useRedis();
 let prefix: string;
 const states: RedisState[] = [];
 
 async function open(options: Partial<OpenOptions> = {}): Promise<RedisState> {
-  const state = await redis.open({ prefix, leaseMs: LEASE_MS, ...options });
+  const state = await redis().open({ prefix, leaseMs: LEASE_MS, ...options });
   states.push(state);
   return state;
 }
@@ -62,21 +55,12 @@ async function until(isSo: () => boolean): Promise<void> {
 }
 
 describe('leases', () => {
-  beforeAll(async () => {
-    if (hasRedis) redis = await startRedis();
-  });
-  afterAll(async () => {
-    if (hasRedis) await redis.stop();
-  });
-  beforeEach(({ skip }) => {
-    skip(!hasRedis, NO_REDIS);
-  });
   afterEach(async () => {
     for (const state of states.splice(0)) await state.close();
   });
 
   function newTest(): void {
-    prefix = redis.newPrefix();
+    prefix = redis().newPrefix();
   }
 
   test('a server that is gone keeps its locks until the lease is over, and no longer', async () => {
@@ -174,14 +158,14 @@ describe('leases', () => {
     const other = await open();
     await take(state, 'a');
     const waiting = expect(take(other, 'b', true)).rejects.toBe(linuxerr.ENOLCK);
-    await redis.kill();
+    await redis().kill();
     await waiting;
     await expect(take(state, 'c')).rejects.toBe(linuxerr.ENOLCK);
     await runAsync(state.locks.set(lock('a', F_UNLCK), { mayWait: false }));
     expect(log.map(({ message }) => message)).toContain(
       'redis is unreachable: no locks are given, and caches may be stale',
     );
-    await redis.start();
+    await redis().start();
     await until(() => log.some(({ message }) => message === 'redis is there again'));
     await until(() => log.some(({ message }) => message.startsWith('locks were lost')));
     await takeInTime(state, 'd');
@@ -193,8 +177,8 @@ describe('leases', () => {
     const lost: string[] = [];
     state.locks.onSessionsLost = (names) => lost.push(...names);
     await take(state, 'a');
-    await redis.kill();
-    await redis.start();
+    await redis().kill();
+    await redis().start();
     await until(() => lost.length > 0);
     expect(lost).toEqual(['a']);
   });
@@ -207,12 +191,12 @@ describe('leases', () => {
     const lost: string[] = [];
     state.locks.onSessionsLost = (names) => lost.push(...names);
     await take(state, 'a');
-    await redis.kill();
+    await redis().kill();
     await until(() => log.length > 0);
     clock.advance(LEASE_MS - 1);
     expect(lost).toEqual([]);
     clock.advance(1);
     expect(lost).toEqual(['a']);
-    await redis.start();
+    await redis().start();
   });
 });

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createClient } from '@redis/client';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import {
@@ -38,7 +38,7 @@ import { connectWebSocket } from '../../../src/transport/web-socket.ts';
 import type { AsyncSyscalls } from '../../conformance/process.ts';
 import { CuttingProxy } from '../../support/cutting-proxy.ts';
 import { atEnd, clientOf, endGofers, type Process } from '../../support/gofer-kernels.ts';
-import { hasRedis, NO_REDIS, startRedis, type TestRedis } from '../../support/redis.ts';
+import { useRedis } from '../../support/redis.ts';
 import { randomFrom } from '../../wire/message-checks.ts';
 import { type Command, useCommand } from '../cli/support.ts';
 
@@ -61,7 +61,7 @@ interface Two {
   moveOn(): Promise<void>;
 }
 
-let redis: TestRedis;
+const redis = useRedis();
 
 function connectionTo(url: string) {
   const options = { clock: new RealClock(), messageSizeMax: FRAME_SIZE_MAX, WebSocket };
@@ -143,22 +143,13 @@ async function readEvents(sys: AsyncSyscalls, fd: number): Promise<[mask: number
 describe('a kernel whose server is killed goes on at the other', () => {
   const { folder, serve } = useCommand();
 
-  beforeAll(async () => {
-    if (hasRedis) redis = await startRedis();
-  });
-  afterAll(async () => {
-    if (hasRedis) await redis.stop();
-  });
-  beforeEach(({ skip }) => {
-    skip(!hasRedis, NO_REDIS);
-  });
   afterEach(endGofers);
 
   const served = (name: string): string => join(folder(), 'served', name);
 
   async function two(cache: CacheMode): Promise<Two> {
-    const prefix = redis.newPrefix();
-    const args = ['--no-auth', '--redis', redis.url, '--redis-prefix', prefix];
+    const prefix = redis().newPrefix();
+    const args = ['--no-auth', '--redis', redis().url, '--redis-prefix', prefix];
     const [first, second] = [serve(...args), serve(...args)];
     const proxy = await CuttingProxy.open();
     atEnd(() => proxy.close());
@@ -183,7 +174,7 @@ describe('a kernel whose server is killed goes on at the other', () => {
 
   /** As when a minute has gone by in which no server has renewed any lease. */
   async function endLeases(prefix: string): Promise<number> {
-    const client = createClient({ url: redis.url });
+    const client = createClient({ url: redis().url });
     await client.connect();
     const sessions = await client.zRange(`${prefix}:leases`, 0, -1);
     const over = sessions.map((value) => ({ score: 0, value }));

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { AT_FDCWD, F_UNLCK, F_WRLCK, O_CREAT, O_RDWR } from '../../../src/abi/fcntl.ts';
 import { Credentials } from '../../../src/auth/credentials.ts';
@@ -19,10 +19,10 @@ import { connectWebSocket } from '../../../src/transport/web-socket.ts';
 import { asyncSyscallsOf } from '../../conformance/burrow-subject.ts';
 import { bootKernel } from '../../support/kernels.ts';
 import { LisafsClient } from '../../support/lisafs-client.ts';
-import { hasRedis, NO_REDIS, startRedis, type TestRedis } from '../../support/redis.ts';
+import { useRedis } from '../../support/redis.ts';
 import { type Command, useCommand } from '../cli/support.ts';
 
-let redis: TestRedis;
+const redis = useRedis();
 const closers: (() => Promise<unknown>)[] = [];
 
 /** Returns once it has been. */
@@ -44,22 +44,13 @@ async function toldOf(
 describe('two servers of one folder', () => {
   const { folder, run, serve } = useCommand();
 
-  beforeAll(async () => {
-    if (hasRedis) redis = await startRedis();
-  });
-  afterAll(async () => {
-    if (hasRedis) await redis.stop();
-  });
-  beforeEach(({ skip }) => {
-    skip(!hasRedis, NO_REDIS);
-  });
   // Before the servers are ended.
   afterEach(async () => {
     for (const close of closers.splice(0).reverse()) await close();
   });
 
   function serveTwo(): [Command, Command] {
-    const args = ['--no-auth', '--redis', redis.url, '--redis-prefix', redis.newPrefix()];
+    const args = ['--no-auth', '--redis', redis().url, '--redis-prefix', redis().newPrefix()];
     return [serve(...args), serve(...args)];
   }
 
@@ -129,12 +120,12 @@ describe('two servers of one folder', () => {
     const other = await connect(second);
     const openFD = await create(one.client, one.root, 'file');
     const { fd } = await openAt(other.client, other.root, 'file');
-    await redis.kill();
+    await redis().kill();
     for (const server of [first, second]) {
       await server.logged('redis is unreachable: no locks are given, and caches may be stale');
     }
     await one.client.call('PWrite', { fd: openFD, offset: 0, data: encodeUtf8('new') });
-    await redis.start();
+    await redis().start();
     await toldOf(other.client, { fd, flag: INVALIDATE_DATA, name: '' });
     await one.client.leave();
     await other.client.leave();

@@ -6,6 +6,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket as WsWebSocket } from 'ws';
 import { type ErrnoName, linuxerr } from '../../../src/abi/errno.ts';
+import { whenClosed } from '../../../src/gofer-server/when-closed.ts';
 import { FakeClock } from '../../../src/lib/clock.ts';
 import { CLOSE_NOT_BINARY, CLOSE_TOO_LARGE } from '../../../src/transport/transport.ts';
 import { acceptWebSocket, chooseProtocol } from '../../../src/transport/web-socket-server.ts';
@@ -206,13 +207,37 @@ describe('a connection', () => {
     const { server, url } = await listening();
     const accepted = once(server, 'connection') as Promise<[WsWebSocket]>;
     const client = new WsWebSocket(url, ['lisafs']);
+    const closed = whenClosed(client);
     const [socket] = await accepted;
     const recorder = new Recorder(acceptWebSocket(socket, { clock, messageSizeMax: 100 }));
     await once(client, 'open');
     client.send('hello');
     expect((await recorder.closed()).code).toBe(CLOSE_NOT_BINARY);
-    const [code] = (await once(client, 'close')) as [number];
+    const [code] = await closed;
     expect(code).toBe(CLOSE_NOT_BINARY);
+  });
+
+  test('pings that come at once are not all answered, but the latest is', async () => {
+    const { server, url } = await listening();
+    server.on('connection', (socket) => acceptWebSocket(socket, { clock, messageSizeMax: 100 }));
+    const client = new WsWebSocket(url, ['lisafs']);
+    await once(client, 'open');
+    const pongs: string[] = [];
+    const answered = new Promise<void>((resolve) => {
+      client.on('pong', (data) => {
+        pongs.push(String(data));
+        if (String(data) === '999') resolve();
+      });
+    });
+    for (let index = 0; index < 1000; index++) client.ping(String(index));
+    await answered;
+    // Each waits until the one before is on its way.
+    expect(pongs.length).toBeLessThan(1000);
+    expect(pongs).toEqual(pongs.toSorted((a, b) => Number(a) - Number(b)));
+    client.ping('again');
+    const [again] = (await once(client, 'pong')) as [Uint8Array];
+    expect(String(again)).toBe('again');
+    client.close();
   });
 
   test('a message that is too large closes it, at the client', async () => {
