@@ -6,6 +6,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
@@ -89,6 +90,8 @@ export default defineConfig({
     root: ROOT,
     include: ['test/**/*.test.ts'],
     environment: 'node',
+    // Many tests wait for others than the processor: one at a time leaves half of two cores idle.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // What hangs fails all the same; what is slow on a busy machine need not.
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -353,7 +353,7 @@ function* waitFor(pending: PendingLock): Op<void> {
 }
 
 /** Of a range. */
-export function kindOf(owner: LockOwner): number {
+function kindOf(owner: LockOwner): number {
   return owner.lockPid < 0 ? OFD_LOCK : RECORD_LOCK;
 }
 

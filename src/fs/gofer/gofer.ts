@@ -481,18 +481,9 @@ export class Gofer extends GoferListings implements DirectFiles {
 
   override *statfs(): Op<Statfs> {
     const found = yield* this.remote.statfs(yield* this.fdOf(inodeOf(this.root)));
-    const { blockSize, blocks, bfree, bavail, files, ffree, nameLen } = found;
-    return {
-      type: V9FS_MAGIC,
-      bsize: blockSize,
-      blocks,
-      bfree,
-      bavail,
-      files,
-      ffree,
-      namelen: Math.min(nameLen, NAME_MAX),
-      flags: 0,
-    };
+    const { blockSize: bsize, nameLen, blocks, bfree, bavail, files, ffree } = found;
+    const namelen = Math.min(nameLen, NAME_MAX);
+    return { type: V9FS_MAGIC, bsize, blocks, bfree, bavail, files, ffree, namelen, flags: 0 };
   }
 
   /** What the server has not got, or not answered. */
