@@ -8,8 +8,9 @@ import { linuxerr } from '../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_WRONLY } from '../abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
-import { Mutex, type Op, startOp, WaitQueue } from '../lib/op.ts';
+import { Mutex, type Op } from '../lib/op.ts';
 import type { RwLock } from '../lib/rw-lock.ts';
+import { Closings } from '../served/closings.ts';
 import { birthOf, type FileIndex, fileKeyOf } from '../served/file-index.ts';
 import type { Holder, Node } from '../served/node.ts';
 import { PromisedFD } from './promised-fd.ts';
@@ -126,11 +127,11 @@ export class Fds {
   /** Ids that the client has chosen since it came. */
   #chosenTotal = 0;
   /** Files of the host's that are being closed. */
-  readonly #closing = new Set<object>();
-  readonly #closed = new WaitQueue();
+  readonly #closings: Closings;
 
   constructor(options: FdsOptions) {
     this.#options = options;
+    this.#closings = new Closings(options.onCloseError);
   }
 
   get count(): number {
@@ -352,23 +353,11 @@ export class Fds {
 
   /** Nobody waits for it. */
   closeLater(close: Op<void>): void {
-    const each = {};
-    this.#closing.add(each);
-    const end = (): void => {
-      this.#closing.delete(each);
-      this.#closed.wakeAll();
-    };
-    startOp(close, {
-      resolve: end,
-      reject: (error) => {
-        end();
-        this.#options.onCloseError(error);
-      },
-    });
+    this.#closings.begin(close);
   }
 
-  /** Until the host has closed what it was told to so far: then there is room again. */
-  *untilClosed(): Op<void> {
-    for (const each of [...this.#closing]) while (this.#closing.has(each)) yield this.#closed;
+  /** Closings.untilClosed(). */
+  untilClosed(): Op<void> {
+    return this.#closings.untilClosed();
   }
 }

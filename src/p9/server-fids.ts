@@ -7,9 +7,10 @@
 import { linuxerr } from '../abi/errno.ts';
 import { S_IFDIR } from '../abi/stat.ts';
 import { assert } from '../lib/assert.ts';
-import { type Op, startOp, WaitQueue } from '../lib/op.ts';
+import type { Op } from '../lib/op.ts';
 import type { RwLock } from '../lib/rw-lock.ts';
 import type { LockOwnerId } from '../locks/lock-table.ts';
+import { Closings } from '../served/closings.ts';
 import { birthOf, type FileIndex, fileKeyOf } from '../served/file-index.ts';
 import type { Holder, Node } from '../served/node.ts';
 import type { OpenedFile, PinnedFile, ServedFile } from '../served/served-file.ts';
@@ -135,11 +136,11 @@ export class Fids {
   readonly #byNumber = new Map<number, Fid>();
   #xattrBytes = 0;
   /** Files of the host's that are being closed. */
-  readonly #closing = new Set<object>();
-  readonly #closed = new WaitQueue();
+  readonly #closings: Closings;
 
   constructor(options: FidsOptions) {
     this.#options = options;
+    this.#closings = new Closings(options.onCloseError);
   }
 
   get count(): number {
@@ -216,23 +217,11 @@ export class Fids {
 
   /** Nobody waits for it. */
   closeLater(close: Op<void>): void {
-    const each = {};
-    this.#closing.add(each);
-    const end = (): void => {
-      this.#closing.delete(each);
-      this.#closed.wakeAll();
-    };
-    startOp(close, {
-      resolve: end,
-      reject: (error) => {
-        end();
-        this.#options.onCloseError(error);
-      },
-    });
+    this.#closings.begin(close);
   }
 
-  /** Until the host has closed what it was told to so far: then there is room again. */
-  *untilClosed(): Op<void> {
-    for (const each of [...this.#closing]) while (this.#closing.has(each)) yield this.#closed;
+  /** Closings.untilClosed(). */
+  untilClosed(): Op<void> {
+    return this.#closings.untilClosed();
   }
 }

@@ -4,8 +4,9 @@
 // enough all, when nobody else's request is under way that takes FDs for a while. Linux: mm's
 // direct reclaim; NFSv4.1 recalls what clients hold (RFC 8881, 20.3).
 
-import { LinuxError, linuxerr } from '../../abi/errno.ts';
-import { Mutex, type Op, startOp, WaitQueue } from '../../lib/op.ts';
+import { type LinuxError, linuxerr } from '../../abi/errno.ts';
+import { Mutex, type Op, WaitQueue } from '../../lib/op.ts';
+import { Settling } from './pending.ts';
 import type { Pending, RemoteFd } from './remote.ts';
 
 /** Who keeps FDs. */
@@ -108,47 +109,17 @@ export class FdRoom {
   /** The same of a request that is sent at once, and waited for by whoever wants to. */
   send<T>(fds: readonly RemoteFd[], send: () => Pending<T>): Pending<T> {
     for (const fd of fds) fd.useCount++;
-    let outcome:
-      { readonly error: LinuxError | undefined; readonly value: T | undefined } | undefined;
-    const listeners: ((error: LinuxError | undefined, value: T | undefined) => void)[] = [];
-    const settled = new WaitQueue();
-    const settle = (error: LinuxError | undefined, value?: T): void => {
+    const pending = new Settling<T>();
+    pending.onSettled(() => {
       for (const fd of fds) fd.useCount--;
-      outcome = { error, value };
-      for (const listener of listeners.splice(0)) listener(error, value);
-      settled.wakeAll();
-    };
+    });
     this.#underWay++;
-    send().onSettled((refusal, sent) => {
+    send().onSettled((refusal, value) => {
       this.#underWay--;
       this.#changed.wakeAll();
-      if (refusal === undefined || !isNoRoom(refusal)) {
-        settle(refusal, sent);
-        return;
-      }
-      startOp(
-        this.#askAgain(() => send().wait(), refusal),
-        {
-          resolve: (value) => {
-            settle(undefined, value);
-          },
-          reject: (error) => {
-            if (!(error instanceof LinuxError)) throw error;
-            settle(error);
-          },
-        },
-      );
+      if (refusal === undefined || !isNoRoom(refusal)) pending.settle(refusal, value);
+      else pending.settleAs(this.#askAgain(() => send().wait(), refusal));
     });
-    return {
-      *wait() {
-        while (outcome === undefined) yield settled;
-        if (outcome.error !== undefined) throw outcome.error;
-        return outcome.value as T;
-      },
-      onSettled(listener) {
-        if (outcome === undefined) listeners.push(listener);
-        else listener(outcome.error, outcome.value);
-      },
-    };
+    return pending;
   }
 }

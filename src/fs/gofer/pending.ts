@@ -8,6 +8,43 @@ import type { Pending } from './remote.ts';
 
 type Listener<T> = (error: LinuxError | undefined, value: T | undefined) => void;
 
+/** One that whoever made it settles, once. */
+export class Settling<T> implements Pending<T> {
+  #outcome: { readonly error: LinuxError | undefined; readonly value: T | undefined } | undefined;
+  readonly #listeners: Listener<T>[] = [];
+  readonly #settled = new WaitQueue();
+
+  settle(error: LinuxError | undefined, value?: T): void {
+    this.#outcome = { error, value };
+    for (const listener of this.#listeners.splice(0)) listener(error, value);
+    this.#settled.wakeAll();
+  }
+
+  /** Settles it as `op` ends, which begins at once. */
+  settleAs(op: Op<T>): void {
+    startOp(op, {
+      resolve: (value) => {
+        this.settle(undefined, value);
+      },
+      reject: (error) => {
+        if (!(error instanceof LinuxError)) throw error;
+        this.settle(error);
+      },
+    });
+  }
+
+  *wait(): Op<T> {
+    while (this.#outcome === undefined) yield this.#settled;
+    if (this.#outcome.error !== undefined) throw this.#outcome.error;
+    return this.#outcome.value as T;
+  }
+
+  onSettled(listener: Listener<T>): void {
+    if (this.#outcome === undefined) this.#listeners.push(listener);
+    else listener(this.#outcome.error, this.#outcome.value);
+  }
+}
+
 /** A reply, as what is wanted of it. `map` may throw LinuxErrors. */
 export function mapped<From, To>(reply: Pending<From>, map: (value: From) => To): Pending<To> {
   let result: { error: LinuxError | undefined; value: To | undefined } | undefined;
@@ -120,33 +157,7 @@ export function failed(error: LinuxError): Pending<never> {
 
 /** Begins at once with what takes several requests, and goes on whether anybody waits or not. */
 export function started<T>(op: Op<T>): Pending<T> {
-  let outcome:
-    { readonly error: LinuxError | undefined; readonly value: T | undefined } | undefined;
-  const listeners: Listener<T>[] = [];
-  const ended = new WaitQueue();
-  const end = (error: LinuxError | undefined, value: T | undefined): void => {
-    outcome = { error, value };
-    for (const listener of listeners.splice(0)) listener(error, value);
-    ended.wakeAll();
-  };
-  startOp(op, {
-    resolve: (value) => {
-      end(undefined, value);
-    },
-    reject: (error) => {
-      if (!(error instanceof LinuxError)) throw error;
-      end(error, undefined);
-    },
-  });
-  return {
-    *wait() {
-      while (outcome === undefined) yield ended;
-      if (outcome.error !== undefined) throw outcome.error;
-      return outcome.value as T;
-    },
-    onSettled(listener) {
-      if (outcome === undefined) listeners.push(listener);
-      else listener(outcome.error, outcome.value);
-    },
-  };
+  const pending = new Settling<T>();
+  pending.settleAs(op);
+  return pending;
 }
