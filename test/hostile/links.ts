@@ -223,7 +223,7 @@ const FRAME_SEQUENCES: readonly Sequence[] = [
     holds: 'EOPNOTSUPP or EINVAL for each',
     async run(arena) {
       const { attacker } = await arena.mounted();
-      for (const mid of [0, 34, 100, 255, 270, 511, 512, 513, 514, 515, 0xffff]) {
+      for (const mid of [0, 34, 100, 255, 300, 511, 512, 513, 514, 515, 0xffff]) {
         const tag = attacker.nextTag();
         const answered = attacker.answer('Ping', tag);
         attacker.sendPayload(mid, new Uint8Array(16), tag);
