@@ -339,16 +339,19 @@ export class GoferData implements DataSource, DirtyTracker {
   /** Sends what there is if it is much, and waits until less than the limit is on its way. */
   *throttle(): Op<void> {
     if (!this.isFarBehind) return;
-    yield* this.sendAll();
+    yield* this.sendAll('data');
     while (this.#sentBytes > this.#options.dirtyLimit) yield this.#answered;
   }
 
-  /** Sends what was written. Failures are told to whoever syncs. */
-  *sendAll(): Op<void> {
+  /**
+   * Sends what was written. Times are left to whoever sends all: they change with each write.
+   * Failures are told to whoever syncs.
+   */
+  *sendAll(what: 'all' | 'data' = 'all'): Op<void> {
     for (const inode of [...this.#dirty]) {
       inode.incRef();
       try {
-        yield* this.send(inode);
+        yield* this.send(inode, what);
       } finally {
         inode.decRef();
       }
@@ -356,7 +359,7 @@ export class GoferData implements DataSource, DirtyTracker {
   }
 
   /** The same of one file. */
-  *send(inode: GoferInode): Op<void> {
+  *send(inode: GoferInode, what: 'all' | 'data' = 'all'): Op<void> {
     if (!this.#dirty.has(inode)) return;
     const { remote } = this.#options;
     const data = inode.cached;
@@ -369,9 +372,10 @@ export class GoferData implements DataSource, DirtyTracker {
       if (error === linuxerr.ESTALE) this.#forgetUnsent(inode);
       return;
     }
-    this.#dirty.delete(inode);
+    const sendsTimes = what === 'all' && inode.hasOwnTimes;
+    if (sendsTimes || !inode.hasOwnTimes) this.#dirty.delete(inode);
     if (data !== undefined && hasData) this.#sendData(inode, data);
-    if (inode.hasOwnTimes) {
+    if (sendsTimes) {
       const { atime, mtime } = inode;
       inode.hasOwnTimes = false;
       try {
