@@ -1,6 +1,7 @@
 // `burrowfs gofer DIR`: opens the server, says how to connect, and stops it when a signal comes.
 
 import process from 'node:process';
+import { setFlagsFromString } from 'node:v8';
 import { pino } from 'pino';
 import { LinuxError } from '../abi/errno.ts';
 import { loadKoffiCalls } from '../fsgofer/koffi-calls.ts';
@@ -25,6 +26,13 @@ const STDERR = 2;
 /** Addresses that stand for all of this machine's, and the one of them to connect to from here. */
 const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' };
 
+/**
+ * How much larger V8 lets its heap become than what is in use, in per cent. What comes over a link
+ * is no part of the heap, but counts as if it were: one as small as a gofer's is marked and swept
+ * for each dozen MiB that clients write, which takes longer than to write them.
+ */
+const HEAP_GROWTH_PERCENT = 400;
+
 interface Running {
   readonly server: GoferServer;
   readonly metrics: MetricsServer | undefined;
@@ -33,6 +41,7 @@ interface Running {
 
 /** Returns when the server has stopped. Errors: UsageError. */
 export async function runGofer(options: GoferOptions): Promise<void> {
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
   const auth = options.auth ?? { kind: 'token', token: makeToken() };
   const directory = await checkDirectory(options.directory);
   await checkAuth(auth);
