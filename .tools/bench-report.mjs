@@ -422,7 +422,8 @@ function goferSection({ gofer }) {
   });
   return [
     '## A gofer',
-    `\`burrowfs gofer\` in a process of its own on the same machine. A file of ${mib} MiB is ` +
+    '`burrowfs gofer` in a process of its own on the same machine, on a folder in memory ' +
+      `(tmpfs), as bare frames go to no disk either. A file of ${mib} MiB is ` +
       'written and fsynced and, mounted anew, read. The bare WebSocket carries the same bytes to ' +
       'and from another process that does nothing with them, in frames of 1 MiB, 16 at once.',
     table(['', 'write', 'read'], speeds),

@@ -73,9 +73,9 @@ async function main() {
     for (const suite of suites) {
       say(suite);
       const open = () => openBrowser(executablePath, server.url);
-      open.undriven = { executablePath, url: server.url };
+      const undriven = { executablePath, url: server.url };
       // One that fails doesn't cost what the others have found.
-      await MEASURE[suite](open, values.quick, results).then(
+      await MEASURE[suite](open, values.quick, results, undriven).then(
         (found) => {
           results[suite] = found;
         },
@@ -276,15 +276,14 @@ const MEASURE = {
       return { ...result, memory: await watch.stop() };
     }),
 
-  gofer: async (open, isQuick) => {
-    const { url } = open.undriven;
-    const gofers = await startGofers(new URL(url).origin);
+  gofer: async (_open, isQuick, _results, undriven) => {
+    const gofers = await startGofers(new URL(undriven.url).origin);
     const { changes, ...addresses } = gofers.addresses;
     const [mib, rounds] = isQuick ? [32, 1] : [256, 7];
     const options = { addresses, mib, delayMs: 50, rounds };
     const watched = { gofer: addresses.gofer, changes, count: isQuick ? 50 : 300 };
     const run = (suite, asked) =>
-      runUndriven({ ...open.undriven, suite, options: asked, say: (line) => say(`  ${line}`) });
+      runUndriven({ ...undriven, suite, options: asked, say: (line) => say(`  ${line}`) });
     try {
       const found = await run('gofer', options);
       const hostChanges = await run('hostChanges', watched);
