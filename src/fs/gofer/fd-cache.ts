@@ -5,7 +5,7 @@
 // keep fewer than we had by then, and by and by more again, as others may have needed them.
 
 import { LinuxError } from '../../abi/errno.ts';
-import { type Op, startOp } from '../../lib/op.ts';
+import { type Op, runAsync } from '../../lib/op.ts';
 import { type FdKeeper, isNoRoom } from './fd-room.ts';
 import type { GoferData } from './gofer-data.ts';
 import type { GoferInode } from './gofer-inode.ts';
@@ -37,15 +37,6 @@ export class FdCache implements FdKeeper {
     this.#remote = remote;
   }
 
-  /** Files that have a descriptor. */
-  get size(): number {
-    return this.#used.size;
-  }
-
-  get filesMax(): number {
-    return this.#filesMax;
-  }
-
   get isShort(): boolean {
     return this.#filesMax < FILES_MAX;
   }
@@ -62,7 +53,7 @@ export class FdCache implements FdKeeper {
     this.#used.add(inode);
     if (this.#used.size <= this.#filesMax) return;
     const unsynced = this.#evict(this.#filesMax, inode);
-    for (const dir of unsynced.slice(0, SYNCED_MAX)) this.#syncUnawaited(dir);
+    for (const dir of unsynced.slice(0, SYNCED_MAX)) void runAsync(this.#syncDirectory(dir));
   }
 
   delete(inode: GoferInode): void {
@@ -84,15 +75,14 @@ export class FdCache implements FdKeeper {
       for (const dir of unsynced.slice(0, SYNCED_MAX)) yield* this.#syncDirectory(dir);
       this.#evict(target);
     } else {
-      for (const dir of unsynced.slice(0, SYNCED_MAX)) this.#syncUnawaited(dir);
+      for (const dir of unsynced.slice(0, SYNCED_MAX)) void runAsync(this.#syncDirectory(dir));
       const fewer = Math.min(this.#filesMax - 1, Math.floor((had * 3) / 4));
       this.#filesMax = Math.max(FILES_MIN, fewer);
     }
     closed += had - this.#used.size;
     this.#evictedCount = 0;
     // The server has them open until it is done with them.
-    for (const inode of [...this.#closing]) yield* untilAnswered(inode);
-    this.#closing.clear();
+    for (const inode of [...this.#closing]) yield* inode.untilAnswered();
     return closed;
   }
 
@@ -113,7 +103,7 @@ export class FdCache implements FdKeeper {
         inode.decRef();
       }
     }
-    for (const inode of idle) yield* untilAnswered(inode);
+    for (const inode of idle) yield* inode.untilAnswered();
   }
 
   /** Returns directories that are to be synced, and can be given up then. */
@@ -140,9 +130,15 @@ export class FdCache implements FdKeeper {
     // What was written is made durable before it can't be any more.
     if (inode.isUnsynced) {
       this.#data.syncUnawaited(inode);
-      this.#closing.add(inode);
+      void runAsync(this.#closingUntilAnswered(inode));
     }
     this.#data.closeFds(inode);
+  }
+
+  *#closingUntilAnswered(inode: GoferInode): Op<void> {
+    this.#closing.add(inode);
+    yield* inode.untilAnswered();
+    this.#closing.delete(inode);
   }
 
   #growByAndBy(): void {
@@ -163,13 +159,6 @@ export class FdCache implements FdKeeper {
       this.#syncing.has(inode) ||
       this.#data.isDirty(inode)
     );
-  }
-
-  #syncUnawaited(dir: GoferInode): void {
-    startOp(this.#syncDirectory(dir), {
-      resolve: () => undefined,
-      reject: (error) => void Promise.reject(error as Error),
-    });
   }
 
   /**
@@ -195,8 +184,4 @@ export class FdCache implements FdKeeper {
       dir.decRef();
     }
   }
-}
-
-function* untilAnswered(inode: GoferInode): Op<void> {
-  while (inode.unanswered > 0) yield inode.answered;
 }

@@ -10,7 +10,7 @@ import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
 import { assertDefined } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { type Op, startOp, uninterrupted, WaitQueue } from '../../lib/op.ts';
+import { type Op, runAsync, uninterrupted, WaitQueue } from '../../lib/op.ts';
 import type { CachedData, DirtyTracker } from '../shared/cached-data.ts';
 import { ChunkCache } from '../shared/chunk-cache.ts';
 import { ChunkLoader } from '../shared/chunk-loader.ts';
@@ -319,10 +319,7 @@ export class GoferData implements DataSource, DirtyTracker {
     this.#cancelTimer ??= clock.setTimer(WRITE_BACK_MS, () => {
       this.#cancelTimer = undefined;
       this.chunks.largeWrites?.end();
-      startOp(this.sendAll(), {
-        resolve: () => undefined,
-        reject: (error) => void Promise.reject(error as Error),
-      });
+      void runAsync(this.sendAll());
     });
   }
 
@@ -372,10 +369,10 @@ export class GoferData implements DataSource, DirtyTracker {
       if (error === linuxerr.ESTALE) this.#forgetUnsent(inode);
       return;
     }
-    const sendsTimes = what === 'all' && inode.hasOwnTimes;
-    if (sendsTimes || !inode.hasOwnTimes) this.#dirty.delete(inode);
+    const isAll = what === 'all' || !inode.hasOwnTimes;
+    if (isAll) this.#dirty.delete(inode);
     if (data !== undefined && hasData) this.#sendData(inode, data);
-    if (sendsTimes) {
+    if (isAll && inode.hasOwnTimes) {
       const { atime, mtime } = inode;
       inode.hasOwnTimes = false;
       try {
@@ -467,7 +464,7 @@ export class GoferData implements DataSource, DirtyTracker {
   /** Everything of a file is at the server, and answered. */
   *settle(inode: GoferInode): Op<void> {
     yield* this.send(inode);
-    while (inode.unanswered > 0) yield inode.answered;
+    yield* inode.untilAnswered();
   }
 
   /** The same of several, and of what is no longer in memory. */

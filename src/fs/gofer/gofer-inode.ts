@@ -4,7 +4,7 @@
 import { type LinuxError, linuxerr } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
 import type { Timespec } from '../../lib/clock.ts';
-import { WaitQueue } from '../../lib/op.ts';
+import { type Op, WaitQueue } from '../../lib/op.ts';
 import type { Statx } from '../../lisafs/records.ts';
 import { NO_ID } from '../../lisafs/records.ts';
 import type { CachedData } from '../shared/cached-data.ts';
@@ -135,6 +135,11 @@ export class GoferInode extends Inode {
   /** Somebody has it open, or is about to do something with it. Requests hold it, too. */
   get isInUse(): boolean {
     return this.refs > this.#keptCount + this.unanswered;
+  }
+
+  /** Until the server has answered what nobody has waited for. */
+  *untilAnswered(): Op<void> {
+    while (this.unanswered > 0) yield this.answered;
   }
 
   /** Directory: of its names. */

@@ -100,7 +100,7 @@ class HostWatch {
 function* untilAnswered(inode: GoferInode): Op<void> {
   const children = [...(inode.dentry?.children?.values() ?? [])];
   for (const each of [inode, ...children.map((child) => child.inode as GoferInode)]) {
-    while (each.unanswered > 0) yield each.answered;
+    yield* each.untilAnswered();
   }
 }
 

@@ -11,7 +11,7 @@ import { linuxerr } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFMT, S_IFREG, type Statfs } from '../../abi/stat.ts';
 import type { Dentry } from '../../vfs/dentry.ts';
 import { assertDefined } from '../../lib/assert.ts';
-import { type Op, startOp } from '../../lib/op.ts';
+import { type Op, runAsync } from '../../lib/op.ts';
 import type { Store } from '../../store/store.ts';
 import type { StoreView } from '../../store/store-view.ts';
 import type { Subvolumes } from '../../store/subvolumes.ts';
@@ -149,11 +149,8 @@ export class Idbfs extends LocalFilesystem implements ExportedFilesystem {
 
   /** A commit has ended well. */
   #committed(inodes: Iterable<Inode>, how: { readonly hasRemoved: boolean }): void {
-    startOp(this.#reserve.committed(how), {
-      resolve: () => undefined,
-      // A bug: nobody handles this rejection.
-      reject: (error) => void Promise.reject(error as Error),
-    });
+    // It rejects if there is a bug: nobody handles that.
+    void runAsync(this.#reserve.committed(how));
     for (const inode of inodes) this.#dropIfUnused(inode);
     this.#chunks.evict();
     if (!this.#changes.hasChanges) this.#chunks.largeWrites?.end();

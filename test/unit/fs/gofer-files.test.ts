@@ -1,6 +1,7 @@
 // A gofer's client and the server's files: what it holds there, and lets go of, whatever becomes of
 // them and of whoever waits.
 
+import { queryObjects } from 'node:v8';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import {
@@ -13,6 +14,8 @@ import {
   O_TRUNC,
 } from '../../../src/abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT } from '../../../src/abi/stat.ts';
+import { GoferInode } from '../../../src/fs/gofer/gofer-inode.ts';
+import { runAsync } from '../../../src/lib/op.ts';
 import { encodeUtf8 } from '../../../src/lib/text.ts';
 import { NO_ID } from '../../../src/lisafs/records.ts';
 import { MemoryGofer, orInterrupted, type Program, until } from './memory-gofer.ts';
@@ -34,6 +37,21 @@ async function mount(cache: string, options: object = {}): Promise<void> {
 }
 
 describe('what nobody refers to', () => {
+  test('a file given up before it was synced is forgotten when it is removed', async () => {
+    await mount('exclusive');
+    const [paths, later] = ['a', 'b'].map((name) =>
+      Array.from({ length: 1100 }, (_, index) => `/${name}${index}`),
+    );
+    for (const path of paths!) await program.write(path, 'x');
+    // What is yet to be sent isn't given up.
+    await until(() => gofer.gate.count('PWrite') === paths!.length);
+    for (const path of later!) await program.write(path, 'x');
+    expect(gofer.gate.count('FSync')).toBeGreaterThan(1000);
+    for (const path of [...paths!, ...later!]) await program.unlink(path);
+    await runAsync(program.sys.sync());
+    expect(queryObjects(GoferInode)).toBeLessThan(100);
+  });
+
   test('a file that the host replaces goes when the last has closed it', async () => {
     await mount('shared');
     const replaceOnce = async (): Promise<number> => {
