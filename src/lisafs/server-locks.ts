@@ -4,6 +4,7 @@
 import { linuxerr } from '../abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../abi/fcntl.ts';
 import { anyOf, type Op, startOp, WaitQueue } from '../lib/op.ts';
+import { endOfLength } from '../locks/file-locks.ts';
 import type { LockKind, LockOwnerId, LockRequest, LockTable } from '../locks/lock-table.ts';
 import { FLOCK, OFD_LOCK, RECORD_LOCK } from './extensions.ts';
 import type { RequestOf, ResponseOf } from './messages.ts';
@@ -144,7 +145,7 @@ function lockRequest(request: Request, { control }: OpenFD, asked: Asked): LockR
   const kind = KINDS[kindNumber];
   if (kind === undefined || !TYPES.includes(type)) throw linuxerr.EINVAL;
   if (kind === 'flock' && (start !== 0 || length !== 0)) throw linuxerr.EINVAL;
-  const end = length === 0 ? Infinity : start + length;
+  const end = endOfLength(start, length);
   if (length !== 0 && !Number.isSafeInteger(end)) throw linuxerr.EINVAL;
   const ownerId = request.scope.locks.owner(kind, owner);
   const file = request.scope.tree.files.nameOf(control.fileKey);

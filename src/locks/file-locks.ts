@@ -7,6 +7,7 @@
 
 import { linuxerr } from '../abi/errno.ts';
 import { F_UNLCK, F_WRLCK, LOCK_EX, LOCK_UN } from '../abi/fcntl.ts';
+import { FILE_SIZE_MAX } from '../abi/limits.ts';
 import { type Op, type Wait, WaitQueue } from '../lib/op.ts';
 
 /** Whom a lock belongs to; compared by identity. */
@@ -26,6 +27,16 @@ export interface RangeLock {
   readonly start: number;
   /** The first byte behind it; Infinity for all to come. */
   readonly end: number;
+}
+
+/** As protocols and fcntl(2) say where a range ends: 0 for all to come. */
+export function endOfLength(start: number, length: number): number {
+  return length === 0 ? Infinity : start + length;
+}
+
+/** The same the other way round. No file is larger than 2^53 − 1 bytes: so far is all to come. */
+export function lengthOf({ start, end }: Pick<RangeLock, 'start' | 'end'>): number {
+  return end > FILE_SIZE_MAX ? 0 : end - start;
 }
 
 /** What is asked for: a lock, or F_UNLCK. */

@@ -10,6 +10,7 @@ import { F_RDLCK, F_UNLCK, F_WRLCK } from '../abi/fcntl.ts';
 import { NAME_MAX } from '../abi/limits.ts';
 import { type Op, startOp, WaitQueue } from '../lib/op.ts';
 import { isLongerThan } from '../lib/text.ts';
+import { endOfLength } from '../locks/file-locks.ts';
 import type { LockOwnerId, LockRequest, LockTable } from '../locks/lock-table.ts';
 import { lockClientOf, lockKindOf } from './lock-clients.ts';
 import type { RMessage, TMessage } from './messages.ts';
@@ -210,7 +211,7 @@ function lockRequest(
 ): LockRequest {
   const { start, length, procId, clientId } = asked;
   const type = TYPES.get(asked.type);
-  const end = length === 0 ? Infinity : start + length;
+  const end = endOfLength(start, length);
   if (type === undefined || (length !== 0 && !Number.isSafeInteger(end))) throw linuxerr.EINVAL;
   if (isLongerThan(clientId, NAME_MAX)) throw linuxerr.ENAMETOOLONG;
   const kind = lockKindOf(clientId);

@@ -3,7 +3,6 @@
 
 import { linuxerr } from '../../abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK, LOCK_UN, O_RDONLY, O_WRONLY } from '../../abi/fcntl.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { Mutex, type Op, timer } from '../../lib/op.ts';
 import { RECORD_LOCK } from '../../lisafs/extensions.ts';
 import { FileLocks, type LockConflict, type RangeRequest } from '../../locks/file-locks.ts';
@@ -14,14 +13,11 @@ import { GoferLocks } from './gofer-locks.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import { finished, LockFds, type LockFdsOptions } from './lock-fds.ts';
 import type { LockProbe, LockRetaking, RemoteLocks } from './remote.ts';
-import { type LockPlace, POLL_MS, type ServerLocks } from './server-locks.ts';
+import { type GrantedLocks, type LockPlace, POLL_MS, type ServerLocks } from './server-locks.ts';
 import { WholeFileLocks } from './whole-file-locks.ts';
 
-export interface ServerLocksOptions extends LockFdsOptions {
+export interface ServerLocksOptions extends LockFdsOptions, GrantedLocks {
   readonly locks: RemoteLocks;
-  readonly clock: Clock;
-  /** A lock was granted: others may have changed the file before. */
-  onGranted(inode: GoferInode): void;
   /** It is known where locks are. Called once, and not if that was known from the beginning. */
   onPlaceFound(): void;
 }

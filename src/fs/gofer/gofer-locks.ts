@@ -9,7 +9,6 @@
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_UN } from '../../abi/fcntl.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { anyOf, type Op, startOp, timer, uninterrupted } from '../../lib/op.ts';
 import { FLOCK, OFD_LOCK, RECORD_LOCK } from '../../lisafs/extensions.ts';
 import {
@@ -25,16 +24,13 @@ import type { GoferInode } from './gofer-inode.ts';
 import { HeldLocks, type HeldLock } from './held-locks.ts';
 import { fdOfLock, type LockFds } from './lock-fds.ts';
 import type { LockRetaking, PendingLock, RemoteFd, RemoteLock, RemoteLocks } from './remote.ts';
-import { POLL_MS, type ServerLocks } from './server-locks.ts';
+import { type GrantedLocks, POLL_MS, type ServerLocks } from './server-locks.ts';
 
 const WHOLE = { start: 0, end: Infinity } as const;
 
-export interface GoferLocksOptions {
+export interface GoferLocksOptions extends GrantedLocks {
   readonly locks: RemoteLocks;
   readonly fds: LockFds;
-  readonly clock: Clock;
-  /** A lock was granted: others may have changed the file before. */
-  onGranted(inode: GoferInode): void;
 }
 
 interface Asking {

@@ -5,11 +5,8 @@ import type { Op } from '../../lib/op.ts';
 import type { LisafsClient } from '../../lisafs/client.ts';
 import type { RecoveryCalls } from '../../lisafs/client-recovery.ts';
 import type { RequestOf } from '../../lisafs/messages.ts';
-import type { RangeLock } from '../../locks/file-locks.ts';
+import { endOfLength, lengthOf, type RangeLock } from '../../locks/file-locks.ts';
 import type { LockRetaking, PendingLock, RemoteFd, RemoteLock, RemoteLocks } from './remote.ts';
-
-/** 2^53 − 1: a range that ends behind it reaches as far as any file. */
-const { MAX_SAFE_INTEGER } = Number;
 
 export class LisafsLocks implements RemoteLocks {
   readonly probe = undefined;
@@ -40,7 +37,7 @@ export class LisafsLocks implements RemoteLocks {
     const found = yield* this.#client.call('GetLock', () => rangeOf(fd, lock));
     const { type, start, length, pid } = found;
     if (type === F_UNLCK) return undefined;
-    return { type, start, end: length === 0 ? Infinity : start + length, pid: pid | 0 };
+    return { type, start, end: endOfLength(start, length), pid: pid | 0 };
   }
 }
 
@@ -61,7 +58,7 @@ function setLockOf(fd: RemoteFd, lock: RemoteLock, wait: boolean): RequestOf<'Se
 }
 
 function rangeOf(fd: RemoteFd, lock: RemoteLock): RequestOf<'GetLock'> {
-  const { kind, owner, pid, type, start, end } = lock;
-  const length = end > MAX_SAFE_INTEGER ? 0 : end - start;
+  const { kind, owner, pid, type, start } = lock;
+  const length = lengthOf(lock);
   return { fd: fd.id, owner, start, length, pid: pid >>> 0, kind, type };
 }

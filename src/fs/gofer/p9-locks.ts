@@ -8,7 +8,7 @@ import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { F_RDLCK, F_UNLCK, F_WRLCK } from '../../abi/fcntl.ts';
 import type { Op } from '../../lib/op.ts';
 import { FLOCK, OFD_LOCK, RECORD_LOCK } from '../../lisafs/extensions.ts';
-import type { RangeLock } from '../../locks/file-locks.ts';
+import { endOfLength, lengthOf, type RangeLock } from '../../locks/file-locks.ts';
 import type { LockKind } from '../../locks/lock-table.ts';
 import type { P9Client } from '../../p9/client.ts';
 import type { RestoringCalls } from '../../p9/client-options.ts';
@@ -39,8 +39,6 @@ import type {
  * (ours 64, diod as many as it has threads), and those that give locks up must get through.
  */
 const WAITING_MAX = 8;
-/** 2^53 − 1: a range that ends behind it reaches as far as any file. */
-const { MAX_SAFE_INTEGER } = Number;
 /** Of no process or description. */
 const PROBE_OWNER = 0;
 /** Locks that go just as they are looked at. */
@@ -112,7 +110,7 @@ export class P9Locks implements RemoteLocks {
     return {
       type: found.type === LOCK_TYPE_RDLCK ? F_RDLCK : F_WRLCK,
       start,
-      end: length === 0 ? Infinity : start + length,
+      end: endOfLength(start, length),
       pid: isUnknown ? -1 : procId | 0,
     };
   }
@@ -221,12 +219,13 @@ export function p9Retaking(calls: RestoringCalls, name: string): LockRetaking {
   };
 }
 
-function rangeOf(name: string, { kind, owner, pid, type, start, end }: RemoteLock): Range {
+function rangeOf(name: string, lock: RemoteLock): Range {
+  const { kind, owner, pid, type, start } = lock;
   const word = KINDS[kind] ?? 'record';
   return {
     type: WIRE_TYPES.get(type) ?? LOCK_TYPE_WRLCK,
     start,
-    length: end > MAX_SAFE_INTEGER ? 0 : end - start,
+    length: lengthOf(lock),
     // A description is no process; a server may look at nothing else.
     procId: word === 'record' ? pid : owner,
     clientId: lockClientId(name, owner, word),

@@ -8,8 +8,7 @@
 
 import { LinuxError, linuxerr } from '../../abi/errno.ts';
 import { F_UNLCK, F_WRLCK, LOCK_UN } from '../../abi/fcntl.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { Mutex, type Op, startOp, timer } from '../../lib/op.ts';
+import { Mutex, type Op, runAsync, timer } from '../../lib/op.ts';
 import { RECORD_LOCK } from '../../lisafs/extensions.ts';
 import { FileLocks, type LockConflict, type RangeRequest } from '../../locks/file-locks.ts';
 import type { FileDescription } from '../../vfs/file-description.ts';
@@ -19,7 +18,7 @@ import { typeOfFlock } from './gofer-locks.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import { finished, type LockFds } from './lock-fds.ts';
 import type { LockRetaking, RemoteFd, RemoteLock, RemoteLocks } from './remote.ts';
-import { POLL_MS, type ServerLocks } from './server-locks.ts';
+import { type GrantedLocks, POLL_MS, type ServerLocks } from './server-locks.ts';
 
 /** The kernel, as one owner. */
 const KERNEL = { kind: RECORD_LOCK, owner: 1, pid: 1, start: 0, end: Infinity } as const;
@@ -30,13 +29,10 @@ const KERNEL = { kind: RECORD_LOCK, owner: 1, pid: 1, start: 0, end: Infinity } 
  */
 const RETAKE_DELAYS_MS = [50, 100, 200, 400, 800];
 
-export interface WholeFileLocksOptions {
+export interface WholeFileLocksOptions extends GrantedLocks {
   /** Undefined: there are none at the server. */
   readonly locks: RemoteLocks | undefined;
   readonly fds: LockFds;
-  readonly clock: Clock;
-  /** A lock was granted: others may have changed the file before. */
-  onGranted(inode: GoferInode): void;
 }
 
 /** A file with locks, or one for which some are asked. */
@@ -260,9 +256,7 @@ export class WholeFileLocks implements ServerLocks {
 
   #lower(locked: Locked): void {
     const giving = this.#lowering(locked);
-    if (giving === undefined) return;
-    const reject = (error: unknown): void => void Promise.reject(error);
-    startOp(giving, { resolve: () => undefined, reject });
+    if (giving !== undefined) void runAsync(giving);
   }
 
   /** Only as a whole: a weaker lock is another one, and somebody might come in between. */

@@ -20,13 +20,13 @@ import {
   O_DIRECTORY,
   O_RDONLY,
   O_RDWR,
-  SEEK_SET,
 } from '../../../src/abi/fcntl.ts';
 import { FileLocks, type LockOwner } from '../../../src/locks/file-locks.ts';
 import { encodeUtf8 } from '../../../src/lib/text.ts';
 import { randomFrom } from '../../wire/message-checks.ts';
 import { atEnd, clientOf, endGofers, gofer, type Process } from '../../support/gofer-kernels.ts';
 import { startGofer, type TestGofer } from '../../support/gofers.ts';
+import { lockOf, type Range } from '../../support/record-locks.ts';
 
 afterEach(endGofers);
 
@@ -47,18 +47,6 @@ const PAIRS = [
   { version: '9P2000.L', cache: 'shared', other: 'lisafs' },
   { version: 'lisafs', cache: 'shared', other: '9P2000.L' },
 ] as const;
-
-interface Range {
-  readonly start?: number;
-  readonly length?: number;
-}
-
-function lockOf(
-  type: number,
-  { start = 0, length = 0 }: Range = {},
-): Parameters<Process['sys']['setlk']>[2] {
-  return { type, whence: SEEK_SET, start, length, pid: 0 };
-}
 
 interface Opened extends Process {
   readonly fd: number;

@@ -18,7 +18,6 @@ import {
   O_CREAT,
   O_RDONLY,
   O_RDWR,
-  SEEK_SET,
 } from '../../../src/abi/fcntl.ts';
 import type { ConnectGofer } from '../../../src/fs/gofer/mount-gofer.ts';
 import { FileLocks, type LockOwner } from '../../../src/locks/file-locks.ts';
@@ -37,6 +36,7 @@ import {
   type GoferClient,
   type Process,
 } from '../../support/gofer-kernels.ts';
+import { lockOf, type Range } from '../../support/record-locks.ts';
 
 afterEach(endGofers);
 
@@ -46,25 +46,16 @@ interface Opened extends Process {
   readonly fd: number;
 }
 
-interface Range {
-  readonly start?: number;
-  readonly length?: number;
-}
-
-const flockOf = (type: number, { start = 0, length = 0 }: Range) => ({
-  ...{ type, whence: SEEK_SET, start, length, pid: 0 },
-});
-
 async function opened(client: GoferClient, flags = O_CREAT | O_RDWR): Promise<Opened> {
   const process = await client.process();
   return { ...process, fd: await process.sys.openat(AT_FDCWD, '/file', flags, 0o666) };
 }
 
 const lock = ({ sys, fd }: Opened, type: number, range: Range = {}): Promise<void> =>
-  sys.setlk(fd, F_SETLK, flockOf(type, range));
+  sys.setlk(fd, F_SETLK, lockOf(type, range));
 
 const lockWaiting = ({ run, fd }: Opened, type: number, range: Range = {}): Promise<void> =>
-  run((sys) => sys.setlk(fd, F_SETLKW, flockOf(type, range)));
+  run((sys) => sys.setlk(fd, F_SETLKW, lockOf(type, range)));
 
 const placeOf = ({ kernel }: GoferClient): unknown => kernel.mounts[0]?.link?.locks;
 
@@ -94,7 +85,7 @@ describe('diod has one lock on a file for each fid', () => {
     await expect(lock(b, F_RDLCK, { start: 50, length: 10 })).rejects.toBe(linuxerr.EAGAIN);
     await expect(b.sys.flock(b.fd, LOCK_SH | LOCK_NB)).rejects.toBe(linuxerr.EAGAIN);
     // Whose it is, and which part of it, diod doesn't say.
-    const found = await b.sys.getlk(b.fd, F_GETLK, flockOf(F_WRLCK, {}));
+    const found = await b.sys.getlk(b.fd, F_GETLK, lockOf(F_WRLCK, {}));
     expect(found).toMatchObject({ type: F_WRLCK, start: 0, length: 0, pid: -1 });
     await lock(a, F_UNLCK);
     await lock(b, F_RDLCK);
@@ -164,7 +155,7 @@ describe('diod has one lock on a file for each fid', () => {
     await expect(lock(b, F_WRLCK, { start: 0, length: 1 })).rejects.toBe(linuxerr.EAGAIN);
     const c = await opened(clients[0]);
     await expect(lock(c, F_WRLCK, { start: 9, length: 1 })).rejects.toBe(linuxerr.EAGAIN);
-    const found = await c.sys.getlk(c.fd, F_GETLK, flockOf(F_WRLCK, {}));
+    const found = await c.sys.getlk(c.fd, F_GETLK, lockOf(F_WRLCK, {}));
     expect(found).toMatchObject({ type: F_RDLCK, start: 0, length: 10 });
   });
 
@@ -400,7 +391,7 @@ describe.each([
     client.link.reset();
     await lock(a, F_UNLCK);
     await waiting;
-    const found = await a.sys.getlk(a.fd, F_GETLK, flockOf(F_WRLCK, {}));
+    const found = await a.sys.getlk(a.fd, F_GETLK, lockOf(F_WRLCK, {}));
     expect(found).toMatchObject({ type: F_WRLCK, start: 0, length: 0 });
     expect(found.pid).toBeGreaterThan(0);
     expect(client.link.requests).toBe(0);

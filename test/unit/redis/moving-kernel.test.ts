@@ -21,7 +21,6 @@ import {
   LOCK_UN,
   O_CREAT,
   O_RDWR,
-  SEEK_SET,
 } from '../../../src/abi/fcntl.ts';
 import {
   IN_CREATE,
@@ -38,6 +37,7 @@ import { connectWebSocket } from '../../../src/transport/web-socket.ts';
 import type { AsyncSyscalls } from '../../conformance/process.ts';
 import { CuttingProxy } from '../../support/cutting-proxy.ts';
 import { atEnd, clientOf, endGofers, type Process } from '../../support/gofer-kernels.ts';
+import { lockOf } from '../../support/record-locks.ts';
 import { useRedis } from '../../support/redis.ts';
 import { randomFrom } from '../../wire/message-checks.ts';
 import { type Command, useCommand } from '../cli/support.ts';
@@ -73,11 +73,11 @@ function connectionTo(url: string) {
 const portOf = async (command: Command): Promise<number> =>
   Number(new URL((await command.address()).url).port);
 
-/** A record lock on the first ten bytes. */
-const lockOf = (type: number) => ({ type, whence: SEEK_SET, start: 0, length: 10, pid: 0 });
+const RANGE = { length: 10 };
 
+/** A record lock on the first ten bytes. */
 const lock = ({ sys, fd }: Opened, type: number): Promise<void> =>
-  sys.setlk(fd, F_SETLK, lockOf(type));
+  sys.setlk(fd, F_SETLK, lockOf(type, RANGE));
 
 async function opened(process: Process): Promise<Opened> {
   const fd = await process.sys.openat(AT_FDCWD, '/file', O_CREAT | O_RDWR, 0o644);
@@ -100,7 +100,7 @@ class Contender {
     while (!this.#isStopped) {
       await expect(lock(of, F_WRLCK)).rejects.toBe(linuxerr.EAGAIN);
       await expect(of.sys.flock(of.fd, LOCK_SH | LOCK_NB)).rejects.toBe(linuxerr.EAGAIN);
-      const found = await of.sys.getlk(of.fd, F_GETLK, lockOf(F_WRLCK));
+      const found = await of.sys.getlk(of.fd, F_GETLK, lockOf(F_WRLCK, RANGE));
       expect(found).toMatchObject({ type: F_WRLCK, start: 0, length: 10 });
       this.refusals++;
       this.#wake();
@@ -200,7 +200,7 @@ describe('a kernel whose server is killed goes on at the other', () => {
       await contender.some();
       let isHad = false;
       const waiting = b
-        .run((sys) => sys.setlk(b.fd, F_SETLKW, lockOf(F_WRLCK)))
+        .run((sys) => sys.setlk(b.fd, F_SETLKW, lockOf(F_WRLCK, RANGE)))
         .then(() => {
           isHad = true;
         });
