@@ -216,25 +216,31 @@ test('a session that is lost is recovered before anything is sent again', async 
   expect(client!.status).toMatchObject({ state: 'connected', reconnectCount: 1 });
 });
 
-test('what is repeatable is done in the new session, in order, done before or not', async () => {
-  let fd = 0;
+/** A file that is open, in each session there is. */
+async function startWithFile(): Promise<{ fd: number }> {
+  const file = { fd: 0 };
   const onSessionLost: Recover = function* (mounted, calls) {
     const { inodes } = yield* calls.call('Walk', { dirFD: mounted.fd, path: ['file'] });
     const opened = yield* calls.call('OpenAt', { fd: inodes[0]!.controlFD, flags: O_RDWR });
-    fd = opened.openFD;
+    file.fd = opened.openFD;
   };
   await start({ onSessionLost }, { link: { delayMs: 10 } });
-  ({ openFD: fd } = await network.run(create('file')));
+  file.fd = (await network.run(create('file'))).openFD;
+  return file;
+}
+
+test('what is repeatable is done in the new session, in order, done before or not', async () => {
+  const file = await startWithFile();
   const outcomes: string[] = [];
   const write = (text: string, offset: number, isRepeatable: boolean): void => {
     const data = encodeUtf8(text);
-    const reply = client!.send('PWrite', () => ({ fd, offset, data }), { isRepeatable });
+    const reply = client!.send('PWrite', () => ({ fd: file.fd, offset, data }), { isRepeatable });
     reply.onSettled((error) => outcomes.push(`${text} ${error?.code ?? 'done'}`));
   };
   write('first', 0, true);
   write('unsure', 40, false);
   write('rst2', 1, true);
-  const sync = client!.send('FSync', () => ({ fds: [fd] }), { isRepeatable: true });
+  const sync = client!.send('FSync', () => ({ fds: [file.fd] }), { isRepeatable: true });
   // All are done, and none is answered.
   await network.pass(10);
   network.link.notice();
@@ -245,21 +251,14 @@ test('what is repeatable is done in the new session, in order, done before or no
   expect(outcomes).toEqual(['unsure EIO', 'first done', 'rst2 done']);
   expect(sync.isSettled).toBe(true);
   await network.run(sync.wait());
-  const { data } = await network.run(client!.call('PRead', { fd, offset: 0, count: 99 }));
+  const { data } = await network.run(client!.call('PRead', { ...file, offset: 0, count: 99 }));
   expect(decodeUtf8(data).replaceAll('\0', '')).toBe('frst2unsure');
 });
 
 test('a write that is done again has the bytes it was given, whatever became of them', async () => {
-  let fd = 0;
-  const onSessionLost: Recover = function* (mounted, calls) {
-    const { inodes } = yield* calls.call('Walk', { dirFD: mounted.fd, path: ['file'] });
-    const opened = yield* calls.call('OpenAt', { fd: inodes[0]!.controlFD, flags: O_RDWR });
-    fd = opened.openFD;
-  };
-  await start({ onSessionLost }, { link: { delayMs: 10 } });
-  ({ openFD: fd } = await network.run(create('file')));
+  const file = await startWithFile();
   const data = encodeUtf8('given');
-  const asked = () => ({ fd, offset: 0, data });
+  const asked = () => ({ ...file, offset: 0, data });
   const reply = client!.send('PWrite', asked, { isRepeatable: true });
   data.set(encodeUtf8('later'));
   for (let loss = 0; loss < 2; loss++) {
@@ -269,7 +268,7 @@ test('a write that is done again has the bytes it was given, whatever became of 
     await network.pass(loss === 0 ? 15 : 1000, 5);
   }
   expect(await network.run(reply.wait())).toEqual({ count: 5 });
-  const read = await network.run(client!.call('PRead', { fd, offset: 0, count: 99 }));
+  const read = await network.run(client!.call('PRead', { ...file, offset: 0, count: 99 }));
   expect(decodeUtf8(read.data)).toBe('given');
 });
 
