@@ -421,6 +421,7 @@ export class GoferData implements DataSource, DirtyTracker {
     // What is on its way to here was read before.
     data.generation++;
     data.storedChunks = Math.max(data.storedChunks, Math.ceil(inode.size / CHUNK_SIZE));
+    this.chunks.evict();
   }
 
   #sendRuns(inode: GoferInode, runs: readonly StoredRun[], size: number): void {
