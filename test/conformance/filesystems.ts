@@ -225,12 +225,16 @@ const DIOD_DIFFERENCES: Readonly<Record<string, string>> = {
   'getcwd returns ENAMETOOLONG for a path of more than 4096 bytes': BY_PATH,
 };
 
-/** Where files are looked at each time. */
-const DIOD_SHARED_DIFFERENCES: Readonly<Record<string, string>> = {
-  'attributes belong to the file, whatever names it has': BY_PATH,
+/** Where changes are sent at once. */
+const DIOD_UNLINKED_DIFFERENCES: Readonly<Record<string, string>> = {
   'fchmod changes the file of a read-only description': BY_PATH,
   'IN_EXCL_UNLINK does not hide changes of the inode': BY_PATH,
   'an unlinked file that is open grows by writing and shrinks by ftruncate': BY_PATH,
+};
+
+/** Where files are looked at each time. */
+const DIOD_SHARED_DIFFERENCES: Readonly<Record<string, string>> = {
+  'attributes belong to the file, whatever names it has': BY_PATH,
 };
 
 const GOFER_MODES: readonly CacheMode[] = ['exclusive', 'writethrough', 'shared', 'none'];
@@ -289,8 +293,9 @@ export const FILESYSTEMS: readonly FilesystemRow[] = [
     whyNot: whyNoDiod(),
     lacking: new Set([...DIOD_LACKS, ...(isAuthoritative(cache) ? [] : SHARED_LACKS)]),
     knownDifferences: {
-      ...(isAuthoritative(cache) ? {} : { ...SHARED_DIFFERENCES, ...DIOD_SHARED_DIFFERENCES }),
       ...DIOD_DIFFERENCES,
+      ...(cache === 'exclusive' ? {} : DIOD_UNLINKED_DIFFERENCES),
+      ...(isAuthoritative(cache) ? {} : { ...SHARED_DIFFERENCES, ...DIOD_SHARED_DIFFERENCES }),
     },
   })),
 ];

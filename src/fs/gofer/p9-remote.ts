@@ -65,6 +65,8 @@ export class P9Remote implements Remote {
   /** Files that are open, by what pins them: unlinked ones can be asked about by these alone. */
   readonly #opened = new WeakMap<RemoteFd, RemoteFd>();
   readonly #lastKnown = new WeakMap<RemoteFd, Statx>();
+  /** What files had before they were found again, and requests that are under way may name. */
+  readonly #replaced = new WeakMap<RemoteFd, number[]>();
   #namesOf: NamesOf = () => undefined;
   #takesDatasync: boolean;
 
@@ -92,7 +94,7 @@ export class P9Remote implements Remote {
   }
 
   walk(from: RemoteFd, names: readonly string[]): Op<Walked> {
-    return using(from, this.#walk(from, names));
+    return this.#using(from, this.#walk(from, names));
   }
 
   *#walk(from: RemoteFd, names: readonly string[]): Op<Walked> {
@@ -172,7 +174,7 @@ export class P9Remote implements Remote {
     const opened = this.#openedOf(fd);
     const first = this.#send('setattr', () => setattrOf(fd.id, change));
     if (this.#client.version > 0) return done(first);
-    return started(using(fd, this.#settingAttributes(fd, { first, opened, change })));
+    return started(this.#using(fd, this.#settingAttributes(fd, { first, opened, change })));
   }
 
   *#settingAttributes(fd: RemoteFd, { first, opened, change }: Setting): Op<void> {
@@ -329,7 +331,7 @@ export class P9Remote implements Remote {
   }
 
   trySyncDirectory(fd: RemoteFd): Pending<void> {
-    return started(this.#again(() => using(fd, this.#syncDirectory(fd))));
+    return started(this.#again(() => this.#using(fd, this.#syncDirectory(fd))));
   }
 
   *#syncDirectory(fd: RemoteFd): Op<void> {
@@ -413,7 +415,7 @@ export class P9Remote implements Remote {
 
   /** Does it once more if the server has lost sight of the file, and it can be found by name. */
   #at<T>(fd: RemoteFd, op: () => Op<T>): Op<T> {
-    return using(fd, this.#atSame(fd, op));
+    return this.#using(fd, this.#atSame(fd, op));
   }
 
   *#atSame<T>(fd: RemoteFd, op: () => Op<T>): Op<T> {
@@ -432,9 +434,24 @@ export class P9Remote implements Remote {
     if (names === undefined || names.length === 0 || path === undefined) return false;
     const fid = yield* this.#walks.findAgain(this.root.fd.id, names, path);
     if (fid === undefined) return false;
-    this.#client.closeFid(fd.id);
+    this.#replaced.set(fd, [...(this.#replaced.get(fd) ?? []), fd.id]);
     fd.renew(fid);
     return true;
+  }
+
+  /** Several requests name it: meanwhile its number must not become another file's. */
+  *#using<T>(fd: RemoteFd, op: Op<T>): Op<T> {
+    fd.useCount++;
+    try {
+      return yield* op;
+    } finally {
+      if (--fd.useCount === 0) this.#closeReplaced(fd);
+    }
+  }
+
+  #closeReplaced(fd: RemoteFd): void {
+    for (const id of this.#replaced.get(fd) ?? []) this.#client.closeFid(id);
+    this.#replaced.delete(fd);
   }
 }
 
@@ -442,16 +459,6 @@ interface Setting {
   readonly first: Pending<unknown>;
   readonly opened: RemoteFd | undefined;
   readonly change: AttributeChange;
-}
-
-/** Several requests name it: meanwhile its number must not become another file's. */
-function* using<T>(fd: RemoteFd, op: Op<T>): Op<T> {
-  fd.useCount++;
-  try {
-    return yield* op;
-  } finally {
-    fd.useCount--;
-  }
 }
 
 function isLostError(error: unknown): boolean {

@@ -3,7 +3,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
-import { O_CREAT, O_RDONLY, O_RDWR } from '../../../src/abi/fcntl.ts';
+import { linuxerr } from '../../../src/abi/errno.ts';
+import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '../../../src/abi/fcntl.ts';
 import { Credentials } from '../../../src/auth/credentials.ts';
 import type { GoferOptions } from '../../../src/fs/gofer/mount-options.ts';
 import { assertDefined } from '../../../src/lib/assert.ts';
@@ -60,5 +61,32 @@ test('the mount tells how its link is, and counts what went through it', async (
   await runAsync(kernel.reconnect('/'));
   await sys.openat(-100, '/file', O_RDONLY, 0);
   expect(statusNow()).toMatchObject({ state: 'connected', reconnectCount: 1 });
+  await runAsync(kernel.shutdown());
+});
+
+// Fids of diod are paths: once something was moved, a directory in which a name is missing is looked
+// for again, and may have another fid from then on.
+test('names are made where others look for what is missing, after a rename', async (context) => {
+  const { kernel, sys } = await mounted(context, { cache: 'none' });
+  const touch = async (path: string): Promise<void> => {
+    await sys.close(await sys.openat(-100, path, O_RDWR | O_CREAT | O_EXCL, 0o644));
+  };
+  await sys.mkdirat(-100, '/d', 0o755, 0);
+  await touch('/d/old');
+  await sys.renameat2(-100, '/d/old', -100, '/d/new', 0);
+  let isDone = false;
+  const make = async (): Promise<void> => {
+    for (let round = 0; round < 300; round++) {
+      await touch('/d/file');
+      await sys.unlinkat(-100, '/d/file', 0);
+    }
+    isDone = true;
+  };
+  const look = async (): Promise<void> => {
+    while (!isDone) {
+      await expect(sys.fstatat(-100, '/d/missing', 0)).rejects.toBe(linuxerr.ENOENT);
+    }
+  };
+  await Promise.all([make(), look(), look()]);
   await runAsync(kernel.shutdown());
 });
