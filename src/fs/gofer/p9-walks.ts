@@ -162,11 +162,13 @@ export class P9Walks {
   }
 }
 
+/** Errors: EIO if the link is gone; EINTR. */
 function* answerOf<T>(op: Op<T>): Op<T | LinuxError> {
   try {
     return yield* op;
   } catch (error) {
-    if (error instanceof LinuxError && error !== linuxerr.EIO) return error;
+    const isAnswer = error !== linuxerr.EIO && error !== linuxerr.EINTR;
+    if (isAnswer && error instanceof LinuxError) return error;
     throw error;
   }
 }

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '../../../src/abi/fcntl.ts';
+import { S_IFIFO } from '../../../src/abi/stat.ts';
 import { Credentials } from '../../../src/auth/credentials.ts';
 import type { GoferOptions } from '../../../src/fs/gofer/mount-options.ts';
 import { assertDefined } from '../../../src/lib/assert.ts';
+import { nextMacrotask } from '../../../src/lib/macrotask.ts';
 import { runAsync } from '../../../src/lib/op.ts';
 import { startDiod, whyNoDiod } from '../../support/diod.ts';
 import { bootKernel } from '../../support/kernels.ts';
@@ -88,5 +90,20 @@ test('names are made where others look for what is missing, after a rename', asy
     }
   };
   await Promise.all([make(), look(), look()]);
+  await runAsync(kernel.shutdown());
+});
+
+test('whenever an open of a FIFO is interrupted, it ends', async (context) => {
+  const { kernel, sys } = await mounted(context, { cache: 'none' });
+  await sys.mkdirat(-100, '/d', 0o755, 0);
+  await sys.mknodat(-100, '/d/fifo', S_IFIFO | 0o644, 0);
+  const program = await runAsync(kernel.createTask({ creds: new Credentials(0, 0, []) }));
+  for (let turns = 0; turns < 60; turns++) {
+    const opening = runAsync(program.sys.openat(-100, '/d/fifo', O_RDONLY, 0), program.task);
+    const ended = expect(opening, `after ${turns} turns`).rejects.toBe(linuxerr.EINTR);
+    for (let turn = 0; turn < turns; turn++) await nextMacrotask();
+    program.task.interrupt();
+    await ended;
+  }
   await runAsync(kernel.shutdown());
 });
