@@ -3,7 +3,6 @@
 
 import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
-import { platform } from 'node:os';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { TlsFiles } from '../gofer-server/http-server.ts';
@@ -29,7 +28,6 @@ function problemOf(error: unknown): string {
 
 /** Returns the whole path. Errors: UsageError. */
 export async function checkDirectory(directory: string): Promise<string> {
-  if (platform() === 'win32') throw new UsageError('gofer does not run on Windows: use WSL');
   const path = resolve(directory);
   try {
     if (!(await stat(path)).isDirectory()) throw wrongValue('DIR', path, 'it is no folder');

@@ -9,7 +9,7 @@
 
 import type { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
-import { geteuid } from 'node:process';
+import process from 'node:process';
 import { LinuxError, linuxerr } from '../abi/errno.ts';
 import {
   S_IFCHR,
@@ -145,7 +145,7 @@ export function makeDirectory(
  * It is the gofer's user's; or, where the filesystem says whose all files are, that one's.
  */
 async function isOwnDirectory(parent: Place, { uid }: Statx): Promise<boolean> {
-  return uid === geteuid?.() || uid === (await parent.stat()).uid;
+  return uid === process.geteuid?.() || uid === (await parent.stat()).uid;
 }
 
 /** Errors: a bad target's; symlink(2)'s; those of giving it away. */

@@ -5,19 +5,22 @@ import { Buffer } from 'node:buffer';
 import { linuxerr } from '../abi/errno.ts';
 import { NAME_MAX, PATH_MAX } from '../abi/limits.ts';
 import { decodeUtf8Strict } from '../lib/text.ts';
+import { IS_WINDOWS, isWindowsName } from './windows.ts';
 
 export type HostName = string | Uint8Array;
 
 const NUL = 0;
 const SLASH = 0x2f;
 const DOT = 0x2e;
+const BACKSLASH = 0x5c;
+const SEPARATOR = IS_WINDOWS ? BACKSLASH : SLASH;
 
 /**
  * The bytes of a name that somebody wants to use in a directory, which are the caller's own.
  * Nothing reaches the host unless it has gone through here.
  *
  * Errors:
- *  - EINVAL if it is empty, "." or "..", or contains a slash or a NUL.
+ *  - EINVAL if it is empty, "." or "..", or contains a slash or a NUL; or isn't one on Windows.
  *  - EILSEQ if it is a string that isn't well-formed Unicode: it would be another name.
  *  - ENAMETOOLONG from 256 bytes on.
  */
@@ -26,6 +29,7 @@ export function checkName(name: HostName): Buffer {
   const isDots = bytes.length <= 2 && bytes.every((byte) => byte === DOT);
   if (isDots || bytes.includes(SLASH) || bytes.includes(NUL)) throw linuxerr.EINVAL;
   if (bytes.length > NAME_MAX) throw linuxerr.ENAMETOOLONG;
+  if (IS_WINDOWS && !isWindowsName(bytes)) throw linuxerr.EINVAL;
   return bytes;
 }
 
@@ -66,7 +70,8 @@ export function fromHostBytes(bytes: Uint8Array): HostName {
   }
 }
 
-/** `directory` + '/' + `name`. */
+/** `directory` + '/' + `name`; where there are drives, one's root ends with the separator. */
 export function joinPath(directory: Buffer, name: Buffer): Buffer {
-  return Buffer.concat([directory, Buffer.of(SLASH), name]);
+  const isEnded = IS_WINDOWS && directory.at(-1) === SEPARATOR;
+  return Buffer.concat(isEnded ? [directory, name] : [directory, Buffer.of(SEPARATOR), name]);
 }

@@ -1,7 +1,6 @@
 // The directory of the host that a gofer serves: the one path that is taken as it is.
 
 import { platform } from 'node:os';
-import { linuxerr } from '../abi/errno.ts';
 import { HostDirectory } from './host-directory.ts';
 import { PathPlace } from './path-place.ts';
 import { PinnedPlace } from './pinned-place.ts';
@@ -10,12 +9,8 @@ import type { Host } from './place.ts';
 /** How files are found again: `pinned` by descriptors, `paths` by their names. See place.ts. */
 export type HostAccess = 'pinned' | 'paths';
 
-/**
- * The way of this platform. Errors: EOPNOTSUPP for Windows, where a name may be a device or a
- * stream of another file, and numbers of files are no identity.
- */
+/** The way of this platform. */
 function defaultAccess(): HostAccess {
-  if (platform() === 'win32') throw linuxerr.EOPNOTSUPP;
   return platform() === 'linux' ? 'pinned' : 'paths';
 }
 
@@ -25,7 +20,7 @@ export interface HostRootOptions extends Host {
 
 /**
  * Errors: ENOENT, ENOTDIR, EACCES and the like; ENOSYS if files are to be pinned and there is no
- * /proc; EOPNOTSUPP.
+ * /proc.
  */
 export async function openHostRoot(path: string, options: HostRootOptions): Promise<HostDirectory> {
   const { access = defaultAccess(), ...host } = options;

@@ -6,6 +6,7 @@ import { NAME_MAX } from '../abi/limits.ts';
 import { S_IFMT, type Statfs, STATX_BASIC_STATS, STATX_BTIME } from '../abi/stat.ts';
 import { timespecFromNs } from '../lib/clock.ts';
 import type { Statx } from '../served/served-file.ts';
+import { IS_WINDOWS, posixMode } from './windows.ts';
 
 /** Node tells no attributes (STATX_ATTR_ bits). */
 const NO_ATTRIBUTES = 0n;
@@ -19,7 +20,7 @@ export function hostStatOf(stats: BigIntStats): Statx {
     mask: STATX_BASIC_STATS | (stats.birthtimeNs === 0n ? 0 : STATX_BTIME),
     attributes: NO_ATTRIBUTES,
     attributesMask: NO_ATTRIBUTES,
-    mode: Number(stats.mode),
+    mode: IS_WINDOWS ? posixMode(Number(stats.mode)) : Number(stats.mode),
     nlink: Number(stats.nlink),
     uid: Number(stats.uid),
     gid: Number(stats.gid),

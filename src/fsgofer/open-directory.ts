@@ -10,6 +10,7 @@ import { checkName, fromHostBytes, type HostName, joinPath } from './host-name.t
 import { hostStatOf } from './host-stat.ts';
 import { fsync, type HostListing, lstat, opendir } from './node-fs.ts';
 import type { Place } from './place.ts';
+import { IS_WINDOWS } from './windows.ts';
 
 /** Entries in one answer, all of which are asked about at once. */
 const DIRENTS_MAX = 1024;
@@ -54,6 +55,8 @@ export class OpenHostDirectory {
 
   /** Makes its names last. Errors: EACCES if it must not be read; fsync(2)'s. */
   async fsync(): Promise<void> {
+    // Windows syncs no directories: names are in the filesystem's journal.
+    if (IS_WINDOWS) return;
     const fd = await this.#place.open(constants.O_RDONLY);
     try {
       await fd.use(fsync);

@@ -6,7 +6,7 @@
 // only the gofer's clients and people who may do everything anyway change; clients can't do it, as
 // the server makes no change in a directory while another request is about it.
 
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
 import { linuxerr } from '../abi/errno.ts';
 import { S_IFDIR, S_IFLNK } from '../abi/stat.ts';
@@ -25,6 +25,7 @@ import {
 import { checkMountPoint } from './mount-point.ts';
 import { fstat, ftruncate, lstat, open, readlink, realpath, statfs } from './node-fs.ts';
 import type { Host, Place, Placed, Undo } from './place.ts';
+import { IS_WINDOWS, posixTarget, verbatimPath } from './windows.ts';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_TRUNC } = constants;
 
@@ -51,7 +52,8 @@ export class PathPlace implements Place {
 
   /** A directory by its path, which is followed. Errors: realpath(3)'s; ENOTDIR. */
   static async openRoot(path: string, host: Host): Promise<PathPlace> {
-    const real = await realpath(path);
+    const followed = await realpath(path);
+    const real = IS_WINDOWS ? Buffer.from(verbatimPath(followed.toString())) : followed;
     const identity = identityOf(await lstat(real));
     if (identity.type !== S_IFDIR) throw linuxerr.ENOTDIR;
     return new PathPlace(host, identity, real);
@@ -114,8 +116,9 @@ export class PathPlace implements Place {
     return hostStatfsOf(await this.withPath(statfs));
   }
 
-  readlink(): Promise<Buffer> {
-    return this.withPath(readlink);
+  async readlink(): Promise<Buffer> {
+    const target = await this.withPath(readlink);
+    return IS_WINDOWS ? posixTarget(target) : target;
   }
 
   async walk(name: HostName, _source?: FdSource): Promise<Placed> {

@@ -24,6 +24,7 @@ import { checkTime, setTimes, type TimesChange } from './file-times.ts';
 import { checkIds, checkSize } from './host-arguments.ts';
 import { chmod, chown, fchmod, ftruncate, lchown } from './node-fs.ts';
 import type { Place } from './place.ts';
+import { IS_WINDOWS } from './windows.ts';
 
 /** What isn't there stays as it is. */
 export interface HostSetAttr {
@@ -111,7 +112,10 @@ export async function setMode(place: Place, mode: number): Promise<void> {
   }
   // chmod() follows links, and there is no other; what can't be opened can't be helped.
   if (type !== S_IFREG && type !== S_IFDIR) throw linuxerr.EOPNOTSUPP;
-  await briefly(place, constants.O_RDONLY, (fd) => fchmod(fd, permissions));
+  if (IS_WINDOWS) {
+    // Whether a file may be written is all that it keeps, and sets by path alone.
+    if (type === S_IFREG) await place.withPath((path) => chmod(path, permissions));
+  } else await briefly(place, constants.O_RDONLY, (fd) => fchmod(fd, permissions));
 }
 
 /** Errors: EISDIR; EINVAL for what isn't a regular file; EACCES; ftruncate(2)'s. */

@@ -66,8 +66,8 @@ test('the mount tells how its link is, and counts what went through it', async (
   await runAsync(kernel.shutdown());
 });
 
-// Fids of diod are paths: once something was moved, a directory in which a name is missing is looked
-// for again, and may have another fid from then on.
+// Fids of diod are paths: once something was moved, a directory in which a name is missing is
+// looked for again, and may have another fid from then on.
 test('names are made where others look for what is missing, after a rename', async (context) => {
   const { kernel, sys } = await mounted(context, { cache: 'none' });
   const touch = async (path: string): Promise<void> => {
