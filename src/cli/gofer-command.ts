@@ -18,6 +18,7 @@ import { printGoferUrl } from '../transport/gofer-url.ts';
 import { checkAuth, checkDirectory, readTlsFiles } from './gofer-files.ts';
 import { type GoferOptions, hostsOpenToAll } from './gofer-options.ts';
 import { openRedis } from './gofer-redis.ts';
+import { clientFdsMax } from './open-files.ts';
 import type { LogLevel } from './option-table.ts';
 import { TerminalLog } from './terminal-log.ts';
 import { type UsageError, wrongValue } from './usage-error.ts';
@@ -96,7 +97,7 @@ async function openServers(
   redis: RedisState | undefined,
 ): Promise<Pick<Running, 'server' | 'metrics'>> {
   const { directory, host, port, auth, isReadOnly, origins, idRanges } = options;
-  const { connectionsMax, fdsMax, metricsPort, p9Address } = options;
+  const { connectionsMax, metricsPort, p9Address } = options;
   const { handshakeTimeoutMs, sendTimeoutMs } = options;
   const tls = await readTlsFiles(options);
   const counts = metricsPort === undefined ? undefined : new GoferMetrics();
@@ -109,7 +110,7 @@ async function openServers(
       log,
       ...(tls !== undefined && { tls }),
       ...(connectionsMax !== undefined && { connectionsMax }),
-      ...(fdsMax !== undefined && { fdsMax }),
+      fdsMax: clientFdsMax(options, log),
       ...(handshakeTimeoutMs !== undefined && { handshakeTimeoutMs }),
       ...(sendTimeoutMs !== undefined && { sendTimeoutMs }),
       ...(counts !== undefined && { metrics: counts }),

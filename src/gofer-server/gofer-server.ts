@@ -55,7 +55,7 @@ const CLOSE_WAIT_MS = 2000;
 /** Sockets of an address that are not let in yet. */
 const HANDSHAKES_PER_ADDRESS_MAX = 32;
 /** Sockets that are not let in yet, of all addresses. */
-const HANDSHAKES_MAX = 256;
+export const HANDSHAKES_MAX = 256;
 /** Whoever hasn't answered a ping when the next is due is gone. */
 const PING_INTERVAL_MS = 30_000;
 /** Of a client: ranges of files, and whole ones. */

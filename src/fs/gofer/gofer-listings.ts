@@ -14,6 +14,9 @@ import { ListAhead } from './list-ahead.ts';
 import { Listing, ListingCursor, type ListingSource } from './listing.ts';
 import type { RemoteEntry, RemoteListing } from './remote.ts';
 
+/** A directory that others change all the time is listed so often, and taken as it is found. */
+const LOOKS_MAX = 3;
+
 export abstract class GoferListings extends GoferNames implements ListingSource {
   readonly #ahead = new ListAhead({
     listingOf: (dir) => inodeOf(dir).listing,
@@ -43,7 +46,7 @@ export abstract class GoferListings extends GoferNames implements ListingSource 
     return yield* this.held(dir, this.#listNames(dir));
   }
 
-  /** If the names change meanwhile, once more, while nobody may change them. */
+  /** If the names change meanwhile, once more, while nobody here may change them. */
   *#listNames(dir: LocalDentry): Op<Listing> {
     const inode = inodeOf(dir);
     while (inode.beingListed !== undefined) yield inode.beingListed;
@@ -54,15 +57,36 @@ export abstract class GoferListings extends GoferNames implements ListingSource 
       const { version } = changes;
       const listed = yield* this.#list(inode);
       if (changes.version === version && !changes.isAny) return this.#keepListing(dir, listed);
-      for (const { fd } of listed.entries) if (fd !== undefined) this.remote.close(fd);
+      this.#closeAll(listed);
     }
     yield* changes.mutex.lock();
     try {
-      if (dir.isDead) return new Listing();
-      return inode.listing ?? this.#keepListing(dir, yield* this.#list(inode));
+      return yield* this.#listUnchanged(dir);
     } finally {
       changes.mutex.unlock();
     }
+  }
+
+  /** Others may change the names while it comes; if they do all the time, it isn't kept. */
+  *#listUnchanged(dir: LocalDentry): Op<Listing> {
+    const inode = inodeOf(dir);
+    const { nameChanges } = inode;
+    for (let look = 1; ; look++) {
+      if (dir.isDead) return new Listing();
+      if (inode.listing !== undefined) return inode.listing;
+      const { version } = nameChanges;
+      const listed = yield* this.#list(inode);
+      const isSo = this.revalidates || nameChanges.version === version;
+      if (isSo) return this.#keepListing(dir, listed);
+      this.#closeAll(listed);
+      if (look < LOOKS_MAX) continue;
+      const entries = listed.entries.map((entry) => ({ ...entry, fd: undefined }));
+      return (inode.lastListing = this.#newListing(dir, entries, { isSure: false }));
+    }
+  }
+
+  #closeAll({ entries }: RemoteListing): void {
+    for (const { fd } of entries) if (fd !== undefined) this.remote.close(fd);
   }
 
   #keepListing(dir: LocalDentry, { entries, isWhole }: RemoteListing): Listing {
@@ -95,7 +119,11 @@ export abstract class GoferListings extends GoferNames implements ListingSource 
     }
   }
 
-  #newListing(dir: LocalDentry, entries: readonly RemoteEntry[]): Listing {
+  #newListing(
+    dir: LocalDentry,
+    entries: readonly RemoteEntry[],
+    { isSure = true }: { readonly isSure?: boolean } = {},
+  ): Listing {
     const { children } = dir;
     const inode = inodeOf(dir);
     const listing = new Listing();
@@ -116,7 +144,7 @@ export abstract class GoferListings extends GoferNames implements ListingSource 
       const ino = this.#numberIn(known, statx);
       listing.add({ name, ino, type, cookie });
       const isLink = statx !== undefined && (statx.mode & S_IFMT) === S_IFLNK;
-      const isNew = known === undefined && statx !== undefined && !isLink;
+      const isNew = isSure && known === undefined && statx !== undefined && !isLink;
       const child = isNew ? this.#learn(dir, name, statx) : undefined;
       if (entry.fd === undefined) continue;
       if (child === undefined) this.remote.close(entry.fd);

@@ -19,7 +19,7 @@ import { LisafsClient } from '../../support/lisafs-client.ts';
 import { makeSelfSigned } from '../../support/self-signed.ts';
 import { type Command, useCommand } from './support.ts';
 
-const { folder, write, serve } = useCommand();
+const { folder, write, serve, serveLimited } = useCommand();
 
 async function connect(command: Command): Promise<{ client: LisafsClient; root: number }> {
   const { url, token } = await command.address();
@@ -157,6 +157,28 @@ test('--max-connections and --max-fds', async () => {
     for (;;) await client.call('Walk', { dirFD: root, path: ['a'] });
   };
   await expect(walkMany()).rejects.toBe(linuxerr.EMFILE);
+});
+
+test('--max-fds is no more than the user may have', async () => {
+  const { code, stderr } = await serveLimited(1000, '--max-fds', '700').ended;
+  expect(code).toBe(2);
+  const why = 'this user may have 1000 open files, 616 of them for clients; see ulimit -n';
+  expect(stderr).toContain(`--max-fds "700": ${why}`);
+  const fewer = serveLimited(1000, '--max-fds', '616');
+  await fewer.logged('serving');
+  expect(fewer.log).toHaveLength(1);
+});
+
+test('clients have fewer open files where the user may have few', async () => {
+  const command = serveLimited(100);
+  const { client, root } = await connect(command);
+  const few = await command.logged('clients have fewer open files, as this user may have few');
+  expect(few).toMatchObject({ limit: 100, fdsMax: 50 });
+  mkdirSync(join(folder(), 'served', 'a'));
+  const takeAll = async (): Promise<void> => {
+    for (;;) await client.call('Walk', { dirFD: root, path: ['a'] });
+  };
+  await expect(takeAll()).rejects.toBe(linuxerr.EMFILE);
 });
 
 test('a client that takes all open files leaves enough for another', async () => {

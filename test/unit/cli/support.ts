@@ -90,6 +90,8 @@ export function useCommand(): {
   run: (...args: string[]) => Promise<Ended>;
   /** Serves the folder `served` at a free port. */
   serve: (...args: string[]) => Command;
+  /** The same, with so many open files at most. */
+  serveLimited: (openFiles: number, ...args: string[]) => Command;
 } {
   let folder = '';
   let built: BuiltCommand | undefined;
@@ -114,13 +116,13 @@ export function useCommand(): {
   });
 
   const script = (): string => built!.script;
-  const start = (...args: string[]): Command => {
+  const spawned = (file: string, args: readonly string[]): Command => {
     const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
-    const options = { cwd: folder, stdio };
-    const command = new Command(spawn(process.execPath, [script(), ...args], options));
+    const command = new Command(spawn(file, args, { cwd: folder, stdio }));
     commands.push(command);
     return command;
   };
+  const start = (...args: string[]): Command => spawned(process.execPath, [script(), ...args]);
   return {
     folder: () => folder,
     script,
@@ -131,6 +133,10 @@ export function useCommand(): {
       return path;
     },
     start,
+    serveLimited: (openFiles, ...args) => {
+      const limited = ['-c', `ulimit -n ${openFiles}; exec "$0" "$@"`, process.execPath, script()];
+      return spawned('sh', [...limited, 'gofer', 'served', '--port', '0', ...args]);
+    },
     run: (...args) => start(...args).ended,
     serve: (...args) => start('gofer', 'served', '--port', '0', ...args),
   };
