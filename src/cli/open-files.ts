@@ -18,6 +18,8 @@ interface Report {
 
 /** setrlimit(2): RLIMIT_NOFILE. Infinity if there is none. */
 function limitNow(): number {
+  // It would look up names of whatever is connected.
+  Object.assign(process.report, { excludeNetwork: true });
   const { userLimits } = process.report.getReport() as Report;
   const soft = userLimits?.open_files?.soft;
   return typeof soft === 'number' ? soft : Infinity;

@@ -1,7 +1,7 @@
 // idbfs on a medium that fails: each fault gives the error that src/fs/idbfs/README.md says, and
 // what can recover does. On the real engine over IndexedDB, except where time has to stand still.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { linuxerr } from '../../../src/abi/errno.ts';
 import { AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR } from '../../../src/abi/fcntl.ts';
 import { ST_RDONLY } from '../../../src/abi/stat.ts';
@@ -140,7 +140,7 @@ describe.each([
       await expect(runAsync(sys.fsync(fd))).rejects.toBe(linuxerr.EIO);
       if (how === 'timer') {
         clock.advance(1000);
-        await settle();
+        await vi.waitUntil(() => filesystem.commitStatus.health === 'good', 10_000);
       } else await runAsync(sys.sync());
       expect(filesystem.commitStatus).toMatchObject({ health: 'good', lastError: undefined });
       expect(await outcomes(sys, fd)).toMatchObject({
