@@ -8,9 +8,10 @@ import { decodeUtf8Strict } from '../lib/text.ts';
 
 export const IS_WINDOWS = platform() === 'win32';
 
-/** Separators, streams (":"), patterns, and characters that no filesystem of it has in names. */
-// eslint-disable-next-line no-control-regex
-const FORBIDDEN = /[<>:"/\\|?*\u0000-\u001f]/;
+/** Separators, streams (":"), patterns, and what else no filesystem of it has in names. */
+const FORBIDDEN = /[<>:"/\\|?*]/;
+/** Control characters before it neither. */
+const SPACE = 0x20;
 /** They are dropped, so that it would be another name. */
 const DROPPED_END = /[. ]$/;
 /** Whatever their extension, and in any directory. */
@@ -19,6 +20,7 @@ const DEVICE =
 
 /** Is it a file's name there, that of this file alone but for case and short names? */
 export function isWindowsName(bytes: Uint8Array): boolean {
+  if (bytes.some((byte) => byte < SPACE)) return false;
   let name: string;
   try {
     name = decodeUtf8Strict(bytes);
