@@ -127,7 +127,7 @@ export class FilesystemTypes {
         const mounting = { connect, source, dev, clock, devices, randomBytes };
         const filesystem = yield* mountGofer(
           { ...mounting, onLinkChanged: (status) => onLinkChanged?.(shown, status) },
-          spec.options ?? {},
+          withoutFlags(spec.options),
         );
         return { filesystem, root: filesystem.root, source: shown, flags };
       }
@@ -274,6 +274,13 @@ export function flagsOf(options: KernelMountOptions = {}): MountFlags {
   const { readOnly = false, noatime = false } = options;
   const { nodev = false, noexec = false, nosuid = false } = options;
   return { readOnly, noatime, nodev, noexec, nosuid };
+}
+
+/** The options of the filesystem itself. */
+function withoutFlags<T extends object>(options: T & KernelMountOptions = {} as T): T {
+  const flags = flagsOf();
+  const own = Object.entries(options).filter(([name]) => !Object.hasOwn(flags, name));
+  return Object.fromEntries(own) as T;
 }
 
 /** mount(2)'s arguments as a MountSpec. Errors: ENODEV for an unknown type; EINVAL for `data`. */

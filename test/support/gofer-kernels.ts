@@ -53,13 +53,16 @@ export interface ClientOptions extends GoferOptions {
   readonly onLinkChanged?: (status: RemoteStatus) => void;
   /** Answers take a while. */
   readonly isSlow?: boolean;
+  /** But events come at once. */
+  readonly arePushesFirst?: boolean;
 }
 
 export async function clientOf(
   { url: source, connect: direct }: Pick<TestGofer, 'url' | 'connect'>,
-  { connect = direct, isSlow = false, onLinkChanged, ...options }: ClientOptions,
+  client: ClientOptions,
 ): Promise<GoferClient> {
-  const link = new SlowLink(isSlow ? undefined : 0);
+  const { connect = direct, isSlow = false, arePushesFirst, onLinkChanged, ...options } = client;
+  const link = new SlowLink(isSlow ? undefined : 0, { arePushesFirst });
   const spec = { type: 'gofer', source, options } as const;
   const kernel = await bootKernel(spec, {
     connectGofer: async (asked) => link.wrap(await connect(asked)),

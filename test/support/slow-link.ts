@@ -1,5 +1,6 @@
 // A link for tests that is slow, and counts what goes through it.
 
+import { PUSHED } from '../../src/lisafs/frame.ts';
 import type { Receiver, Transport } from '../../src/transport/transport.ts';
 
 /** How long answers are on their way, in milliseconds. */
@@ -13,13 +14,18 @@ export class SlowLink {
   /** Most requests each of which was sent after the answer to the one before had come. */
   chain = 0;
   readonly #delayMs: number;
+  readonly #arePushesFirst: boolean;
   #answered = 0;
   /** By tag. */
   readonly #chains = new Map<number, number>();
 
-  /** `delayMs` 0: it counts only. */
-  constructor(delayMs = DELAY_MS) {
+  /**
+   * `delayMs` 0: it counts only. `arePushesFirst`: what the server sends unasked comes at once, and
+   * so before the answers to what it tells of.
+   */
+  constructor(delayMs = DELAY_MS, { arePushesFirst = false } = {}) {
     this.#delayMs = delayMs;
+    this.#arePushesFirst = arePushesFirst;
   }
 
   wrap(transport: Transport): Transport {
@@ -48,7 +54,8 @@ export class SlowLink {
             };
             target.start({
               onMessage: (message) => {
-                if (this.#delayMs === 0) {
+                const isFirst = this.#arePushesFirst && tagOf(message) === PUSHED;
+                if (this.#delayMs === 0 || isFirst) {
                   receiver.onMessage(message);
                   return;
                 }

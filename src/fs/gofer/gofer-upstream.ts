@@ -208,11 +208,11 @@ export class GoferUpstream implements Upstream {
     }
   }
 
-  /** A name of a file goes, perhaps its last one. */
+  /** A name goes, perhaps its file's last one. */
   #removing(inode: GoferInode, pending: Pending<unknown>): void {
     const { watches } = this.#tree;
-    if (inode.isDir || watches === undefined) return;
-    if (inode.nlink <= 1) watches.expect(inode, IN_DELETE_SELF, '', pending);
+    if (watches === undefined) return;
+    if (inode.isDir || inode.nlink <= 1) watches.expect(inode, IN_DELETE_SELF, '', pending);
     watches.changed(inode, { elsewhere: pending });
   }
 

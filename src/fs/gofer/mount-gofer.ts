@@ -8,29 +8,19 @@ import type { LinkStatus } from '../../link/connection.ts';
 import type { LisafsClientOptions } from '../../lisafs/client-options.ts';
 import { P9Client } from '../../p9/client.ts';
 import type { P9ClientOptions } from '../../p9/client-options.ts';
-import { MSIZE_MAX } from '../../p9/frame.ts';
 import { LOCK_CLIENT_SIZE, lockClientName } from '../../p9/lock-clients.ts';
 import { problemsOfToken } from '../../transport/gofer-url.ts';
 import type { Transport } from '../../transport/transport.ts';
 import { ConnectError } from '../../transport/web-socket.ts';
 import type { RemoteStatus } from '../../vfs/remote-link.ts';
 import type { Devices } from '../shared/devices.ts';
+import { type CheckedOptions, checkOptions } from './check-options.ts';
 import { Gofer } from './gofer.ts';
 import { GoferError, withoutToken } from './gofer-error.ts';
 import type { GoferInode } from './gofer-inode.ts';
 import { LisafsRemote } from './lisafs-remote.ts';
 import type { GoferOptions } from './mount-options.ts';
-import {
-  CACHE_MODE_NAMES,
-  type CacheMode,
-  cacheModeOf,
-  DEFAULTS,
-  type GoferSettings,
-  type GoferVersion,
-  MSIZE_MIN,
-  VERSION_NAMES,
-  versionOf,
-} from './options.ts';
+import type { CacheMode, GoferSettings, GoferVersion } from './options.ts';
 import { p9Retaking } from './p9-locks.ts';
 import { namesOf, reclaimFids } from './p9-reclaim.ts';
 import { P9Remote } from './p9-remote.ts';
@@ -56,24 +46,19 @@ export interface Mounting {
   readonly onLinkChanged?: ((status: RemoteStatus) => void) | undefined;
 }
 
-const TIMEOUT_MS = 60_000;
-
 /**
  * Errors: GoferError for options, a server that can't be reached, and an `aname` that isn't there.
  */
 export function* mountGofer(mounting: Mounting, options: GoferOptions): Op<Gofer> {
   const checked = checkOptions(options);
-  const version = checkVersion(options);
+  const { version } = checked;
   return version.protocol === 'lisafs'
-    ? yield* mountLisafs(mounting, options, checked)
-    : yield* mountP9(mounting, options, { ...checked, ...version });
+    ? yield* mountLisafs(mounting, checked)
+    : yield* mountP9(mounting, checked, version);
 }
 
-function* mountLisafs(
-  mounting: Mounting,
-  options: GoferOptions,
-  checked: GoferSettings,
-): Op<Gofer> {
+function* mountLisafs(mounting: Mounting, options: CheckedOptions): Op<Gofer> {
+  const { settings } = options;
   const { connect, source, dev, clock, devices } = mounting;
   let filesystem: Gofer | undefined;
   let reason: string | undefined;
@@ -81,8 +66,8 @@ function* mountLisafs(
     connect: async () => connect({ protocol: 'lisafs', source, token: await tokenOf(options) }),
     newToken: typeof options.token === 'function',
     clock,
-    timeoutMs: options.timeout ?? TIMEOUT_MS,
-    attach: options.aname ?? '/',
+    timeoutMs: options.timeoutMs,
+    attach: options.aname,
     onStatus: (status) => {
       ({ reason } = status);
       onLinkStatus(status, filesystem, mounting);
@@ -97,9 +82,9 @@ function* mountLisafs(
   const connecting = LisafsClient.connect(clientOptions);
   const client = yield* connectedBy(connecting, source, () => reason);
   try {
-    const { cache } = checked;
-    const remote = new LisafsRemote(client, { isAlone: isAlone(checked) });
-    const made = new Gofer({ ...checked, remote, dev, clock, devices });
+    const { cache } = settings;
+    const remote = new LisafsRemote(client, { isAlone: isAlone(settings) });
+    const made = new Gofer({ ...settings, remote, dev, clock, devices });
     made.remoteLink = new ServerLink(client, statusOf(made, mounting, cache));
     return (filesystem = made);
   } catch (error) {
@@ -115,9 +100,10 @@ function isAlone({ cache }: GoferSettings): boolean {
 
 function* mountP9(
   mounting: Mounting,
-  options: GoferOptions,
-  { versionMax, ...checked }: GoferSettings & { readonly versionMax: number },
+  options: CheckedOptions,
+  { versionMax }: GoferVersion & { readonly protocol: '9p2000.L' },
 ): Op<Gofer> {
+  const { settings } = options;
   const { connect, source, dev, clock, devices } = mounting;
   let filesystem: Gofer | undefined;
   let client: P9Client | undefined;
@@ -127,11 +113,11 @@ function* mountP9(
     connect: async () => connect({ protocol: '9p2000.L', source, token: await tokenOf(options) }),
     newToken: typeof options.token === 'function',
     clock,
-    timeoutMs: options.timeout ?? TIMEOUT_MS,
-    aname: options.aname ?? '/',
+    timeoutMs: options.timeoutMs,
+    aname: options.aname,
     versionMax,
-    isAlone: isAlone(checked),
-    msize: options.msize ?? MSIZE_MAX,
+    isAlone: isAlone(settings),
+    msize: options.msize,
     onStatus: (status) => {
       ({ reason } = status);
       onLinkStatus(status, filesystem, mounting);
@@ -146,12 +132,12 @@ function* mountP9(
   const connecting = P9Client.connect(clientOptions);
   client = yield* connectedBy(connecting, source, () => reason);
   try {
-    const { cache } = checked;
+    const { cache } = settings;
     const remote = new P9Remote(client, lockName);
     const onLocksFound = (): void => {
       tellStatus(filesystem, mounting);
     };
-    const made = new Gofer({ ...checked, remote, dev, clock, devices, onLocksFound });
+    const made = new Gofer({ ...settings, remote, dev, clock, devices, onLocksFound });
     made.remoteLink = new ServerLink(client, statusOf(made, mounting, cache));
     remote.findsBy((fd) => namesOf(made.knownInodes, fd));
     return (filesystem = made);
@@ -183,7 +169,7 @@ function tellStatus(filesystem: Gofer | undefined, { onLinkChanged }: Mounting):
 }
 
 /** Errors: ConnectError for what can't be one; those of the function that says it. */
-async function tokenOf({ token }: GoferOptions): Promise<string | undefined> {
+async function tokenOf({ token }: CheckedOptions): Promise<string | undefined> {
   const said: unknown = typeof token === 'function' ? await token() : token;
   if (said === undefined && typeof token !== 'function') return undefined;
   if (typeof said !== 'string') throw new ConnectError(linuxerr.EINVAL, 'the token is no text');
@@ -205,49 +191,4 @@ function* connectedBy<T>(
     const errno = error instanceof LinuxError ? error : linuxerr.EIO;
     throw new GoferError(`${withoutToken(source)}: ${why}`, errno);
   }
-}
-
-/** Errors: GoferError. */
-function checkVersion({ version: text = 'lisafs', msize }: GoferOptions): GoferVersion {
-  const version = versionOf(text);
-  if (version === undefined) {
-    throw new GoferError(
-      `version=${text} is no protocol of a gofer: use one of ${VERSION_NAMES.join(', ')}.`,
-    );
-  }
-  if (msize === undefined) return version;
-  if (version.protocol === 'lisafs') {
-    throw new GoferError(`msize=${msize} is for version=9P2000.L: leave it out with lisafs.`);
-  }
-  if (!Number.isSafeInteger(msize) || msize < MSIZE_MIN || msize > MSIZE_MAX) {
-    throw new GoferError(
-      `msize=${msize} must be a whole number of bytes from ${MSIZE_MIN} to ${MSIZE_MAX}.`,
-    );
-  }
-  return version;
-}
-
-/** Errors: GoferError. */
-function checkOptions(options: GoferOptions): GoferSettings {
-  const { cache: cacheName = DEFAULTS.cache, aname = '/' } = options;
-  const cache = cacheModeOf(cacheName);
-  if (cache === undefined) {
-    throw new GoferError(
-      `cache=${cacheName} is no cache mode of a gofer: use one of ${CACHE_MODE_NAMES.join(', ')}.`,
-    );
-  }
-  if (!aname.startsWith('/')) {
-    throw new GoferError(`aname=${aname} must be an absolute path: begin it with "/".`);
-  }
-  const numbers = ['dentryCacheLimit', 'cacheSize', 'dirtyLimit', 'dfltuid', 'dfltgid'] as const;
-  const given: Partial<Record<(typeof numbers)[number], number>> = {};
-  for (const name of [...numbers, 'timeout'] as const) {
-    const value = options[name];
-    if (value === undefined) continue;
-    if (!Number.isSafeInteger(value) || value < 0) {
-      throw new GoferError(`${name}=${value} must be a whole number, and not negative.`);
-    }
-    if (name !== 'timeout') given[name] = value;
-  }
-  return { ...DEFAULTS, ...given, cache };
 }

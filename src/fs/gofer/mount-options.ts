@@ -9,7 +9,7 @@ export interface GoferOptions {
   readonly version?: string;
   /** Most bytes of a 9P message; the server may want less. Default: 1 MiB, which is the most. */
   readonly msize?: number;
-  /** Absolute path in what the server serves. Default: '/'. */
+  /** Absolute path in what the server serves; `..` in it is taken away as text. Default: '/'. */
   readonly aname?: string;
   /**
    * Who else changes the files, and so what is remembered of them. Default: 'exclusive'.
@@ -20,7 +20,12 @@ export interface GoferOptions {
    */
   readonly cache?: string;
   /** Names in memory that nobody uses. Default: 16,384. */
-  readonly dentryCacheLimit?: number;
+  readonly dentry_cache_limit?: number;
+  /**
+   * Data of files goes through the page cache whatever descriptors of the host there are. There are
+   * none here, so it does anyway, but with cache 'none': true is an error there. Default: false.
+   */
+  readonly force_page_cache?: boolean;
   /** Bytes of data in memory. Default: 64 MiB. */
   readonly cacheSize?: number;
   /** Bytes that are written and not at the server; who writes more waits. Default: 16 MiB. */

@@ -14,6 +14,7 @@ import type { AsyncSyscalls } from '../../conformance/process.ts';
 import {
   atEnd,
   clientOf,
+  type ClientOptions,
   endGofers,
   gofer,
   type GoferClient,
@@ -117,11 +118,15 @@ interface Started extends GoferClient {
   path(...names: string[]): string;
 }
 
-async function start(cache: (typeof MODES)[number]): Promise<Started> {
+async function start(
+  cache: (typeof MODES)[number],
+  link: Pick<ClientOptions, 'isSlow' | 'arePushesFirst'> = {},
+): Promise<Started> {
   const server = await gofer();
   await mkdir(join(server.folder, 'dir'));
   await writeFile(join(server.folder, 'dir', 'file'), 'first');
-  const client = await clientOf(server, { cache });
+  await mkdir(join(server.folder, 'dir', 'folder'));
+  const client = await clientOf(server, { cache, ...link });
   const { sys } = await client.process();
   return { ...client, server, sys, path: (...names) => join(server.folder, ...names) };
 }
@@ -225,7 +230,8 @@ async function eventsOnTmpfs(doThings: (sys: AsyncSyscalls) => Promise<void>): P
   const sys = asyncSyscallsOf(syscalls);
   await sys.mkdirat(AT_FDCWD, '/dir', 0o755, 0);
   await write(sys, '/dir/file', 'first');
-  const watcher = await Watcher.on(sys, '/dir', '/dir/file');
+  await sys.mkdirat(AT_FDCWD, '/dir/folder', 0o755, 0);
+  const watcher = await Watcher.on(sys, '/dir', '/dir/file', '/dir/folder');
   await doThings(sys);
   await sys.mkdirat(AT_FDCWD, '/dir/mark', 0o755, 0);
   const texts = await watcher.textsUntil('CREATE mark');
@@ -263,12 +269,26 @@ describe.each(MODES)('%s: what is done from here is told once', (cache) => {
       await sys.unlinkat(AT_FDCWD, '/dir/file', 0);
       await write(sys, '/dir/file', 'another');
     },
+    'replacing a directory that is watched': async (sys) => {
+      await sys.mkdirat(AT_FDCWD, '/dir/sub', 0o755, 0);
+      await sys.renameat2(AT_FDCWD, '/dir/sub', AT_FDCWD, '/dir/folder', 0);
+    },
+    'removing a directory that is watched': async (sys) => {
+      await sys.unlinkat(AT_FDCWD, '/dir/folder', AT_REMOVEDIR);
+    },
   };
+  const links = [
+    ['', {}],
+    [', by a link on which events come before answers', { isSlow: true, arePushesFirst: true }],
+  ] as const;
+  const runs = Object.entries(cases).flatMap(([name, doThings]) =>
+    links.map(([how, link]) => [`${name}${how}`, doThings, link] as const),
+  );
 
-  test.each(Object.entries(cases))('%s', async (_name, doThings) => {
-    const started = await start(cache);
+  test.each(runs)('%s', async (_name, doThings, link) => {
+    const started = await start(cache, link);
     const { sys } = started;
-    const watcher = await Watcher.on(sys, '/dir', '/dir/file');
+    const watcher = await Watcher.on(sys, '/dir', '/dir/file', '/dir/folder');
     await doThings(sys);
     await sys.sync();
     await mark(started);

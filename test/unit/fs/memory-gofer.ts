@@ -16,6 +16,7 @@ import { decodeUtf8, encodeUtf8 } from '../../../src/lib/text.ts';
 import { PAYLOAD_SIZE_MAX } from '../../../src/lisafs/frame.ts';
 import { type MessageName, messageNameOf } from '../../../src/lisafs/messages.ts';
 import { Server } from '../../../src/lisafs/server.ts';
+import type { KernelMountOptions } from '../../../src/kernel/filesystem-types.ts';
 import { LoopbackLink } from '../../../src/transport/loopback.ts';
 import type { Receiver, Transport } from '../../../src/transport/transport.ts';
 import { bootKernel } from '../../support/kernels.ts';
@@ -207,7 +208,7 @@ export class MemoryGofer {
     return Promise.resolve(this.gate.wrap(link.client));
   };
 
-  async mount(options: GoferOptions): Promise<void> {
+  async mount(options: GoferOptions & KernelMountOptions): Promise<void> {
     const spec = { type: 'gofer', source: 'ws://memory/', options } as const;
     this.#kernel = await bootKernel(spec, { connectGofer: this.#connect });
   }
