@@ -151,7 +151,7 @@ export class SteppedGofer {
   async #mount(): Promise<Session<Gofer>> {
     const { scenario, mode } = this.#scene;
     const { dirtyLimit } = scenario;
-    const limits = mode.isTiny === true ? { dentryCacheLimit: 1, cacheSize: 10_000 } : {};
+    const limits = mode.isTiny === true ? { dentry_cache_limit: 1, cacheSize: 10_000 } : {};
     const most = dirtyLimit === undefined ? {} : { dirtyLimit };
     const gate = new FrameGate();
     const connect = (): Promise<Transport> => {

@@ -15,6 +15,7 @@ import {
 } from '../../../src/abi/fcntl.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT } from '../../../src/abi/stat.ts';
 import { GoferInode } from '../../../src/fs/gofer/gofer-inode.ts';
+import type { GoferOptions } from '../../../src/fs/gofer/mount-options.ts';
 import { runAsync } from '../../../src/lib/op.ts';
 import { encodeUtf8 } from '../../../src/lib/text.ts';
 import { NO_ID } from '../../../src/lisafs/records.ts';
@@ -31,7 +32,7 @@ afterEach(async () => {
   await gofer.close();
 });
 
-async function mount(cache: string, options: object = {}): Promise<void> {
+async function mount(cache: string, options: GoferOptions = {}): Promise<void> {
   await gofer.mount({ cache, ...options });
   program = await gofer.program();
 }
@@ -107,7 +108,7 @@ describe('what nobody refers to', () => {
 
   test('a file that was evicted before it was sent goes once it has been', async () => {
     for (let index = 0; index < 10; index++) gofer.file(`other-${index}`);
-    await mount('exclusive', { dentryCacheLimit: 1 });
+    await mount('exclusive', { dentry_cache_limit: 1 });
     await program.write('/first', 'x');
     await program.run(program.sys.sync());
     const before = await gofer.pinned();
@@ -123,7 +124,7 @@ describe('what nobody refers to', () => {
 
   test('names that a listing brings are no more than the limit', async () => {
     for (let index = 0; index < 100; index++) gofer.file(`file-${index}`);
-    await mount('exclusive', { dentryCacheLimit: 10 });
+    await mount('exclusive', { dentry_cache_limit: 10 });
     expect(await program.list('/')).toHaveLength(100);
     expect(gofer.root.children?.size).toBeLessThanOrEqual(10);
   });
@@ -209,7 +210,7 @@ describe('a server that is started anew', () => {
     }
     let dir = gofer.tree.top;
     for (const name of ['a', 'b', 'c', 'd']) dir = gofer.directory(name, dir);
-    await mount('exclusive', { dentryCacheLimit: 12 });
+    await mount('exclusive', { dentry_cache_limit: 12 });
     const fds: number[] = [];
     for (const name of names) fds.push(await program.open(`/${name}`, O_RDWR));
     for (const name of names) await program.read(`/old-${name}`);

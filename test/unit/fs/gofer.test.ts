@@ -154,7 +154,7 @@ describe('what the server refuses', () => {
     closers.push(() => gofer.close());
     const boot = (options: object): Promise<Kernel> =>
       bootKernel({ type: 'gofer', source: gofer.url, options }, { connectGofer: gofer.connect });
-    await expect(boot({ cache: 'weird' })).rejects.toThrow(/cache=weird.*exclusive/);
+    await expect(boot({ cache: 'weird' })).rejects.toThrow(/cache="weird".*exclusive/);
     await expect(boot({ aname: 'relative' })).rejects.toThrow(/absolute/);
     await expect(boot({ cacheSize: -1 })).rejects.toThrow(/cacheSize=-1/);
     await expect(boot({ aname: '/missing' })).rejects.toThrow(/no such file/);
