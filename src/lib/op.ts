@@ -101,21 +101,12 @@ function drive<T>(
     park(result.value);
   };
   let cancelWait: (() => void) | undefined;
-  let late: LateInterruption | undefined;
   const resume = (): void => {
     cancelWait = undefined;
     advance(() => op.next());
   };
   const park = (wait: Wait): void => {
-    if (wait instanceof LateInterruption) {
-      late = wait;
-      resume();
-    } else if (late === undefined) cancelWait = wait.subscribe(resume);
-    else {
-      const { reason } = late;
-      late = undefined;
-      advance(() => op.throw(reason));
-    }
+    cancelWait = wait.subscribe(resume);
   };
   withdrawInterrupt = interruption?.subscribe((reason) => {
     if (cancelWait === undefined) return;
@@ -127,47 +118,18 @@ function drive<T>(
   else park(first);
 }
 
-/** Yielded by an Op that was interrupted where that can't be told: its next wait is. */
-class LateInterruption implements Wait {
-  readonly reason: unknown;
-
-  constructor(reason: unknown) {
-    this.reason = reason;
-  }
-
-  /** For a runner that interrupts nothing: there is nothing to wait for. */
-  subscribe(wake: () => void): () => void {
-    let isLive = true;
-    queueMicrotask(() => {
-      if (isLive) wake();
-    });
-    return () => {
-      isLive = false;
-    };
-  }
-}
-
-/**
- * What may no longer fail halfway: an interruption only wakes it, and ends the first wait after it.
- * Errors: the Op's own.
- */
+/** What may no longer fail halfway: an interruption only wakes it. Errors: the Op's own. */
 export function* uninterrupted<T>(op: Op<T>): Op<T> {
-  let interruption: LateInterruption | undefined;
-  try {
-    let result = op.next();
-    while (result.done !== true) {
-      try {
-        yield result.value;
-      } catch (reason) {
-        // It isn't told, and finds out by itself whether it can go on.
-        interruption = new LateInterruption(reason);
-      }
-      result = op.next();
+  let result = op.next();
+  while (result.done !== true) {
+    try {
+      yield result.value;
+    } catch {
+      // It isn't told, and finds out by itself whether it can go on.
     }
-    return result.value;
-  } finally {
-    if (interruption !== undefined) yield interruption;
+    result = op.next();
   }
+  return result.value;
 }
 
 /** Waits for a promise inside an Op. Errors: the promise's. */

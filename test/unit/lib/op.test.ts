@@ -120,7 +120,6 @@ describe('runAsync', () => {
       interrupter,
     );
     interrupter.interrupt(new Error('stop'));
-    queue.wakeAll();
     await expect(result).rejects.toThrow('stop');
     expect(events).toEqual(['Error: stop', 'finally']);
     expect(queue.isEmpty).toBe(true);
@@ -133,7 +132,6 @@ describe('runAsync', () => {
     const result = runAsync(waitOnce(queue), interrupter);
     queue.wakeAll();
     interrupter.interrupt(new Error('stop'));
-    queue.wakeAll();
     await expect(result).rejects.toThrow('stop');
     await Promise.resolve();
   });
@@ -307,74 +305,6 @@ describe('uninterrupted', () => {
     expect(woken).toBe(1);
     isReady = true;
     queue.wakeAll();
-    expect(await result).toBe('done');
-  });
-
-  test.each(['once', 'in another'])('%s: the first wait after it is interrupted', async (how) => {
-    const queue = new WaitQueue();
-    const later = new WaitQueue();
-    const interrupter = new Interrupter();
-    const steps: string[] = [];
-    function* once(): Op<void> {
-      yield queue;
-      steps.push('woken');
-    }
-    const result = runAsync(
-      (function* (): Op<void> {
-        yield* how === 'once' ? uninterrupted(once()) : uninterrupted(uninterrupted(once()));
-        steps.push('goes on');
-        try {
-          yield later;
-        } catch (error) {
-          steps.push((error as Error).message);
-        }
-        yield later;
-        steps.push('waits again');
-      })(),
-      interrupter,
-    );
-    interrupter.interrupt(new Error('stop'));
-    expect(steps).toEqual(['woken', 'goes on', 'stop']);
-    later.wakeAll();
-    await result;
-    expect(steps).toEqual(['woken', 'goes on', 'stop', 'waits again']);
-  });
-
-  test('an interruption is kept until all of it can be interrupted', async () => {
-    const queue = new WaitQueue();
-    const interrupter = new Interrupter();
-    const inner = uninterrupted(
-      (function* (): Op<void> {
-        yield queue;
-      })(),
-    );
-    const result = runAsync(
-      (function* (): Op<string> {
-        yield* uninterrupted(
-          (function* (): Op<void> {
-            yield* inner;
-            yield queue;
-          })(),
-        );
-        yield queue;
-        return 'not interrupted';
-      })(),
-      interrupter,
-    );
-    interrupter.interrupt(new Error('stop'));
-    queue.wakeAll();
-    await expect(result).rejects.toThrow('stop');
-  });
-
-  test('who ends without another wait is not interrupted', async () => {
-    const queue = new WaitQueue();
-    const interrupter = new Interrupter();
-    const once = (function* (): Op<string> {
-      yield queue;
-      return 'done';
-    })();
-    const result = runAsync(uninterrupted(once), interrupter);
-    interrupter.interrupt(new Error('stop'));
     expect(await result).toBe('done');
   });
 
